@@ -1,0 +1,51 @@
+# What is worth running here; `make` alone lists it.
+
+DEMO_SIZE ?= 2000
+PORT      ?= 5001
+ONCE      ?=
+
+# Programs that need databases run inside this: it starts them, sets PG_URL and
+# MONGODB_URI, and stops them again.
+WITH := go run ./devstack/cmd/with --
+
+# A checkout that git does not trust (somebody else's) cannot be stamped with
+# its revision; it builds all the same.
+VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check fmt vet staticcheck arrows race clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/amanat and bin/demo
+	go build -buildvcs=$(VCS) -o bin/ ./cmd/amanat ./cmd/demo
+
+demo: build ## two servers, live traffic, three domains moved and back (ONCE=1 ends by itself; DEMO_SIZE, PORT)
+	@DEMO_SIZE=$(DEMO_SIZE) PORT=$(PORT) ONCE=$(ONCE) bin/demo -amanat bin/amanat
+
+test: ## run every test, on databases that it starts for itself
+	$(WITH) go test ./...
+
+check: fmt vet staticcheck arrows test race ## what CI runs: all of the following, and test
+
+fmt: ## gofmt
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || \
+		{ echo "not formatted (run gofmt -w on them):"; echo "$$unformatted"; exit 1; }
+
+vet: ## go vet
+	go vet ./...
+
+staticcheck: ## staticcheck, in the version that go.mod names
+	go tool staticcheck ./...
+
+arrows: ## which package may import which, and who may touch a transaction
+	go test -count=1 -v ./internal/arrows
+
+race: ## the race detector on the engine and the stores
+	@command -v $$(go env CC) >/dev/null || \
+		{ echo "the race detector needs a C compiler: apt-get install gcc libc6-dev"; exit 1; }
+	CGO_ENABLED=1 $(WITH) go test -race ./cutover/... ./store/...
+
+clean: ## remove what was built
+	rm -rf bin

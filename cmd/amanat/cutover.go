@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/amanat-dev/amanat/config"
+	"github.com/amanat-dev/amanat/cutover"
+)
+
+func (c *cli) cutoverCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cutover",
+		Short: "Move domains between MongoDB and PostgreSQL",
+		Long: `Move domains between MongoDB and PostgreSQL, each by itself, live.
+
+  start     mongo  → dual     writes are copied to PostgreSQL from here on
+  switch    dual   → mirror   PostgreSQL becomes the primary; writes are copied back
+  finish    mirror → pg       the end of the move; there is no way back
+  rollback  mirror → dual     MongoDB becomes the primary again
+  abandon   dual   → mongo    the move is given up
+
+After start come "amanat backfill" and "amanat verify". All of these only show
+what they would do, until they are given --execute.` + "\n" + statusHelp,
+		Example: "  amanat cutover status\n  amanat cutover start payment --execute --why \"the quarter's plan\"",
+	}
+	cmd.AddCommand(c.statusCommand(), c.reportCommand(), c.setCommand(), c.pauseCommand(true), c.pauseCommand(false))
+	for _, s := range steps {
+		cmd.AddCommand(c.stepCommand(s))
+	}
+	return group(cmd)
+}
+
+// step is a command that changes a phase.
+type step struct {
+	name, short string
+	gated       bool
+	do          func(*cutover.Engine, context.Context, string, cutover.StepOptions) (cutover.Report, error)
+}
+
+var steps = []step{
+	{"start", "Begin to copy a domain's writes to PostgreSQL: mongo → dual", false, (*cutover.Engine).Start},
+	{"switch", "Make PostgreSQL a domain's primary: dual → mirror", true, (*cutover.Engine).Switch},
+	{"rollback", "Make MongoDB a domain's primary again: mirror → dual", true, (*cutover.Engine).Rollback},
+	{"finish", "End a domain's move, without a way back: mirror → pg", false, (*cutover.Engine).Finish},
+	{"abandon", "Give up a domain's move before the switch: dual → mongo", false, (*cutover.Engine).Abandon},
+}
+
+func (c *cli) stepCommand(s step) *cobra.Command {
+	var o cutover.StepOptions
+	var asJSON bool
+	var waive []string
+	cmd := &cobra.Command{
+		Use:     s.name + " <domain>",
+		Short:   s.short,
+		Long:    s.short + ".\n\nWithout --execute it shows what it would do, and changes no phase.",
+		Example: fmt.Sprintf("  amanat cutover %s payment\n  amanat cutover %s payment --execute --why \"the quarter's plan\"", s.name, s.name),
+		Args:    arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.Waive, err = parseWaivers(cmd, waive); err != nil {
+				return err
+			}
+			return c.step(cmd.Context(), s, args[0], o, asJSON)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.Execute, "execute", false, "do it")
+	f.StringVar(&o.Who, "who", operator(), "who does it, for the record")
+	f.StringVar(&o.Why, "why", "", "why, for the record")
+	jsonFlag(cmd, &asJSON)
+	if s.gated {
+		cmd.Long += fmt.Sprintf("\n\nThe gate must pass. Its lines %s, %s and %s can be waived, each with a reason\nthat goes on record.",
+			cutover.GateVerify, cutover.GateShadow, cutover.GateWayBack)
+		cmd.Example += fmt.Sprintf("\n  amanat cutover %s payment --execute --waive %s=\"tried on staging\"", s.name, cutover.GateWayBack)
+		f.StringArrayVar(&waive, "waive", nil, "a line of the gate to waive, as line=reason; may be repeated")
+		f.Int64Var(&o.ShadowMin, "shadow-min", 0, "shadow reads to ask for (default 1000)")
+		f.DurationVar(&o.ShadowTime, "shadow-time", 0, "time over which they are spread")
+		f.DurationVar(&o.Budget, "budget", cutover.DefaultBudget, "the longest that writes may be held back")
+	}
+	return cmd
+}
+
+func parseWaivers(cmd *cobra.Command, waive []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, w := range waive {
+		line, reason, _ := strings.Cut(w, "=")
+		switch line {
+		case cutover.GateVerify, cutover.GateShadow, cutover.GateWayBack:
+		default:
+			return nil, usage(cmd, "--waive %s: what can be waived is %s, %s and %s", w,
+				cutover.GateVerify, cutover.GateShadow, cutover.GateWayBack)
+		}
+		if strings.TrimSpace(reason) == "" {
+			return nil, usage(cmd, "--waive %s: want a reason, as %s=\"reason\"", w, line)
+		}
+		out[line] = strings.TrimSpace(reason)
+	}
+	return out, nil
+}
+
+// operator gives the name that goes on record: who runs this, and where.
+func operator() string {
+	name := os.Getenv("SUDO_USER")
+	if u, err := user.Current(); name == "" && err == nil {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return name
+}
+
+func (c *cli) step(ctx context.Context, s step, domain string, o cutover.StepOptions, asJSON bool) error {
+	return c.withEngineFromEnv(ctx, func(a *app) error {
+		report, err := s.do(a.engine, ctx, domain, o)
+		if report.Domain == "" {
+			return err
+		}
+		if perr := c.printReport(report, o.Execute, asJSON); perr != nil {
+			return perr
+		}
+		if len(report.Gate) > 0 && !report.Gate.Passed() {
+			return heldError{fmt.Sprintf("the gate holds the %s of %s", s.name, domain)}
+		}
+		return err
+	})
+}
+
+func (c *cli) printReport(r cutover.Report, execute, asJSON bool) error {
+	if asJSON {
+		return c.printJSON(r)
+	}
+	if len(r.Gate) > 0 {
+		if err := writeTable(c.out, []string{"GATE", "PASSED", "EVIDENCE"}, gateRows(r.Gate)); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.out)
+	}
+	_, err := fmt.Fprintln(c.out, outcome(r, execute))
+	return err
+}
+
+func gateRows(g cutover.Gate) (rows [][]string) {
+	for _, l := range g {
+		passed := yesNo(l.OK)
+		evidence := l.Evidence
+		if l.Waived != "" {
+			passed, evidence = "waived", evidence+" (waived: "+l.Waived+")"
+		} else if !l.OK && l.Waivable {
+			evidence += " (can be waived)"
+		}
+		rows = append(rows, []string{l.Name, passed, evidence})
+	}
+	return rows
+}
+
+// outcome says in a sentence what became of a step.
+func outcome(r cutover.Report, execute bool) string {
+	move := fmt.Sprintf("%s: %s → %s", r.Domain, r.From, r.To)
+	switch {
+	case r.Done && r.PauseMS > 0:
+		return fmt.Sprintf("%s done, writes were held back for %s, %d records drained, %d compared",
+			move, milliseconds(r.PauseMS), r.Drained, r.Matched)
+	case r.Done:
+		return move + " done"
+	case r.Problem != "" || execute || len(r.Gate) > 0 && !r.Gate.Passed():
+		return move + " was not done"
+	}
+	return move + " was not done: add --execute to do it"
+}
+
+func (c *cli) reportCommand() *cobra.Command {
+	var asJSON bool
+	var limit int
+	cmd := &cobra.Command{
+		Use:     "report <domain>",
+		Short:   "List what was done to a domain, with the evidence",
+		Example: "  amanat cutover report payment --json",
+		Args:    arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withEngineFromEnv(cmd.Context(), func(a *app) error {
+				if err := a.needControl(); err != nil {
+					return err
+				}
+				reports, err := a.engine.Reports(cmd.Context(), args[0], limit)
+				if err != nil {
+					return err
+				}
+				return c.printReports(reports, asJSON)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many, the newest first")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func (c *cli) printReports(reports []cutover.Report, asJSON bool) error {
+	if asJSON {
+		return c.printJSON(reports)
+	}
+	var rows [][]string
+	for _, r := range reports {
+		result := "done"
+		if !r.Done {
+			result = oneLine("not done: "+r.Problem, 60)
+		}
+		rows = append(rows, []string{moment(r.At), r.Action, string(r.From), string(r.To), number(r.Epoch), result,
+			milliseconds(r.PauseMS), r.Who, oneLine(r.Why, 60)})
+	}
+	return c.printTable("Nothing was done yet.", []string{"AT", "STEP", "FROM", "TO", "EPOCH", "RESULT", "PAUSE", "WHO", "WHY"}, rows)
+}
+
+func (c *cli) setCommand() *cobra.Command {
+	var shadow, rate int
+	cmd := &cobra.Command{
+		Use:     "set <domain>",
+		Short:   "Change a domain's shadow reads or the speed of its backfill, while they run",
+		Example: "  amanat cutover set payment --shadow 50\n  amanat cutover set payment --rate 2000",
+		Args:    arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f := cmd.Flags()
+			if !f.Changed("shadow") && !f.Changed("rate") {
+				return usage(cmd, "there is nothing to set: give --shadow or --rate")
+			}
+			return c.changeSettings(cmd.Context(), args[0], func(s *cutover.Settings) {
+				if f.Changed("shadow") {
+					s.ShadowPercent = shadow
+				}
+				if f.Changed("rate") {
+					s.BackfillRate = rate
+				}
+			})
+		},
+	}
+	cmd.Flags().IntVar(&shadow, "shadow", 0, "percent of reads that also run on the other database, 0 to 100")
+	cmd.Flags().IntVar(&rate, "rate", 0, "records per second of the backfill over all workers; 0 sets no limit")
+	return cmd
+}
+
+func (c *cli) pauseCommand(pause bool) *cobra.Command {
+	name, short := "resume", "Let a domain's backfill go on"
+	if pause {
+		name, short = "pause", "Hold a domain's backfill until resume"
+	}
+	return &cobra.Command{
+		Use:     name + " <domain>",
+		Short:   short,
+		Example: "  amanat cutover " + name + " payment",
+		Args:    arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.changeSettings(cmd.Context(), args[0], func(s *cutover.Settings) { s.Paused = pause })
+		},
+	}
+}
+
+func (c *cli) changeSettings(ctx context.Context, domain string, change func(*cutover.Settings)) error {
+	return c.withEngineFromEnv(ctx, func(a *app) error {
+		if err := a.knownDomain(domain); err != nil {
+			return err
+		}
+		s, err := a.plane.Settings(ctx, domain)
+		if err != nil {
+			return err
+		}
+		change(&s)
+		if err := a.plane.SetSettings(ctx, domain, s); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.out, "%s: %s\n", domain, settingsText(s))
+		return err
+	})
+}
+
+func settingsText(s cutover.Settings) string {
+	rate := "no limit"
+	if s.BackfillRate > 0 {
+		rate = fmt.Sprintf("%d/s", s.BackfillRate)
+	}
+	text := fmt.Sprintf("shadow reads %d %%, backfill %s", s.ShadowPercent, rate)
+	if s.Paused {
+		text += ", paused"
+	}
+	return text
+}
+
+func (c *cli) withEngineFromEnv(ctx context.Context, do func(*app) error) error {
+	conf, err := config.Read(c.environ, config.Command)
+	if err != nil {
+		return err
+	}
+	return c.withEngine(ctx, conf, do)
+}
+
+// ago gives how long ago t was; "-" for never.
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return time.Since(t).Round(time.Second).String()
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/amanat-dev/amanat/config"
+	"github.com/amanat-dev/amanat/cutover"
+)
+
+// diffsPrinted is how many differing records a table shows; JSON has more.
+const diffsPrinted = 20
+
+func (c *cli) verifyCommand() *cobra.Command {
+	var asJSON, repair bool
+	cmd := &cobra.Command{
+		Use:   "verify <domain>...",
+		Short: "Compare both databases record by record",
+		Long: `Compare both databases record by record, in phase dual or mirror, while everything
+is being used: a difference counts when it persists after what was under way has
+been copied. The invariants are evaluated on both sides. The result is stored,
+and the newest one is part of the gate.
+
+The exit status is 3 when something differs or an invariant is broken.`,
+		Example: "  amanat verify payment\n  amanat verify user marketplace payment --json",
+		Args:    arguments(1, -1),
+		RunE: func(cmd *cobra.Command, domains []string) error {
+			return c.verify(cmd.Context(), domains, cutover.VerifyOptions{Who: operator(), Repair: repair}, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&repair, "repair", false, "copy what differs from the primary again, then compare it once more")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func (c *cli) verify(ctx context.Context, domains []string, o cutover.VerifyOptions, asJSON bool) error {
+	conf, err := config.Read(c.environ, config.Command)
+	if err != nil {
+		return err
+	}
+	return c.withEngine(ctx, conf, func(a *app) error {
+		var results []cutover.VerifyResult
+		for _, domain := range domains {
+			r, err := a.engine.Verify(ctx, domain, o)
+			if err != nil {
+				return err
+			}
+			results = append(results, r)
+		}
+		if err := c.printVerify(results, asJSON); err != nil {
+			return err
+		}
+		return heldByDifferences(results)
+	})
+}
+
+func heldByDifferences(results []cutover.VerifyResult) error {
+	var differ []string
+	for _, r := range results {
+		if !r.OK {
+			differ = append(differ, r.Domain)
+		}
+	}
+	if len(differ) == 0 {
+		return nil
+	}
+	return heldError{fmt.Sprintf("%s: not alike, or an invariant is broken; see amanat gaps list, or copy again with: amanat verify %s --repair",
+		strings.Join(differ, ", "), strings.Join(differ, " "))}
+}
+
+func (c *cli) printVerify(results []cutover.VerifyResult, asJSON bool) error {
+	if asJSON {
+		return c.printJSON(results)
+	}
+	for _, r := range results {
+		if err := c.printVerifyOf(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cli) printVerifyOf(r cutover.VerifyResult) error {
+	var rows [][]string
+	for _, k := range r.Kinds {
+		rows = append(rows, []string{k.Kind, number(k.Source), number(k.Target), number(k.Missing), number(k.Extra),
+			number(k.Different), number(k.Unread), number(k.Waived), yesNo(k.SourceSum == k.TargetSum)})
+	}
+	columns := []string{"KIND", "MONGODB", "POSTGRESQL", "MISSING", "EXTRA", "DIFFERENT", "UNREADABLE", "WAIVED", "SUMS ALIKE"}
+	if err := c.printTable(r.Domain+" has no kinds.", columns, rows); err != nil {
+		return err
+	}
+	if err := c.printInvariants(r.Invariants); err != nil {
+		return err
+	}
+	if err := c.printDiffs(r.Diffs); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c.out, "\n%s: %d differences, %.1f s\n", r.Domain, r.Differences(), r.Seconds)
+	return err
+}
+
+func (c *cli) printInvariants(all []cutover.InvariantResult) error {
+	if len(all) == 0 {
+		return nil
+	}
+	var rows [][]string
+	for _, i := range all {
+		rows = append(rows, []string{i.Name, yesNo(i.OK), oneLine(i.Source, 60), oneLine(i.Target, 60), oneLine(i.Why, 80)})
+	}
+	fmt.Fprintln(c.out)
+	return writeTable(c.out, []string{"INVARIANT", "HOLDS", "MONGODB", "POSTGRESQL", "WHY NOT"}, rows)
+}
+
+func (c *cli) printDiffs(diffs []cutover.RecordDiff) error {
+	if len(diffs) == 0 {
+		return nil
+	}
+	var rows [][]string
+	for _, d := range diffs[:min(len(diffs), diffsPrinted)] {
+		rows = append(rows, []string{d.Kind, d.ID, d.What, oneLine(diffText(d), 100)})
+	}
+	fmt.Fprintln(c.out)
+	return writeTable(c.out, []string{"KIND", "ID", "WHAT", "HOW"}, rows)
+}
+
+// diffText names the fields that differ and not their values, which may be
+// personal; JSON has what the engine stored.
+func diffText(d cutover.RecordDiff) string {
+	var fields []string
+	for _, f := range d.Fields {
+		fields = append(fields, f.Path)
+	}
+	return strings.Join(append(fields, strings.Fields(d.Reason)...), " ")
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/amanat-dev/amanat/config"
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/control"
+	"github.com/amanat-dev/amanat/domain/marketplace"
+	"github.com/amanat-dev/amanat/domain/payment"
+	"github.com/amanat-dev/amanat/domain/user"
+	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/store/mongo"
+	"github.com/amanat-dev/amanat/store/postgres"
+)
+
+// app is all that a process is made of.
+type app struct {
+	conf   config.Config
+	log    *slog.Logger
+	mongo  *mongo.DB      // nil without MONGODB_URI
+	pg     *postgres.DB   // nil without PG_URL
+	plane  *control.Plane // nil without PG_URL
+	engine *cutover.Engine
+
+	process  cutover.Process
+	users    *cutover.Domain[user.Tx]
+	market   *cutover.Domain[marketplace.Tx]
+	payments *cutover.Domain[payment.Tx]
+}
+
+// open connects to the databases, without waiting for them, and makes the
+// domains known to an engine. Close it at the end.
+func open(ctx context.Context, conf config.Config, log *slog.Logger) (*app, error) {
+	a := &app{conf: conf, log: log, process: thisProcess(conf)}
+	if err := a.openDatabases(ctx); err != nil {
+		return nil, errors.Join(err, a.close(ctx))
+	}
+	a.engine = cutover.NewEngine(a.engineOptions())
+	a.users = cutover.NewDomain(a.engine, spec(a, user.Domain, user.Kinds, user.Queries, user.Invariants, mongo.Users, postgres.Users))
+	a.market = cutover.NewDomain(a.engine, spec(a, marketplace.Domain, marketplace.Kinds, marketplace.Queries, marketplace.Invariants, mongo.Marketplace, postgres.Marketplace))
+	a.payments = cutover.NewDomain(a.engine, spec(a, payment.Domain, payment.Kinds, payment.Queries, payment.Invariants, mongo.Payments, postgres.Payments))
+	return a, nil
+}
+
+func (a *app) openDatabases(ctx context.Context) (err error) {
+	if a.conf.MongoURI.IsSet() {
+		if a.mongo, err = mongo.Open(ctx, a.conf.MongoURI.Reveal(), a.conf.DBName); err != nil {
+			return err
+		}
+	}
+	if !a.conf.PGURL.IsSet() {
+		return nil
+	}
+	if a.pg, err = postgres.Open(ctx, a.conf.PGURL.Reveal()); err != nil {
+		return err
+	}
+	a.plane, err = control.Connect(ctx, a.conf.PGURL.Reveal())
+	return err
+}
+
+func (a *app) engineOptions() cutover.Options {
+	o := cutover.Options{Logger: a.log, Process: a.process}
+	if a.plane != nil {
+		o.Control = a.plane // a nil plane would not be a nil Control
+	}
+	return o
+}
+
+// thisProcess names this process. Its ID is another one after each start, so
+// that a frozen predecessor cannot pass for it.
+func thisProcess(conf config.Config) cutover.Process {
+	host, _ := os.Hostname() // only shown
+	name := conf.Instance
+	if name == "" {
+		name = host + ":" + strconv.Itoa(int(conf.Port))
+	}
+	return cutover.Process{ID: name + "-" + cutover.NewID().String()[16:], Host: host, PID: os.Getpid(),
+		Version: buildVersion(), Started: cutover.Now()}
+}
+
+// spec describes a domain on the databases at hand.
+func spec[Tx any](a *app, name string, kinds cutover.Kinds, queries []string, invariants []cutover.Invariant[Tx],
+	source func(*mongo.DB) cutover.Side[Tx], target func(*postgres.DB) cutover.Side[Tx],
+) cutover.Spec[Tx] {
+	s := cutover.Spec[Tx]{Name: name, Kinds: kinds, Queries: queries, Invariants: invariants}
+	if a.mongo != nil {
+		s.Source = source(a.mongo)
+	}
+	if a.pg != nil {
+		s.Target = target(a.pg)
+	}
+	return s
+}
+
+// close ends all connections.
+func (a *app) close(ctx context.Context) (err error) {
+	if a.plane != nil {
+		a.plane.Close()
+	}
+	if a.pg != nil {
+		a.pg.Close()
+	}
+	if a.mongo != nil {
+		err = a.mongo.Close(context.WithoutCancel(ctx))
+	}
+	return err
+}
+
+// checkMigrated refuses a PostgreSQL database whose tables are not those that
+// this program knows.
+func (a *app) checkMigrated(ctx context.Context) error {
+	if a.pg == nil {
+		return nil
+	}
+	pending, err := a.pg.Pending(ctx, postgres.Sources()...)
+	if err != nil {
+		return err
+	}
+	if pending > 0 {
+		return fault.New(fault.Conflict, "PostgreSQL is not up to date, %d migrations are pending: run amanat migrate up", pending)
+	}
+	return nil
+}
+
+// withEngine runs do in a process that gives commands and serves nobody.
+func (c *cli) withEngine(ctx context.Context, conf config.Config, do func(*app) error) error {
+	a, err := open(ctx, conf, commandLogger(c, conf))
+	if err != nil {
+		return err
+	}
+	defer a.close(ctx)
+	if err := a.checkMigrated(ctx); err != nil {
+		return err
+	}
+	return do(a)
+}
+
+// commandLogger tells an operator only of what goes wrong, unless asked for
+// more.
+func commandLogger(c *cli, conf config.Config) *slog.Logger {
+	level := conf.LogLevel
+	if level == slog.LevelInfo {
+		level = slog.LevelWarn
+	}
+	return slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
+}
+
+// needControl fails in a deployment that has no control plane.
+func (a *app) needControl() error {
+	if a.plane == nil {
+		return fault.New(fault.Conflict, "a deployment on MongoDB alone does not move: set PG_URL")
+	}
+	return nil
+}
+
+// knownDomain fails for a domain that there is not.
+func (a *app) knownDomain(name string) error {
+	for _, domain := range a.engine.Domains() {
+		if domain == name {
+			return a.needControl()
+		}
+	}
+	return fault.New(fault.Invalid, "there is no domain %q; there are %s", name, strings.Join(a.engine.Domains(), ", "))
+}
+
+// domainOrAll gives "" for all domains when args names none.
+func (a *app) domainOrAll(args []string) (string, error) {
+	if len(args) == 0 {
+		return "", a.needControl()
+	}
+	return args[0], a.knownDomain(args[0])
+}
+
+// checkFlags refuses to start where a flag and the recorded phase disagree,
+// and names what brings them together. It tells all that disagree at once.
+func (a *app) checkFlags() error {
+	var wrong []string
+	for _, domain := range a.engine.Domains() {
+		if text := a.flagProblem(domain); text != "" {
+			wrong = append(wrong, text)
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fault.New(fault.Conflict, "%s", strings.Join(wrong, "; "))
+}
+
+func (a *app) flagProblem(domain string) string {
+	phase := a.engine.State(domain).Phase
+	flag, variable := a.conf.Repo.Of(domain)
+	switch {
+	case phase != cutover.PhasePG && a.mongo == nil:
+		return fmt.Sprintf("%s is recorded in phase %s, which needs MongoDB: set MONGODB_URI%s", domain, phase, orFinish(domain, phase))
+	case flag.Allows(string(phase)):
+		return ""
+	}
+	return fmt.Sprintf("%s=%s, but %s is recorded in phase %s: set REPO_%s=%s, or %s",
+		variable, flag, domain, phase, strings.ToUpper(domain), flagFor(phase), bringTogether(domain, phase, flag))
+}
+
+func orFinish(domain string, phase cutover.Phase) string {
+	if phase != cutover.PhaseMirror {
+		return ""
+	}
+	return ", or end the move with it once more and: amanat cutover finish " + domain + " --execute"
+}
+
+// flagFor gives the flag that expects a phase.
+func flagFor(phase cutover.Phase) config.Flag {
+	if phase == cutover.PhaseMirror {
+		return config.FlagPG
+	}
+	return config.Flag(phase)
+}
+
+// bringTogether says how a domain gets from its phase to what the flag expects.
+func bringTogether(domain string, phase cutover.Phase, flag config.Flag) string {
+	run := func(steps ...string) string {
+		for i, s := range steps {
+			steps[i] = "amanat cutover " + s + " " + domain + " --execute"
+		}
+		return "start with the flag as recorded and run: " + strings.Join(steps, ", then ")
+	}
+	switch {
+	case phase == cutover.PhasePG:
+		return "leave it: from phase pg there is no way back"
+	case flag == config.FlagMongo && phase == cutover.PhaseDual:
+		return run("abandon")
+	case flag == config.FlagMongo:
+		return run("rollback", "abandon")
+	case flag == config.FlagDual && phase == cutover.PhaseMongo:
+		return run("start")
+	case flag == config.FlagDual:
+		return run("rollback")
+	case phase == cutover.PhaseMongo:
+		return run("start", "switch")
+	}
+	return run("switch")
+}

@@ -1,0 +1,306 @@
+package cutover
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/amanat-dev/amanat/fault"
+)
+
+const (
+	chunkRows    = 1000
+	analyzeEvery = 20 // chunks
+	lagLimit     = 2 * time.Second
+	slowDownMax  = 20 // tenths of a second per chunk that a lag may cost
+)
+
+// BackfillOptions tune a backfill.
+type BackfillOptions struct {
+	Workers int // in this process; default 2
+	// Progress, when not nil, is called about twice a second and at the end.
+	Progress func([]KindProgress)
+}
+
+// Backfill copies what was written before the domain was in phase dual. It
+// begins only when no process can write without a note any more, goes on
+// where an earlier one was killed, and shares its work with others that run
+// at the same time, on any machine. Records that cannot be copied go on
+// record as gaps. It gives the progress of each kind at the end.
+func (e *Engine) Backfill(ctx context.Context, domain string, o BackfillOptions) ([]KindProgress, error) {
+	c, err := e.core(domain)
+	if err != nil {
+		return nil, err
+	}
+	b := &backfill{domainCore: c, control: e.opts.Control, o: o}
+	if err := b.prepare(ctx); err != nil {
+		return nil, err
+	}
+	done := b.report(ctx)
+	err = b.run(ctx)
+	done()
+	if err != nil {
+		return nil, err
+	}
+	return b.control.Progress(ctx, domain, b.since)
+}
+
+type backfill struct {
+	*domainCore
+	control Control
+	o       BackfillOptions
+	since   int64 // the epoch in which dual began
+	rows    atomic.Int64
+	begin   time.Time
+}
+
+func (b *backfill) prepare(ctx context.Context) error {
+	if err := b.needBoth(); err != nil {
+		return err
+	}
+	if b.o.Workers <= 0 {
+		b.o.Workers = 2
+	}
+	s, err := b.recorded(ctx)
+	if err != nil {
+		return err
+	}
+	if s.Phase != PhaseDual || s.Sealed {
+		return fault.New(fault.Conflict, "%s is in phase %s; a backfill runs in phase dual: amanat cutover start %s --execute", b.name, s.Phase, b.name)
+	}
+	if b.since, err = b.startEpoch(ctx); err != nil {
+		return err
+	}
+	b.begin = time.Now()
+	return b.awaitAcks(ctx, s)
+}
+
+// run copies kind by kind, parents first.
+func (b *backfill) run(ctx context.Context) error {
+	if err := b.plan(ctx); err != nil {
+		return err
+	}
+	for _, kind := range b.kinds {
+		if err := b.copyKind(ctx, kind.Name); err != nil {
+			return err
+		}
+		if err := b.target.Analyze(ctx, kind.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *backfill) plan(ctx context.Context) error {
+	planned, err := b.control.Planned(ctx, b.name, b.since)
+	if err != nil {
+		return err
+	}
+	for _, kind := range b.kinds {
+		if planned[kind.Name] {
+			continue
+		}
+		bounds, err := b.source.Bounds(ctx, kind.Name, chunkRows)
+		if err != nil {
+			return err
+		}
+		if err := b.control.PlanChunks(ctx, b.name, b.since, kind.Name, chunksOf(kind.Name, bounds)); err != nil {
+			return err
+		}
+		if err := b.recordForeign(ctx, kind.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunksOf gives the ranges between bounds; the last one is open, for records
+// that come while the backfill runs.
+func chunksOf(kind string, bounds []ID) []Chunk {
+	var out []Chunk
+	var after ID
+	for i, until := range bounds {
+		out = append(out, Chunk{Seq: int64(i), Kind: kind, After: after, Until: until})
+		after = until
+	}
+	return append(out, Chunk{Seq: int64(len(bounds)), Kind: kind, After: after})
+}
+
+// recordForeign puts records whose stored identity is no ID on record.
+func (c *domainCore) recordForeign(ctx context.Context, kind string) error {
+	items, err := c.source.Foreign(ctx, kind, 10_000)
+	if err != nil || len(items) == 0 {
+		return err
+	}
+	gaps := make([]Gap, len(items))
+	for i, item := range items {
+		gaps[i] = Gap{Domain: c.name, Kind: kind, ID: item.RawID, Attempts: 1,
+			Reason: "its identity is no ObjectID: give the document one, and retry"}
+	}
+	return c.engine.opts.Control.RecordGaps(ctx, gaps)
+}
+
+func (b *backfill) copyKind(ctx context.Context, kind string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var workers sync.WaitGroup
+	for range b.o.Workers {
+		workers.Go(func() {
+			if err := b.work(ctx, kind); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	workers.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return b.awaitOthers(ctx, kind)
+}
+
+// work copies chunks until none is free.
+func (b *backfill) work(ctx context.Context, kind string) error {
+	for n := 1; ; n++ {
+		if err := b.throttle(ctx); err != nil {
+			return err
+		}
+		found, err := b.control.WithChunk(ctx, b.name, b.since, kind, b.copyChunk)
+		if err != nil || !found {
+			return err
+		}
+		if n%analyzeEvery == 0 {
+			if err := b.target.Analyze(ctx, kind); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// awaitOthers waits for chunks that workers elsewhere have claimed, and takes
+// them over when they are freed.
+func (b *backfill) awaitOthers(ctx context.Context, kind string) error {
+	for {
+		progress, err := b.control.Progress(ctx, b.name, b.since)
+		if err != nil {
+			return err
+		}
+		if kindDone(progress, kind) {
+			return nil
+		}
+		pause(ctx, 200*time.Millisecond)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := b.work(ctx, kind); err != nil {
+			return err
+		}
+	}
+}
+
+func kindDone(progress []KindProgress, kind string) bool {
+	for _, p := range progress {
+		if p.Kind == kind {
+			return p.Done == p.Chunks
+		}
+	}
+	return false
+}
+
+func (b *backfill) copyChunk(ctx context.Context, chunk Chunk) (rows, gaps int64, err error) {
+	for after := chunk.After; ; {
+		items, err := b.source.Scan(ctx, chunk.Kind, after, chunk.Until, chunkRows)
+		if err != nil || len(items) == 0 {
+			return rows, gaps, err
+		}
+		bad, err := b.load(ctx, chunk.Kind, items)
+		if err != nil {
+			return rows, gaps, err
+		}
+		gaps += int64(bad)
+		rows += int64(len(items) - bad)
+		b.rows.Add(int64(len(items)))
+		after = items[len(items)-1].Key.ID
+	}
+}
+
+// load brings a page by the fast way, and record by record when that fails.
+func (b *backfill) load(ctx context.Context, kind string, items []Item) (bad int, err error) {
+	good := items[:0:0]
+	for _, i := range items {
+		if i.Err == nil {
+			good = append(good, i)
+		}
+	}
+	if len(good) == len(items) {
+		if err := b.target.Load(ctx, kind, good); err == nil {
+			return 0, nil
+		}
+	}
+	failed, err := b.bring(ctx, b.source, b.target, items)
+	if err != nil || len(failed) == 0 {
+		return 0, err
+	}
+	var gaps []Gap
+	for key, why := range failed {
+		gaps = append(gaps, b.gap(key.Kind, key.ID.String(), why))
+	}
+	return len(failed), b.control.RecordGaps(ctx, gaps)
+}
+
+// throttle waits while the operator has paused the backfill or while it is
+// ahead of its rate, and for a while when the copies of live writes fall
+// behind.
+func (b *backfill) throttle(ctx context.Context) error {
+	for slow := 0; ctx.Err() == nil; slow++ {
+		settings, err := b.control.Settings(ctx, b.name)
+		if err != nil {
+			return err
+		}
+		behind := false
+		if slow < slowDownMax && b.rows.Load() > 0 {
+			lag, err := b.lag(ctx, State{Phase: PhaseDual})
+			if err != nil {
+				return err
+			}
+			behind = lag > lagLimit
+		}
+		if !settings.Paused && !behind && !b.ahead(settings.BackfillRate) {
+			return nil
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+	return ctx.Err()
+}
+
+func (b *backfill) ahead(rate int) bool {
+	if rate <= 0 {
+		return false
+	}
+	return float64(b.rows.Load()) > float64(rate)*time.Since(b.begin).Seconds()
+}
+
+// report calls Progress until the returned function is called.
+func (b *backfill) report(ctx context.Context) func() {
+	if b.o.Progress == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var reporter sync.WaitGroup
+	show := func(ctx context.Context) {
+		if p, err := b.control.Progress(ctx, b.name, b.since); err == nil {
+			b.o.Progress(p)
+		}
+	}
+	reporter.Go(func() {
+		for ctx.Err() == nil {
+			show(ctx)
+			pause(ctx, 500*time.Millisecond)
+		}
+	})
+	return func() {
+		cancel()
+		reporter.Wait()
+		show(context.WithoutCancel(ctx))
+	}
+}

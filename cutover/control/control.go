@@ -1,0 +1,132 @@
+// Package control keeps cutover's control plane in PostgreSQL, in the database
+// that a move leads to: the state of each domain, the processes, gaps, chunks,
+// shadow counts and results. It also fences what is written there, since a
+// transaction of that same database can hold an epoch (see Fence).
+//
+// Locks of the session (Lead) and LISTEN (Watch) need a connection that stays
+// on one server process: give it PostgreSQL itself, or a pooler in session
+// mode.
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/amanat-dev/amanat/cutover"
+)
+
+const (
+	// reachTime bounds how long a call waits for a connection.
+	reachTime = 2 * time.Second
+	// callTime bounds a call that waits for nobody's lock.
+	callTime = 5 * time.Second
+	// poolSize is enough for a process: calls are short.
+	poolSize = 4
+)
+
+// Plane is the control plane. It is safe for concurrent use.
+type Plane struct {
+	pool  *pgxpool.Pool
+	owned bool // Close closes the pool
+}
+
+var _ cutover.Control = (*Plane)(nil)
+
+// Connect makes a plane with a small pool of its own, so that a service that
+// holds all connections of its pool cannot keep the process from renewing its
+// lease. The database need not answer yet. Close it at the end.
+func Connect(ctx context.Context, url string) (*Plane, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, unreadable()
+	}
+	config.MaxConns = poolSize
+	config.ConnConfig.ConnectTimeout = reachTime
+	config.ConnConfig.RuntimeParams["application_name"] = "amanat-control"
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return &Plane{pool: pool, owned: true}, nil
+}
+
+// Open makes a plane on a pool that the caller keeps and closes.
+func Open(_ context.Context, pool *pgxpool.Pool) *Plane { return &Plane{pool: pool} }
+
+// Close gives back what Connect took.
+func (p *Plane) Close() {
+	if p.owned {
+		p.pool.Close()
+	}
+}
+
+// with runs do on a connection of the pool.
+func (p *Plane) with(ctx context.Context, do func(*pgxpool.Conn) error) error {
+	reach, cancel := context.WithTimeout(ctx, reachTime)
+	conn, err := p.pool.Acquire(reach)
+	cancel()
+	if err != nil {
+		return away(err)
+	}
+	defer conn.Release()
+	return translate(do(conn))
+}
+
+// call runs do, which waits for nobody's lock, with a bound on its time.
+func (p *Plane) call(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return p.with(ctx, func(c *pgxpool.Conn) error { return do(ctx, c) })
+}
+
+// exec runs one statement and gives the number of rows it touched.
+func (p *Plane) exec(ctx context.Context, sql string, args ...any) (rows int64, err error) {
+	err = p.call(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		tag, err := c.Exec(ctx, sql, args...)
+		rows = tag.RowsAffected()
+		return err
+	})
+	return rows, err
+}
+
+// inTx runs do in a transaction, which ends with ctx at the latest.
+func (p *Plane) inTx(ctx context.Context, do func(pgx.Tx) error) error {
+	return p.with(ctx, func(c *pgxpool.Conn) error {
+		return pgx.BeginFunc(ctx, c, do)
+	})
+}
+
+// list runs a query and reads each row by scan.
+func list[T any](ctx context.Context, p *Plane, scan pgx.RowToFunc[T], sql string, args ...any) (out []T, err error) {
+	err = p.call(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		rows, err := c.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, scan)
+		return err
+	})
+	return out, err
+}
+
+// dial makes a connection of its own, for what holds one for long: a pool's
+// would be missing elsewhere.
+func (p *Plane) dial(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, p.pool.Config().ConnConfig)
+	if err != nil {
+		return nil, away(err)
+	}
+	return conn, nil
+}
+
+// hangUp closes a connection of dial; what it held on the server is free then.
+func hangUp(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), reachTime)
+	defer cancel()
+	_ = conn.Close(ctx) // one that does not close in time is cut
+}

@@ -1,0 +1,86 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// lockKey gives the advisory lock of a name. Advisory locks are numbers, one
+// name space per database, so the purpose is part of what is hashed.
+func lockKey(purpose, name string) int64 {
+	h := fnv.New64a()
+	h.Write([]byte("amanat cutover " + purpose + "\x00" + name))
+	return int64(h.Sum64())
+}
+
+func fenceKey(domain string) int64 { return lockKey("fence", domain) }
+
+// Fence holds tx to an epoch: it returns without error only when the domain is
+// on that epoch, unsealed and with this database as its primary, and it stays
+// so until tx ends, since Advance waits for tx. Call it before the first
+// write. One round trip.
+//
+// tx must be READ COMMITTED, where each statement sees what was committed when
+// it began: the lock is taken first, and the state read by the next statement
+// is then what the last Advance left. An isolation level with one snapshot for
+// the whole transaction would read the state from before the lock.
+//
+// Errors: cutover.ErrMoved when the epoch is another one or the domain is
+// sealed; fault.Unavailable when the database is away.
+func Fence(ctx context.Context, tx pgx.Tx, domain string, epoch int64) error {
+	b := new(pgx.Batch)
+	b.Queue("SELECT pg_advisory_xact_lock_shared($1)", fenceKey(domain))
+	b.Queue(`SELECT phase, epoch, sealed, current_setting('transaction_isolation')
+		FROM cutover_domains WHERE domain = $1`, domain)
+	results := tx.SendBatch(ctx, b)
+	state, isolation, err := readFence(results)
+	if closing := results.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return translate(err)
+	}
+	return checkFence(state, isolation, domain, epoch)
+}
+
+func readFence(results pgx.BatchResults) (s cutover.State, isolation string, err error) {
+	if _, err := results.Exec(); err != nil {
+		return s, "", err
+	}
+	err = results.QueryRow().Scan(&s.Phase, &s.Epoch, &s.Sealed, &isolation)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return cutover.State{}, "read committed", nil // unknown domain: no epoch fits
+	}
+	return s, isolation, err
+}
+
+func checkFence(s cutover.State, isolation, domain string, epoch int64) error {
+	switch {
+	case isolation != "read committed":
+		return fault.New(fault.Internal, "fence of %s: the transaction is %s, want read committed", domain, isolation)
+	case s.Phase == "" || s.Epoch != epoch || s.Sealed:
+		return cutover.ErrMoved
+	case s.Phase.PrimaryIsSource():
+		return fault.New(fault.Internal, "fence of %s: an Update on the target in phase %s", domain, s.Phase)
+	}
+	return nil
+}
+
+// Barrier waits until no transaction holds an earlier Fence. See
+// cutover.StateControl.
+func (p *Plane) Barrier(ctx context.Context, domain string) error {
+	return p.inTx(ctx, func(tx pgx.Tx) error { return shutOut(ctx, tx, domain) })
+}
+
+// shutOut waits for the fenced transactions under way, and keeps new ones
+// waiting until tx ends.
+func shutOut(ctx context.Context, tx pgx.Tx, domain string) error {
+	_, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", fenceKey(domain))
+	return err
+}

@@ -1,0 +1,52 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Lead: see cutover.StateControl. The role is a lock of a session of its own,
+// so it is free again when the process dies. do may outlive the role by the
+// time it takes to notice, three seconds at most when the network is cut: what
+// must not happen twice is guarded by Advance.
+func (p *Plane) Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error) {
+	conn, err := p.dial(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer hangUp(conn)
+	var won bool
+	err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", lockKey("role", role)).Scan(&won)
+	if err != nil || !won {
+		return false, translate(err)
+	}
+	return true, whileAlive(ctx, conn, do)
+}
+
+// whileAlive runs do with a context that ends when conn does. do must not use
+// conn, which is free again afterwards.
+func whileAlive(ctx context.Context, conn *pgx.Conn, do func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watching, stop := context.WithCancel(ctx)
+	var gone error
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		for watching.Err() == nil {
+			if _, err := await(watching, conn); err != nil && watching.Err() == nil {
+				gone = away(err)
+				cancel()
+			}
+		}
+	})
+	err := do(ctx)
+	stop()
+	watcher.Wait()
+	if gone != nil && errors.Is(err, context.Canceled) {
+		return gone
+	}
+	return err
+}

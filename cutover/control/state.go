@@ -1,0 +1,134 @@
+package control
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
+)
+
+const stateColumns = "SELECT domain, phase, epoch, sealed FROM cutover_domains "
+
+// States: see cutover.StateControl.
+func (p *Plane) States(ctx context.Context) (map[string]cutover.State, error) {
+	rows, err := list(ctx, p, pgx.RowToStructByPos[cutover.State], stateColumns)
+	if err != nil {
+		return nil, err
+	}
+	states := make(map[string]cutover.State, len(rows))
+	for _, s := range rows {
+		states[s.Domain] = s
+	}
+	return states, nil
+}
+
+// Register: see cutover.StateControl. A new domain starts at epoch 1.
+func (p *Plane) Register(ctx context.Context, domain string, first cutover.Phase) (s cutover.State, err error) {
+	_, err = p.exec(ctx, `INSERT INTO cutover_domains (domain, phase, epoch, sealed)
+		VALUES ($1, $2, 1, false) ON CONFLICT DO NOTHING`, domain, first)
+	if err != nil {
+		return s, err
+	}
+	rows, err := list(ctx, p, pgx.RowToStructByPos[cutover.State], stateColumns+"WHERE domain = $1", domain)
+	if err != nil || len(rows) == 0 {
+		return s, err
+	}
+	return rows[0], nil
+}
+
+// Advance: see cutover.StateControl. It fails with fault.Unavailable when ctx
+// ends before the last Update of the old epoch does. Whether the step was made
+// is not known when the connection is lost on the way; States tells.
+func (p *Plane) Advance(ctx context.Context, from, to cutover.State, why cutover.Change) error {
+	if to.Domain != from.Domain || to.Epoch != from.Epoch+1 {
+		return fault.New(fault.Internal, "advance from %+v to %+v is not one step of one domain", from, to)
+	}
+	return p.inTx(ctx, func(tx pgx.Tx) error {
+		if !from.Phase.PrimaryIsSource() {
+			if err := shutOut(ctx, tx, from.Domain); err != nil {
+				return err
+			}
+		}
+		if err := replaceState(ctx, tx, from, to); err != nil {
+			return err
+		}
+		return addHistory(ctx, tx, from, to, why)
+	})
+}
+
+func replaceState(ctx context.Context, tx pgx.Tx, from, to cutover.State) error {
+	tag, err := tx.Exec(ctx, `UPDATE cutover_domains SET phase = $5, epoch = $6, sealed = $7, updated_at = now()
+		WHERE domain = $1 AND phase = $2 AND epoch = $3 AND sealed = $4`,
+		from.Domain, from.Phase, from.Epoch, from.Sealed, to.Phase, to.Epoch, to.Sealed)
+	if err == nil && tag.RowsAffected() == 0 {
+		return fault.New(fault.Conflict, "%s is no longer in phase %s, epoch %d: somebody else has changed it",
+			from.Domain, from.Phase, from.Epoch)
+	}
+	return err
+}
+
+func addHistory(ctx context.Context, tx pgx.Tx, from, to cutover.State, why cutover.Change) error {
+	_, err := tx.Exec(ctx, `INSERT INTO cutover_history
+		(domain, who, action, why, detail, from_phase, from_epoch, from_sealed, to_phase, to_epoch, to_sealed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		from.Domain, text(why.Who, 0), why.Action, text(why.Why, 0), orNull(why.Detail),
+		from.Phase, from.Epoch, from.Sealed, to.Phase, to.Epoch, to.Sealed)
+	return err
+}
+
+// orNull gives JSON as the text it is; NULL when there is none.
+func orNull(json []byte) *string {
+	if len(json) == 0 {
+		return nil
+	}
+	s := string(json)
+	return &s
+}
+
+// History: see cutover.StateControl. A limit of 0 gives all.
+func (p *Plane) History(ctx context.Context, domain string, limit int) ([]cutover.HistoryLine, error) {
+	return list(ctx, p, func(row pgx.CollectableRow) (l cutover.HistoryLine, err error) {
+		l.From.Domain, l.To.Domain = domain, domain
+		var detail *string
+		err = row.Scan(&l.At, &l.Who, &l.Action, &l.Why, &detail,
+			&l.From.Phase, &l.From.Epoch, &l.From.Sealed, &l.To.Phase, &l.To.Epoch, &l.To.Sealed)
+		if detail != nil {
+			l.Detail = []byte(*detail)
+		}
+		l.At = l.At.UTC()
+		return l, err
+	}, `SELECT at, who, action, why, detail::text, from_phase, from_epoch, from_sealed, to_phase, to_epoch, to_sealed
+		FROM cutover_history WHERE domain = $1 ORDER BY id DESC LIMIT nullif($2::bigint, 0)`, domain, limit)
+}
+
+// Settings: see cutover.StateControl.
+func (p *Plane) Settings(ctx context.Context, domain string) (s cutover.Settings, err error) {
+	err = p.call(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		return c.QueryRow(ctx, `SELECT shadow_percent, backfill_rate, paused FROM cutover_settings
+			WHERE domain = $1`, domain).Scan(&s.ShadowPercent, &s.BackfillRate, &s.Paused)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return cutover.DefaultSettings, nil
+	}
+	return s, err
+}
+
+// SetSettings: see cutover.StateControl. It fails with fault.Invalid on values
+// out of range.
+func (p *Plane) SetSettings(ctx context.Context, domain string, s cutover.Settings) error {
+	switch {
+	case s.ShadowPercent < 0 || s.ShadowPercent > 100:
+		return fault.Field("shadowPercent", "want 0 to 100, not %d", s.ShadowPercent)
+	case s.BackfillRate < 0:
+		return fault.Field("backfillRate", "want 0 (no limit) or records per second, not %d", s.BackfillRate)
+	}
+	_, err := p.exec(ctx, `INSERT INTO cutover_settings (domain, shadow_percent, backfill_rate, paused)
+		VALUES ($1, $2, $3, $4) ON CONFLICT (domain) DO UPDATE SET shadow_percent = excluded.shadow_percent,
+		backfill_rate = excluded.backfill_rate, paused = excluded.paused, updated_at = now()`,
+		domain, s.ShadowPercent, s.BackfillRate, s.Paused)
+	return err
+}

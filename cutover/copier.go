@@ -1,0 +1,416 @@
+package cutover
+
+import (
+	"context"
+	"time"
+
+	"github.com/amanat-dev/amanat/fault"
+)
+
+const (
+	copierRole   = "copier"
+	copyBatch    = 500
+	gapRetryMin  = 200 * time.Millisecond
+	gapRetryMax  = 30 * time.Second
+	copierErrors = time.Second // rest after a database did not answer
+)
+
+// copyLoop copies what the journal announces while this process leads.
+func (c *domainCore) copyLoop(ctx context.Context) error {
+	run := newCopyRun(c)
+	var reconciled int64
+	for ctx.Err() == nil {
+		s := c.current()
+		if s.Epoch != reconciled && !s.Sealed {
+			if err := c.reconcileKeeper(ctx, s); err == nil {
+				reconciled = s.Epoch
+			}
+		}
+		if !s.Phase.Copies() {
+			run.rest(ctx, time.Second)
+			continue
+		}
+		n, err := run.round(ctx, s)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			c.engine.log.Warn("the copier waits", "domain", c.name, "error", err)
+			pause(ctx, copierErrors)
+		case n == 0:
+			run.rest(ctx, c.engine.opts.CopyEvery)
+		}
+	}
+	return nil
+}
+
+// copyRun is one copier at work: it remembers which keys wait for a retry.
+type copyRun struct {
+	core    *domainCore
+	waiting map[Key]retry
+	copied  map[Key]bool // when not nil: collects the keys that were copied
+}
+
+type retry struct {
+	at    time.Time
+	after time.Duration
+}
+
+func newCopyRun(c *domainCore) *copyRun { return &copyRun{core: c, waiting: map[Key]retry{}} }
+
+// rest waits until a write of this process, or for d.
+func (r *copyRun) rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-r.core.wrote:
+	}
+}
+
+// round copies one batch of notes from s's primary to its secondary and says
+// how many records it copied. What cannot be applied stays in the journal and
+// goes on record as a gap.
+func (r *copyRun) round(ctx context.Context, s State) (int, error) {
+	primary, secondary := r.core.stores(s)
+	notes, err := primary.Notes(ctx, copyBatch+len(r.waiting))
+	if err != nil {
+		return 0, err
+	}
+	notes = r.due(notes)
+	if len(notes) == 0 {
+		return 0, nil
+	}
+	keys := keysOf(notes)
+	items, err := primary.Get(ctx, keys)
+	if err != nil {
+		return 0, err
+	}
+	failed, err := r.core.bring(ctx, primary, secondary, items)
+	if err != nil {
+		return 0, err
+	}
+	if err := r.settle(ctx, primary, notes, keys, failed); err != nil {
+		return 0, err
+	}
+	r.core.countOps(!s.Phase.PrimaryIsSource(), "copy", int64(len(keys)-len(failed)))
+	return len(keys) - len(failed), nil
+}
+
+// due leaves out the notes of keys whose retry is not due.
+func (r *copyRun) due(notes []Note) []Note {
+	out := notes[:0:0]
+	now := time.Now()
+	for _, n := range notes {
+		if w, waits := r.waiting[n.Key]; !waits || now.After(w.at) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func keysOf(notes []Note) []Key {
+	seen := map[Key]bool{}
+	var keys []Key
+	for _, n := range notes {
+		if !seen[n.Key] {
+			seen[n.Key] = true
+			keys = append(keys, n.Key)
+		}
+	}
+	return keys
+}
+
+// settle removes the notes whose copies are in, and records the others' gaps.
+func (r *copyRun) settle(ctx context.Context, primary Store, notes []Note, keys []Key, failed map[Key]error) error {
+	var done []Note
+	for _, n := range notes {
+		if failed[n.Key] == nil {
+			done = append(done, n)
+		}
+	}
+	if err := r.core.recordCopied(ctx, r, keys, failed); err != nil {
+		return err
+	}
+	return primary.Forget(ctx, done)
+}
+
+// recordCopied keeps the books of a round: touched keys for the comparison at
+// the switch, gaps, and their retries.
+func (c *domainCore) recordCopied(ctx context.Context, r *copyRun, keys []Key, failed map[Key]error) error {
+	control := c.engine.opts.Control
+	if err := control.Touch(ctx, c.name, keys); err != nil {
+		return err
+	}
+	var mended []Key
+	var gaps []Gap
+	for _, k := range keys {
+		if why, bad := failed[k]; bad {
+			gaps = append(gaps, c.gap(k.Kind, k.ID.String(), why))
+			r.delay(k)
+			continue
+		}
+		if r.copied != nil {
+			r.copied[k] = true
+		}
+		if _, was := r.waiting[k]; was {
+			delete(r.waiting, k)
+			mended = append(mended, k)
+		}
+	}
+	if len(gaps) > 0 {
+		if err := control.RecordGaps(ctx, gaps); err != nil {
+			return err
+		}
+	}
+	return c.resolve(ctx, keys, failed, mended)
+}
+
+// resolve closes the gaps of records that have arrived. A copier that has
+// just begun to lead does not know which had gaps, so it asks for all.
+func (c *domainCore) resolve(ctx context.Context, keys []Key, failed map[Key]error, mended []Key) error {
+	open, err := c.engine.opts.Control.CountOpenGaps(ctx, c.name)
+	if err != nil || open == 0 && len(mended) == 0 {
+		return err
+	}
+	var in []Key
+	for _, k := range keys {
+		if failed[k] == nil {
+			in = append(in, k)
+		}
+	}
+	return c.engine.opts.Control.ResolveGaps(ctx, c.name, in)
+}
+
+func (r *copyRun) delay(k Key) {
+	w := r.waiting[k]
+	w.after = min(max(2*w.after, gapRetryMin), gapRetryMax)
+	w.at = time.Now().Add(w.after)
+	r.waiting[k] = w
+}
+
+func (c *domainCore) gap(kind, id string, why error) Gap {
+	return Gap{Domain: c.name, Kind: kind, ID: id, Reason: why.Error(), Attempts: 1}
+}
+
+// bring applies items to a database: what fails at first is tried once more
+// when the rest is in, with its parents brought first. It gives what failed.
+func (c *domainCore) bring(ctx context.Context, from, to Store, items []Item) (map[Key]error, error) {
+	failed := map[Key]error{}
+	var good []Item
+	for _, i := range items {
+		switch {
+		case i.Err != nil:
+			failed[i.Key] = i.Err
+		case !i.Missing():
+			good = append(good, i)
+		}
+	}
+	again, _, err := applyAll(ctx, to, good)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range again {
+		why, err := c.bringOne(ctx, from, to, i)
+		if err != nil {
+			return nil, err
+		}
+		if why != nil {
+			failed[i.Key] = why
+		}
+	}
+	return failed, nil
+}
+
+// applyAll gives the items that could not be applied, with their reasons.
+func applyAll(ctx context.Context, to Store, items []Item) ([]Item, []error, error) {
+	if len(items) == 0 {
+		return nil, nil, nil
+	}
+	errs, err := to.Apply(ctx, items, ApplyOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	var bad []Item
+	var why []error
+	for i, e := range errs {
+		if e != nil {
+			bad, why = append(bad, items[i]), append(why, e)
+		}
+	}
+	return bad, why, nil
+}
+
+// bringOne brings an item's parents, as far as there are any, and the item.
+func (c *domainCore) bringOne(ctx context.Context, from, to Store, item Item) (why, err error) {
+	if err := c.bringParents(ctx, from, to, item); err != nil {
+		return nil, err
+	}
+	_, reasons, err := applyAll(ctx, to, []Item{item})
+	if err != nil || len(reasons) == 0 {
+		return nil, err
+	}
+	return reasons[0], nil
+}
+
+func (c *domainCore) bringParents(ctx context.Context, from, to Store, item Item) error {
+	kind, ok := c.kinds.Named(item.Key.Kind)
+	if !ok || kind.Parents == nil || item.Record == nil {
+		return nil
+	}
+	parents := kind.Parents(item.Record)
+	if len(parents) == 0 {
+		return nil
+	}
+	found, err := from.Get(ctx, parents)
+	if err != nil {
+		return err
+	}
+	for _, p := range found {
+		if p.Record == nil {
+			continue
+		}
+		if err := c.bringParents(ctx, from, to, p); err != nil {
+			return err
+		}
+		if _, _, err := applyAll(ctx, to, []Item{p}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drain copies until s's primary has no notes left. It fails when notes stay
+// that cannot be copied, or when ctx ends. It gives the keys it copied.
+func (c *domainCore) drain(ctx context.Context, s State) (map[Key]bool, error) {
+	primary, _ := c.stores(s)
+	run := newCopyRun(c)
+	run.copied = map[Key]bool{}
+	for {
+		n, err := run.round(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if len(run.waiting) > 0 {
+			return nil, fault.New(fault.Conflict, "%d records cannot be copied; see: amanat gaps list", len(run.waiting))
+		}
+		if n > 0 {
+			continue
+		}
+		left, _, err := primary.Journal(ctx)
+		if err != nil || left == 0 {
+			return run.copied, err
+		}
+		pause(ctx, 5*time.Millisecond)
+		if ctx.Err() != nil {
+			return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "the journal did not run empty in time")
+		}
+	}
+}
+
+// settleBatch is how many notes awaitCopied follows at most.
+const settleBatch = 5000
+
+// awaitCopied waits until every note that s's primary has now is worked off or
+// on record as a gap.
+func (c *domainCore) awaitCopied(ctx context.Context, s State) error {
+	primary, _ := c.stores(s)
+	notes, err := primary.Notes(ctx, settleBatch)
+	if err != nil {
+		return err
+	}
+	for try := 1; len(notes) > 0; try++ {
+		if notes, err = c.unsettled(ctx, primary, notes); err != nil || len(notes) == 0 {
+			return err
+		}
+		if try%helpAfter == 0 {
+			if err := c.helpCopy(ctx, s); err != nil {
+				return err
+			}
+		}
+		pause(ctx, 20*time.Millisecond)
+		if ctx.Err() != nil {
+			return fault.Wrap(ctx.Err(), fault.Unavailable, "the journal was not worked off in time")
+		}
+	}
+	return nil
+}
+
+// helpAfter is how many looks at the journal awaitCopied takes before it asks
+// whether anybody copies at all.
+const helpAfter = 10
+
+// helpCopy copies while no process leads as the copier: a command may be run
+// when no server is up.
+func (c *domainCore) helpCopy(ctx context.Context, s State) error {
+	_, err := c.engine.opts.Control.Lead(ctx, copierRole+":"+c.name, func(ctx context.Context) error {
+		run := newCopyRun(c)
+		for {
+			if n, err := run.round(ctx, s); err != nil || n == 0 {
+				return err
+			}
+		}
+	})
+	return err
+}
+
+// unsettled gives those of the notes that are still there and on no record.
+func (c *domainCore) unsettled(ctx context.Context, primary Store, notes []Note) ([]Note, error) {
+	now, err := primary.Notes(ctx, settleBatch)
+	if err != nil || len(now) == 0 {
+		return nil, err
+	}
+	there := map[Key]int64{}
+	for _, n := range now {
+		there[n.Key] = max(there[n.Key], n.Rev)
+	}
+	gaps, err := c.openGaps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Note
+	for _, n := range notes {
+		if rev, ok := there[n.Key]; ok && rev == n.Rev && !gaps[n.Key.String()] {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+// openGaps gives "kind/id" of the records on record as gaps, waived or not.
+func (c *domainCore) openGaps(ctx context.Context) (map[string]bool, error) {
+	gaps, err := c.engine.opts.Control.Gaps(ctx, c.name, false, settleBatch)
+	known := map[string]bool{}
+	for _, g := range gaps {
+		if g.Resolved.IsZero() {
+			known[g.Kind+"/"+g.ID] = true
+		}
+	}
+	return known, err
+}
+
+// lag is the age of the oldest note of s's primary that is not on record as a
+// gap; zero when there is none.
+func (c *domainCore) lag(ctx context.Context, s State) (time.Duration, error) {
+	primary, _ := c.stores(s)
+	count, oldest, err := primary.Journal(ctx)
+	if err != nil || count == 0 {
+		return 0, err
+	}
+	if age := time.Since(oldest); age < 200*time.Millisecond {
+		return age, nil
+	}
+	notes, err := primary.Notes(ctx, settleBatch)
+	if err != nil {
+		return 0, err
+	}
+	gaps, err := c.openGaps(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, n := range notes {
+		if !gaps[n.Key.String()] {
+			return time.Since(n.At), nil
+		}
+	}
+	return 0, nil
+}

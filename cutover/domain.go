@@ -1,0 +1,158 @@
+package cutover
+
+import (
+	"context"
+	"sync"
+
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// domainCore is a Domain without its type parameter: what the engine itself
+// works with.
+type domainCore struct {
+	engine     *Engine
+	name       string
+	kinds      Kinds
+	queries    map[string]bool
+	source     Store // nil when the deployment has none
+	target     Store
+	invariants []invariant
+	fixed      bool // a Solo domain: its state never changes
+
+	mu        sync.Mutex
+	state     State
+	settings  Settings
+	changed   chan struct{} // closed and replaced when the state changes
+	inflight  map[int64]int // epoch → Updates admitted in it and not yet answered
+	waiting   int
+	wrote     chan struct{} // wakes the copier
+	shadowLog shadowCounts
+}
+
+// invariant is an Invariant bound to both sides.
+type invariant struct {
+	name  string
+	kind  string
+	check func(ctx context.Context, source bool, r Record) error // nil: none
+	eval  func(ctx context.Context, source bool) (string, error) // nil: none
+}
+
+// NewDomain makes a domain known to the engine; call it before Engine.Open.
+func NewDomain[Tx any](e *Engine, spec Spec[Tx]) *Domain[Tx] {
+	d := &Domain[Tx]{spec: spec}
+	d.core = newCore(e, spec.Name, spec.Kinds, spec.Queries)
+	if spec.Source != nil {
+		d.core.source = spec.Source
+	}
+	if spec.Target != nil {
+		d.core.target = spec.Target
+	}
+	for _, inv := range spec.Invariants {
+		d.core.invariants = append(d.core.invariants, bind(d, inv))
+	}
+	e.add(d.core)
+	return d
+}
+
+// Solo makes a domain that lives in one database for good, without an engine
+// around it: for tests, and for tools that work on one database. Exactly one
+// of spec.Source and spec.Target is set.
+func Solo[Tx any](spec Spec[Tx]) *Domain[Tx] {
+	d := NewDomain(NewEngine(Options{}), spec)
+	d.core.fixed = true
+	d.core.state = State{Domain: spec.Name, Phase: PhasePG, Epoch: 1}
+	if spec.Source != nil {
+		d.core.state.Phase = PhaseMongo
+	}
+	return d
+}
+
+func newCore(e *Engine, name string, kinds Kinds, queries []string) *domainCore {
+	c := &domainCore{
+		engine: e, name: name, kinds: kinds,
+		queries:  map[string]bool{},
+		settings: DefaultSettings,
+		changed:  make(chan struct{}),
+		inflight: map[int64]int{},
+		wrote:    make(chan struct{}, 1),
+	}
+	for _, q := range queries {
+		c.queries[q] = true
+	}
+	return c
+}
+
+func bind[Tx any](d *Domain[Tx], inv Invariant[Tx]) invariant {
+	out := invariant{name: inv.Name, kind: inv.Kind}
+	if inv.Check != nil {
+		out.check = func(ctx context.Context, source bool, r Record) error {
+			return d.side(source).View(ctx, func(ctx context.Context, tx Tx) error { return inv.Check(ctx, tx, r) })
+		}
+	}
+	if inv.Eval != nil {
+		out.eval = func(ctx context.Context, source bool) (string, error) {
+			return runView(ctx, d.side(source), inv.Eval)
+		}
+	}
+	return out
+}
+
+// stores gives the domain's primary and secondary in state s.
+func (c *domainCore) stores(s State) (primary, secondary Store) { return s.route(c.source, c.target) }
+
+// keeper gives the store that keeps a copy of the state, nil when none does.
+func (c *domainCore) keeper() StateKeeper {
+	k, _ := c.source.(StateKeeper)
+	return k
+}
+
+// current gives the state as this process knows it.
+func (c *domainCore) current() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state
+}
+
+// setState takes over a newer state and wakes whoever waits for one.
+func (c *domainCore) setState(s State) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fixed || s.Epoch <= c.state.Epoch {
+		return
+	}
+	c.state = s
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *domainCore) setSettings(s Settings) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settings = s
+}
+
+func (c *domainCore) currentSettings() Settings {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.settings
+}
+
+// acknowledged gives the epoch on which this process works: the present one
+// once no Update of an earlier one is in flight.
+func (c *domainCore) acknowledged() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	epoch := c.state.Epoch
+	for e := range c.inflight {
+		epoch = min(epoch, e)
+	}
+	return epoch
+}
+
+// needBoth fails for steps of a move in a deployment of one database.
+func (c *domainCore) needBoth() error {
+	if c.source == nil || c.target == nil || c.engine.opts.Control == nil {
+		return fault.New(fault.Conflict, "a move of %s needs both databases: set MONGODB_URI and PG_URL", c.name)
+	}
+	return nil
+}

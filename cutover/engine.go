@@ -1,0 +1,225 @@
+package cutover
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// Options tune an Engine. The zero value of each field means its default.
+type Options struct {
+	Control Control      // nil: a deployment on the source database alone
+	Logger  *slog.Logger // default: slog.Default()
+	Process Process      // ID, Host, PID and Version of this process
+	// LeaseTTL is how long this process may acknowledge writes to a source
+	// database after it last heard from the control plane. Default 5 s.
+	LeaseTTL time.Duration
+	// MaxWait bounds how long an Update waits while a switch is under way, and
+	// MaxWaiting how many wait. Defaults 10 s and 10,000.
+	MaxWait    time.Duration
+	MaxWaiting int
+	// CopyEvery is how long the copier rests when there is nothing to copy and
+	// nobody wakes it. Default 100 ms.
+	CopyEvery time.Duration
+	// RunTwice runs each Update's closure twice: for tests.
+	RunTwice bool
+}
+
+// Engine holds the domains of one process and takes part in their moves.
+type Engine struct {
+	opts    Options
+	log     *slog.Logger
+	domains map[string]*domainCore
+	order   []string
+
+	leaseUntil atomic.Pointer[time.Time] // on the monotonic clock
+	poke       chan struct{}             // wakes the agent: something may have changed
+	pool       *shadowPool
+	stop       context.CancelFunc
+	done       sync.WaitGroup
+	ops        sync.Map // opKey → *atomic.Int64
+}
+
+// NewEngine makes an engine without domains; add them with NewDomain, then
+// call Open.
+func NewEngine(o Options) *Engine {
+	setDefault(&o.LeaseTTL, 5*time.Second)
+	setDefault(&o.MaxWait, 10*time.Second)
+	setDefault(&o.MaxWaiting, 10_000)
+	setDefault(&o.CopyEvery, 100*time.Millisecond)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return &Engine{
+		opts: o, log: o.Logger,
+		domains: map[string]*domainCore{},
+		poke:    make(chan struct{}, 1),
+		pool:    newShadowPool(),
+	}
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+func (e *Engine) add(c *domainCore) {
+	e.domains[c.name] = c
+	e.order = append(e.order, c.name)
+}
+
+// Domains gives the names of the domains in the order in which they were
+// added.
+func (e *Engine) Domains() []string { return e.order }
+
+// State gives a domain's state as this process knows it.
+func (e *Engine) State(domain string) State { return e.domains[domain].current() }
+
+func (e *Engine) core(domain string) (*domainCore, error) {
+	c, ok := e.domains[domain]
+	if !ok {
+		return nil, fault.New(fault.Invalid, "there is no domain %q; there are %v", domain, e.order)
+	}
+	return c, nil
+}
+
+// Open learns where every domain stands. With a control plane it registers
+// the domains that are new to it: in phase mongo where there is a source
+// database, else in phase pg. While the control plane is away, a domain whose
+// primary is the source can still be opened, from the copy of its state that
+// the source keeps; in doubt Open refuses.
+func (e *Engine) Open(ctx context.Context) error {
+	for _, name := range e.order {
+		c := e.domains[name]
+		s, err := c.firstState(ctx)
+		if err != nil {
+			return fmt.Errorf("domain %s: %w", name, err)
+		}
+		c.setState(s)
+	}
+	return nil
+}
+
+func (c *domainCore) firstState(ctx context.Context) (State, error) {
+	control := c.engine.opts.Control
+	if control == nil {
+		return c.stateWithoutControl(ctx)
+	}
+	first := PhaseMongo
+	if c.source == nil {
+		first = PhasePG
+	}
+	s, err := control.Register(ctx, c.name, first)
+	if fault.Is(err, fault.Unavailable) {
+		return c.stateFromKeeper(ctx, err)
+	}
+	if err != nil {
+		return State{}, err
+	}
+	return s, c.reconcileKeeper(ctx, s)
+}
+
+// stateWithoutControl is for a deployment that has no target database.
+func (c *domainCore) stateWithoutControl(ctx context.Context) (State, error) {
+	s := State{Domain: c.name, Phase: PhaseMongo, Epoch: 1}
+	k := c.keeper()
+	if k == nil {
+		return s, nil
+	}
+	kept, err := k.ReadState(ctx)
+	if err != nil {
+		return State{}, err
+	}
+	if kept.Epoch > 0 && kept.Phase != PhaseMongo {
+		return State{}, fault.New(fault.Conflict,
+			"the domain is in phase %s, which needs both databases: set PG_URL", kept.Phase)
+	}
+	s.Epoch = max(s.Epoch, kept.Epoch)
+	return s, nil
+}
+
+func (c *domainCore) stateFromKeeper(ctx context.Context, away error) (State, error) {
+	k := c.keeper()
+	if k == nil {
+		return State{}, away
+	}
+	s, err := k.ReadState(ctx)
+	if err != nil {
+		return State{}, err
+	}
+	if s.Epoch == 0 || s.Sealed || !s.Phase.PrimaryIsSource() {
+		return State{}, fault.Wrap(away, fault.Unavailable,
+			"the control plane is away, and without it the primary of %s is in doubt", c.name)
+	}
+	return s, nil
+}
+
+// reconcileKeeper brings the source's copy of the state up to the control
+// plane's, which a crashed coordinator may have left behind.
+func (c *domainCore) reconcileKeeper(ctx context.Context, s State) error {
+	k := c.keeper()
+	if k == nil {
+		return nil
+	}
+	kept, err := k.ReadState(ctx)
+	if err != nil {
+		if !s.Phase.PrimaryIsSource() && fault.Is(err, fault.Unavailable) {
+			return nil // the source is only the secondary: serve without it
+		}
+		return err
+	}
+	if kept.Epoch >= s.Epoch {
+		return nil
+	}
+	return k.WriteState(ctx, s)
+}
+
+// OpCount says how many operations of a domain ran on a database.
+type OpCount struct {
+	Domain   string `json:"domain"`
+	Database string `json:"database"`
+	Op       string `json:"op"` // view, update, shadow, copy
+	Count    int64  `json:"count"`
+}
+
+type opKey struct{ domain, database, op string }
+
+func (c *domainCore) countOp(source bool, op string) { c.countOps(source, op, 1) }
+
+func (c *domainCore) countOps(source bool, op string, n int64) {
+	store := c.target
+	if source {
+		store = c.source
+	}
+	key := opKey{c.name, store.Name(), op}
+	v, ok := c.engine.ops.Load(key)
+	if !ok {
+		v, _ = c.engine.ops.LoadOrStore(key, new(atomic.Int64))
+	}
+	v.(*atomic.Int64).Add(n)
+}
+
+// Ops gives the operation counts of this process since it started.
+func (e *Engine) Ops() []OpCount {
+	var out []OpCount
+	for _, name := range e.order {
+		for _, op := range []string{"view", "update", "shadow", "copy"} {
+			for _, store := range []Store{e.domains[name].source, e.domains[name].target} {
+				if store == nil {
+					continue
+				}
+				if v, ok := e.ops.Load(opKey{name, store.Name(), op}); ok {
+					out = append(out, OpCount{name, store.Name(), op, v.(*atomic.Int64).Load()})
+				}
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,364 @@
+package cutover
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+)
+
+// Gate lines, by the names with which they are waived.
+const (
+	GateProcesses = "processes"
+	GateVerify    = "verify"
+	GateGaps      = "gaps"
+	GateShadow    = "shadow"
+	GateWayBack   = "way-back"
+	GateRehearsal = "rehearsal"
+)
+
+const (
+	maxLag    = time.Second
+	lostAfter = 30 * time.Second // a process that was lost longer ago does not hold a switch
+)
+
+// GateLine is one condition of a switch or rollback with its evidence.
+type GateLine struct {
+	Name     string `json:"name"`
+	OK       bool   `json:"ok"`
+	Evidence string `json:"evidence"`
+	Waivable bool   `json:"waivable"`
+	Waived   string `json:"waived,omitempty"` // the reason on record
+}
+
+// Passed says that the line does not hold the step.
+func (l GateLine) Passed() bool { return l.OK || l.Waived != "" }
+
+// Gate is the list of conditions of one step.
+type Gate []GateLine
+
+// Passed says that nothing holds the step.
+func (g Gate) Passed() bool {
+	for _, l := range g {
+		if !l.Passed() {
+			return false
+		}
+	}
+	return true
+}
+
+// GateOptions are what an operator asks of a gate.
+type GateOptions struct {
+	Waive      map[string]string // line → reason
+	ShadowMin  int64             // shadow reads compared; default 1,000
+	ShadowTime time.Duration     // over at least this long; default 0
+	Budget     time.Duration     // longest pause; default DefaultBudget
+}
+
+// DefaultBudget is how long writes may be held back.
+const DefaultBudget = 250 * time.Millisecond
+
+// gate evaluates the conditions under which s's domain may be turned round.
+func (c *domainCore) gate(ctx context.Context, s State, o GateOptions) (Gate, State, error) {
+	setDefault(&o.ShadowMin, 1000)
+	setDefault(&o.Budget, DefaultBudget)
+	var out Gate
+	for _, line := range []func(context.Context, State, GateOptions) (GateLine, error){
+		c.gateProcesses, c.gateVerify, c.gateGaps, c.gateShadow, c.gateWayBack,
+	} {
+		l, err := line(ctx, s, o)
+		if err != nil {
+			return nil, s, err
+		}
+		if why, asked := o.Waive[l.Name]; asked && l.Waivable && !l.OK {
+			l.Waived = why
+		}
+		out = append(out, l)
+	}
+	if !out.Passed() {
+		return append(out, GateLine{Name: GateRehearsal, Evidence: "not rehearsed: the lines above come first"}), s, nil
+	}
+	l, s, err := c.gateRehearsal(ctx, s, o)
+	return append(out, l), s, err
+}
+
+func (c *domainCore) gateProcesses(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
+	all, err := c.engine.opts.Control.Processes(ctx)
+	if err != nil {
+		return GateLine{}, err
+	}
+	now, err := c.engine.opts.Control.Clock(ctx)
+	if err != nil {
+		return GateLine{}, err
+	}
+	var behind, lost []string
+	alive := 0
+	for _, p := range all {
+		switch {
+		case p.Alive && p.Acks[c.name] < s.Epoch:
+			behind = append(behind, p.ID)
+		case p.Alive:
+			alive++
+		case now.Sub(p.Until) < lostAfter:
+			lost = append(lost, p.ID)
+		}
+	}
+	l := GateLine{Name: GateProcesses, OK: len(behind)+len(lost) == 0}
+	l.Evidence = fmt.Sprintf("%d on epoch %d", alive, s.Epoch)
+	if len(behind) > 0 {
+		l.Evidence += "; behind: " + strings.Join(behind, ", ")
+	}
+	if len(lost) > 0 {
+		l.Evidence += "; lost: " + strings.Join(lost, ", ")
+	}
+	return l, nil
+}
+
+func (c *domainCore) gateVerify(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
+	l := GateLine{Name: GateVerify, Waivable: true}
+	since, err := c.phaseEpoch(ctx)
+	if err != nil {
+		return l, err
+	}
+	if s.Phase == PhaseDual {
+		if l.Evidence, err = c.unfinished(ctx); err != nil || l.Evidence != "" {
+			return l, err
+		}
+	}
+	docs, err := c.engine.opts.Control.Documents(ctx, c.name, DocVerify, 1)
+	if err != nil {
+		return l, err
+	}
+	if len(docs) == 0 || docs[0].Epoch < since {
+		l.Evidence = fmt.Sprintf("no verify since phase %s began; run: amanat verify %s", s.Phase, c.name)
+		return l, nil
+	}
+	var r VerifyResult
+	if err := json.Unmarshal(docs[0].Body, &r); err != nil {
+		return l, err
+	}
+	l.OK = r.OK
+	l.Evidence = fmt.Sprintf("%d differences in %d records, invariants %s, at %s",
+		r.Differences(), r.rows(), holds(invariantsHold(r.Invariants)), docs[0].At.Format(time.DateTime))
+	return l, nil
+}
+
+func holds(ok bool) string {
+	if ok {
+		return "hold"
+	}
+	return "broken"
+}
+
+func (r VerifyResult) rows() int64 {
+	var n int64
+	for _, k := range r.Kinds {
+		n += max(k.Source, k.Target)
+	}
+	return n
+}
+
+// unfinished says what is missing of the backfill; "" when it is complete.
+func (c *domainCore) unfinished(ctx context.Context) (string, error) {
+	since, err := c.startEpoch(ctx)
+	if err != nil {
+		return "", err
+	}
+	progress, err := c.engine.opts.Control.Progress(ctx, c.name, since)
+	if err != nil {
+		return "", err
+	}
+	todo := fmt.Sprintf("the backfill is not complete; run: amanat backfill %s", c.name)
+	if len(progress) < len(c.kinds) {
+		return todo, nil
+	}
+	for _, p := range progress {
+		if p.Done < p.Chunks {
+			return todo, nil
+		}
+	}
+	return "", nil
+}
+
+func (c *domainCore) gateGaps(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
+	l := GateLine{Name: GateGaps}
+	open, err := c.engine.opts.Control.CountOpenGaps(ctx, c.name)
+	if err != nil {
+		return l, err
+	}
+	lag, err := c.lag(ctx, s)
+	if err != nil {
+		return l, err
+	}
+	l.OK = open == 0 && lag < maxLag
+	l.Evidence = fmt.Sprintf("%d open gaps, copy lag %s", open, lag.Round(time.Millisecond))
+	if open > 0 {
+		l.Evidence += "; see: amanat gaps list"
+	}
+	return l, nil
+}
+
+func (c *domainCore) gateShadow(ctx context.Context, s State, o GateOptions) (GateLine, error) {
+	l := GateLine{Name: GateShadow, Waivable: true}
+	since, err := c.phaseEpoch(ctx)
+	if err != nil {
+		return l, err
+	}
+	counts, err := c.engine.opts.Control.Shadow(ctx, c.name, since)
+	if err != nil {
+		return l, err
+	}
+	total, seen := sumShadow(counts)
+	var unseen []string
+	for q := range c.queries {
+		if !seen[q] {
+			unseen = append(unseen, q)
+		}
+	}
+	sort.Strings(unseen)
+	span := total.Last.Sub(total.First)
+	l.OK = total.Matched >= o.ShadowMin && span >= o.ShadowTime && total.Diffs == 0 && len(unseen) == 0
+	l.Evidence = shadowEvidence(total, o, span, unseen)
+	return l, nil
+}
+
+func sumShadow(counts []ShadowCount) (ShadowCount, map[string]bool) {
+	var total ShadowCount
+	seen := map[string]bool{}
+	for _, n := range counts {
+		total.Compared += n.Compared
+		total.Matched += n.Matched
+		total.Diffs += n.Diffs
+		total.Errors += n.Errors
+		total.Dropped += n.Dropped
+		if total.First.IsZero() || n.First.Before(total.First) {
+			total.First = n.First
+		}
+		if n.Last.After(total.Last) {
+			total.Last = n.Last
+		}
+		seen[n.Query] = n.Matched > 0
+	}
+	return total, seen
+}
+
+// shadowEvidence adds what zero diffs in n comparisons mean: at 95 % the true
+// rate is at most 3/n (the rule of three).
+func shadowEvidence(t ShadowCount, o GateOptions, span time.Duration, unseen []string) string {
+	text := fmt.Sprintf("%d matched of %d asked, %d diffs, %d errors, over %s", t.Matched, o.ShadowMin, t.Diffs, t.Errors, span.Round(time.Second))
+	if t.Diffs == 0 && t.Matched > 0 {
+		text += fmt.Sprintf(" (at most %.2g %% differ, at 95 %%)", 300/float64(t.Matched))
+	}
+	if len(unseen) > 0 {
+		text += "; not seen: " + strings.Join(unseen, ", ")
+	}
+	return text
+}
+
+// gateWayBack asks that the opposite step is known to work.
+func (c *domainCore) gateWayBack(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
+	l := GateLine{Name: GateWayBack, Waivable: true}
+	if s.Phase == PhaseMirror {
+		l.OK, l.Evidence = true, "the switch itself was the way that a rollback would be undone by"
+		return l, nil
+	}
+	history, err := c.engine.opts.Control.History(ctx, c.name, historyAll)
+	if err != nil {
+		return l, err
+	}
+	for _, h := range history {
+		if h.From.Phase == PhaseMirror && h.To.Phase == PhaseDual {
+			l.OK, l.Evidence = true, "rolled back at "+h.At.Format(time.DateTime)
+			return l, nil
+		}
+	}
+	l.Evidence = "no rollback has been done yet"
+	return l, nil
+}
+
+// gateRehearsal goes through the last steps without sealing: a new epoch is
+// recorded and acknowledged by every process, the journal is drained, and the
+// records touched since the last verify are compared.
+func (c *domainCore) gateRehearsal(ctx context.Context, s State, o GateOptions) (GateLine, State, error) {
+	l := GateLine{Name: GateRehearsal}
+	differ, err := c.compareTouched(ctx, s)
+	if err != nil || len(differ) > 0 {
+		l.Evidence = fmt.Sprintf("touched since the last verify and not alike: %v", differ)
+		return l, s, err
+	}
+	begin := time.Now()
+	s, err = c.advance(ctx, s, s.Phase, false, Change{Who: c.engine.opts.Process.ID, Action: "rehearse", Why: "to time the steps of a " + turnName(s.Phase)})
+	if err != nil {
+		return l, s, err
+	}
+	if err := c.awaitAcks(ctx, s); err != nil {
+		return l, s, err
+	}
+	acked := time.Since(begin)
+	if err := c.awaitCopied(ctx, s); err != nil {
+		return l, s, err
+	}
+	drained := time.Since(begin) - acked
+	if _, err := c.compareTouched(ctx, s); err != nil {
+		return l, s, err
+	}
+	compared := time.Since(begin) - acked - drained
+	// A turn has two rounds of acknowledgements: of the seal and of the flip.
+	expect := 2*acked + drained + compared
+	l.OK = expect <= o.Budget
+	l.Evidence = fmt.Sprintf("pause of about %s (acknowledge 2 × %s, drain %s, compare %s), budget %s",
+		ms(expect), ms(acked), ms(drained), ms(compared), o.Budget)
+	return l, s, nil
+}
+
+func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+
+func turnName(p Phase) string {
+	if p == PhaseDual {
+		return "switch"
+	}
+	return "rollback"
+}
+
+// compareTouched compares what was copied since the last verify, gives the
+// keys that persistently differ, and forgets the others.
+func (c *domainCore) compareTouched(ctx context.Context, s State) ([]Key, error) {
+	control := c.engine.opts.Control
+	for round := 0; ; round++ {
+		at, err := control.Clock(ctx)
+		if err != nil {
+			return nil, err
+		}
+		keys, err := control.Touched(ctx, c.name, maxSuspects)
+		if err != nil || len(keys) == 0 {
+			return nil, err
+		}
+		differ, err := c.unlike(ctx, keys)
+		if err != nil {
+			return nil, err
+		}
+		if len(differ) == 0 {
+			return nil, control.Untouch(ctx, c.name, at)
+		}
+		if round == verifyRounds {
+			return differ, nil
+		}
+		if err := c.awaitCopied(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// unlike gives those of the keys whose records are not alike on both sides.
+func (c *domainCore) unlike(ctx context.Context, keys []Key) ([]Key, error) {
+	pairs, err := c.fetch(ctx, keys)
+	var out []Key
+	for _, p := range pairs {
+		if !p.same() {
+			out = append(out, p.key)
+		}
+	}
+	return out, err
+}

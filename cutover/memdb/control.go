@@ -1,0 +1,505 @@
+package memdb
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// Control is a control plane in memory, shared by the engines of one test.
+type Control struct {
+	hook hook
+
+	mu        sync.Mutex
+	states    map[string]cutover.State
+	history   map[string][]cutover.HistoryLine
+	settings  map[string]cutover.Settings
+	processes map[string]cutover.Process
+	gaps      []cutover.Gap
+	chunks    map[string][]*chunk
+	order     []string // kinds in the order of planning
+	shadow    []shadowLine
+	samples   []cutover.ShadowSample
+	documents []cutover.Document
+	touched   map[string]map[cutover.Key]time.Time
+	watchers  map[int]func()
+	watches   int
+	leads     map[string]bool
+	fences    sync.Map // domain → *sync.RWMutex
+}
+
+type chunk struct {
+	cutover.Chunk
+	claimed, done bool
+}
+
+type shadowLine struct {
+	domain string
+	epoch  int64
+	count  cutover.ShadowCount
+}
+
+// Before has f called before each operation, by name; its error is the
+// operation's. nil takes it away.
+func (c *Control) Before(f func(op string) error) { c.hook.set(f) }
+
+// NewControl makes an empty control plane.
+func NewControl() *Control {
+	return &Control{
+		states: map[string]cutover.State{}, history: map[string][]cutover.HistoryLine{},
+		settings: map[string]cutover.Settings{}, processes: map[string]cutover.Process{},
+		chunks: map[string][]*chunk{}, touched: map[string]map[cutover.Key]time.Time{},
+		watchers: map[int]func(){}, leads: map[string]bool{},
+	}
+}
+
+// enter checks Before and locks; the caller unlocks when the error is nil.
+func (c *Control) enter(op string) error {
+	if err := c.hook.before(op); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	return nil
+}
+
+func (c *Control) fenceOf(domain string) *sync.RWMutex {
+	f, _ := c.fences.LoadOrStore(domain, new(sync.RWMutex))
+	return f.(*sync.RWMutex)
+}
+
+// fence holds the domain's shared fence for one Update of the target.
+func (c *Control) fence(g cutover.Guard) (release func(), err error) {
+	f := c.fenceOf(g.Domain)
+	f.RLock()
+	c.mu.Lock()
+	s := c.states[g.Domain]
+	c.mu.Unlock()
+	if s.Epoch != g.Epoch || s.Sealed {
+		f.RUnlock()
+		return nil, cutover.ErrMoved
+	}
+	return f.RUnlock, nil
+}
+
+func (c *Control) States(context.Context) (map[string]cutover.State, error) {
+	if err := c.enter("states"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	out := map[string]cutover.State{}
+	for k, v := range c.states {
+		out[k] = v
+	}
+	return out, nil
+}
+
+func (c *Control) Register(_ context.Context, domain string, first cutover.Phase) (cutover.State, error) {
+	if err := c.enter("register"); err != nil {
+		return cutover.State{}, err
+	}
+	defer c.mu.Unlock()
+	if _, known := c.states[domain]; !known {
+		c.states[domain] = cutover.State{Domain: domain, Phase: first, Epoch: 1}
+	}
+	return c.states[domain], nil
+}
+
+func (c *Control) Advance(_ context.Context, from, to cutover.State, why cutover.Change) error {
+	if !from.Phase.PrimaryIsSource() {
+		f := c.fenceOf(from.Domain)
+		f.Lock()
+		defer f.Unlock()
+	}
+	if err := c.enter("advance"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	if c.states[from.Domain] != from || to.Epoch != from.Epoch+1 {
+		return fault.New(fault.Conflict, "the domain is not in that state")
+	}
+	c.states[from.Domain] = to
+	line := cutover.HistoryLine{Change: why, At: time.Now(), From: from, To: to}
+	c.history[from.Domain] = append([]cutover.HistoryLine{line}, c.history[from.Domain]...)
+	c.notify()
+	return nil
+}
+
+func (c *Control) notify() {
+	for _, w := range c.watchers {
+		w()
+	}
+}
+
+func (c *Control) Barrier(_ context.Context, domain string) error {
+	f := c.fenceOf(domain)
+	f.Lock()
+	defer f.Unlock()
+	return nil
+}
+
+func (c *Control) History(_ context.Context, domain string, limit int) ([]cutover.HistoryLine, error) {
+	if err := c.enter("history"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	h := c.history[domain]
+	return append([]cutover.HistoryLine(nil), h[:min(limit, len(h))]...), nil
+}
+
+func (c *Control) Watch(ctx context.Context, changed func()) {
+	c.mu.Lock()
+	c.watches++
+	id := c.watches
+	c.watchers[id] = changed
+	c.mu.Unlock()
+	changed()
+	<-ctx.Done()
+	c.mu.Lock()
+	delete(c.watchers, id)
+	c.mu.Unlock()
+}
+
+func (c *Control) Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error) {
+	if err := c.enter("lead"); err != nil {
+		return false, err
+	}
+	taken := c.leads[role]
+	c.leads[role] = true
+	c.mu.Unlock()
+	if taken {
+		return false, nil
+	}
+	defer func() {
+		c.mu.Lock()
+		delete(c.leads, role)
+		c.mu.Unlock()
+	}()
+	return true, do(ctx)
+}
+
+func (c *Control) Settings(_ context.Context, domain string) (cutover.Settings, error) {
+	if err := c.enter("settings"); err != nil {
+		return cutover.Settings{}, err
+	}
+	defer c.mu.Unlock()
+	if s, set := c.settings[domain]; set {
+		return s, nil
+	}
+	return cutover.DefaultSettings, nil
+}
+
+func (c *Control) SetSettings(_ context.Context, domain string, s cutover.Settings) error {
+	if err := c.enter("set"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	c.settings[domain] = s
+	c.notify()
+	return nil
+}
+
+func (c *Control) Beat(_ context.Context, p cutover.Process, ttl time.Duration) error {
+	if err := c.enter("beat"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	p.Seen = time.Now()
+	p.Until = p.Seen.Add(ttl)
+	c.processes[p.ID] = p
+	return nil
+}
+
+func (c *Control) Leave(_ context.Context, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.processes, id)
+	return nil
+}
+
+func (c *Control) Processes(context.Context) ([]cutover.Process, error) {
+	if err := c.enter("processes"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	var out []cutover.Process
+	for _, p := range c.processes {
+		p.Alive = time.Now().Before(p.Until)
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (c *Control) RecordGaps(_ context.Context, gaps []cutover.Gap) error {
+	if err := c.enter("gaps"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	for _, g := range gaps {
+		have := c.gap(g.Domain, g.Kind, g.ID)
+		if have == nil {
+			g.FirstSeen, g.LastSeen = time.Now(), time.Now()
+			c.gaps = append(c.gaps, g)
+			continue
+		}
+		have.Attempts++
+		have.LastSeen, have.Reason, have.Resolved = time.Now(), g.Reason, time.Time{}
+	}
+	return nil
+}
+
+func (c *Control) gap(domain, kind, id string) *cutover.Gap {
+	for i := range c.gaps {
+		if g := &c.gaps[i]; g.Domain == domain && g.Kind == kind && g.ID == id {
+			return g
+		}
+	}
+	return nil
+}
+
+func (c *Control) ResolveGaps(ctx context.Context, domain string, keys []cutover.Key) error {
+	for _, k := range keys {
+		if err := c.ResolveForeignGap(ctx, domain, k.Kind, k.ID.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Control) ResolveForeignGap(_ context.Context, domain, kind, id string) error {
+	if err := c.enter("gaps"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	if g := c.gap(domain, kind, id); g != nil {
+		g.Resolved = time.Now()
+	}
+	return nil
+}
+
+func (c *Control) Gaps(_ context.Context, domain string, openOnly bool, limit int) ([]cutover.Gap, error) {
+	if err := c.enter("gaps"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	var out []cutover.Gap
+	for _, g := range c.gaps {
+		if (domain == "" || g.Domain == domain) && (!openOnly || g.Open()) && len(out) < limit {
+			out = append(out, g)
+		}
+	}
+	return out, nil
+}
+
+func (c *Control) CountOpenGaps(ctx context.Context, domain string) (int64, error) {
+	gaps, err := c.Gaps(ctx, domain, true, 1<<30)
+	return int64(len(gaps)), err
+}
+
+func (c *Control) WaiveGap(_ context.Context, domain, kind, id, who, why string) (int64, error) {
+	if err := c.enter("gaps"); err != nil {
+		return 0, err
+	}
+	defer c.mu.Unlock()
+	var n int64
+	for i := range c.gaps {
+		if g := &c.gaps[i]; g.Domain == domain && g.Open() && (id == "" || g.Kind == kind && g.ID == id) {
+			g.WaivedBy, g.WaivedWhy = who, why
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (c *Control) PlanChunks(_ context.Context, domain string, _ int64, kind string, chunks []cutover.Chunk) error {
+	if err := c.enter("plan"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	key := domain + "/" + kind
+	if c.chunks[key] != nil {
+		return nil
+	}
+	c.order = append(c.order, key)
+	for _, ch := range chunks {
+		c.chunks[key] = append(c.chunks[key], &chunk{Chunk: ch})
+	}
+	return nil
+}
+
+func (c *Control) Planned(ctx context.Context, domain string, since int64) (map[string]bool, error) {
+	progress, err := c.Progress(ctx, domain, since)
+	out := map[string]bool{}
+	for _, p := range progress {
+		out[p.Kind] = true
+	}
+	return out, err
+}
+
+func (c *Control) WithChunk(ctx context.Context, domain string, _ int64, kind string, do func(context.Context, cutover.Chunk) (int64, int64, error)) (bool, error) {
+	if err := c.enter("claim"); err != nil {
+		return false, err
+	}
+	var mine *chunk
+	for _, ch := range c.chunks[domain+"/"+kind] {
+		if !ch.claimed && !ch.done && mine == nil {
+			mine, ch.claimed = ch, true
+		}
+	}
+	c.mu.Unlock()
+	if mine == nil {
+		return false, nil
+	}
+	rows, gaps, err := do(ctx, mine.Chunk)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	mine.claimed = false
+	if err != nil {
+		return true, err
+	}
+	mine.done, mine.Rows, mine.Gaps = true, rows, gaps
+	return true, nil
+}
+
+func (c *Control) Progress(_ context.Context, domain string, _ int64) ([]cutover.KindProgress, error) {
+	if err := c.enter("progress"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	var out []cutover.KindProgress
+	for _, key := range c.order {
+		if len(key) <= len(domain) || key[:len(domain)+1] != domain+"/" {
+			continue
+		}
+		p := cutover.KindProgress{Kind: key[len(domain)+1:]}
+		for _, ch := range c.chunks[key] {
+			p.Chunks++
+			p.Rows += ch.Rows
+			p.Gaps += ch.Gaps
+			if ch.done {
+				p.Done++
+			}
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (c *Control) AddShadow(_ context.Context, domain string, epoch int64, counts []cutover.ShadowCount, samples []cutover.ShadowSample) error {
+	if err := c.enter("shadow"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	for _, n := range counts {
+		c.shadow = append(c.shadow, shadowLine{domain, epoch, n})
+	}
+	c.samples = append(c.samples, samples...)
+	return nil
+}
+
+func (c *Control) Shadow(_ context.Context, domain string, since int64) ([]cutover.ShadowCount, error) {
+	if err := c.enter("shadow"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	var out []cutover.ShadowCount
+	at := map[string]int{}
+	for _, l := range c.shadow {
+		if l.domain != domain || l.epoch < since {
+			continue
+		}
+		i, seen := at[l.count.Query]
+		if !seen {
+			at[l.count.Query] = len(out)
+			out = append(out, l.count)
+			continue
+		}
+		out[i].Compared += l.count.Compared
+		out[i].Matched += l.count.Matched
+		out[i].Diffs += l.count.Diffs
+		out[i].Errors += l.count.Errors
+		out[i].Dropped += l.count.Dropped
+		out[i].Last = l.count.Last
+	}
+	return out, nil
+}
+
+func (c *Control) ShadowSamples(_ context.Context, _ string, _ int64, limit int) ([]cutover.ShadowSample, error) {
+	if err := c.enter("shadow"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	return c.samples[:min(limit, len(c.samples))], nil
+}
+
+func (c *Control) SaveDocument(_ context.Context, d cutover.Document) error {
+	if err := c.enter("save"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	c.documents = append([]cutover.Document{d}, c.documents...)
+	return nil
+}
+
+func (c *Control) Documents(_ context.Context, domain, typ string, limit int) ([]cutover.Document, error) {
+	if err := c.enter("documents"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	var out []cutover.Document
+	for _, d := range c.documents {
+		if d.Domain == domain && d.Type == typ && len(out) < limit {
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+func (c *Control) Touch(_ context.Context, domain string, keys []cutover.Key) error {
+	if err := c.enter("touch"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	if c.touched[domain] == nil {
+		c.touched[domain] = map[cutover.Key]time.Time{}
+	}
+	for _, k := range keys {
+		c.touched[domain][k] = time.Now()
+	}
+	return nil
+}
+
+func (c *Control) Touched(_ context.Context, domain string, limit int) ([]cutover.Key, error) {
+	if err := c.enter("touch"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	var out []cutover.Key
+	for k := range c.touched[domain] {
+		if len(out) < limit {
+			out = append(out, k)
+		}
+	}
+	return out, nil
+}
+
+func (c *Control) Untouch(_ context.Context, domain string, before time.Time) error {
+	if err := c.enter("touch"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	for k, at := range c.touched[domain] {
+		if at.Before(before) {
+			delete(c.touched[domain], k)
+		}
+	}
+	return nil
+}
+
+func (c *Control) Clock(context.Context) (time.Time, error) {
+	return time.Now(), c.hook.before("clock")
+}
+
+var _ cutover.Control = (*Control)(nil)

@@ -1,0 +1,396 @@
+// Package memdb is a toy database in memory that the engine can move an
+// application from or to, and a toy control plane: for the engine's own tests,
+// its model and its examples. A DB plays either part: the source keeps a copy
+// of the domain's state and leaves its notes inside the records; the target
+// checks the epoch within each Update.
+package memdb
+
+import (
+	"context"
+	"reflect"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// DB is one domain's database. Make it with New.
+type DB struct {
+	name  string
+	kinds cutover.Kinds
+	// Control, for a target, is asked for the epoch within each Update.
+	Control *Control
+	// Accept, when not nil, may refuse a copy, as a foreign key would.
+	Accept func(has func(cutover.Key) bool, r cutover.Record) error
+
+	hook hook
+
+	mu     sync.Mutex
+	rows   map[cutover.Key]row
+	graves map[cutover.Key]int64
+	state  cutover.State
+	seq    int64
+}
+
+type row struct {
+	record  cutover.Record // nil: a tombstone that waits for its copy
+	rev     int64
+	noted   bool
+	notedAt time.Time
+	seq     int64
+	epoch   int64
+}
+
+// New makes an empty database.
+func New(name string, kinds cutover.Kinds) *DB {
+	return &DB{name: name, kinds: kinds, rows: map[cutover.Key]row{}, graves: map[cutover.Key]int64{}}
+}
+
+// Tx is the toy's transaction: by kind and id, or everything of a kind.
+type Tx interface {
+	cutover.Writer
+	Get(ctx context.Context, kind string, id cutover.ID) (cutover.Record, error)
+	All(ctx context.Context, kind string) ([]cutover.Record, error)
+}
+
+// clone copies a record one level deep: toys hold no pointers.
+func clone(r cutover.Record) cutover.Record {
+	v := reflect.New(reflect.TypeOf(r).Elem())
+	v.Elem().Set(reflect.ValueOf(r).Elem())
+	return v.Interface().(cutover.Record)
+}
+
+func (d *DB) before(op string) error { return d.hook.before(op) }
+
+// Before has f called before each operation, by name ("get", "scan", "apply",
+// "commit", "notes", "forget" …); its error is the operation's. nil takes it
+// away.
+func (d *DB) Before(f func(op string) error) { d.hook.set(f) }
+
+// hook is a function that tests put in front of operations while they run.
+type hook struct {
+	f atomic.Pointer[func(string) error]
+}
+
+func (h *hook) set(f func(string) error) {
+	if f == nil {
+		h.f.Store(nil)
+		return
+	}
+	h.f.Store(&f)
+}
+
+func (h *hook) before(op string) error {
+	if f := h.f.Load(); f != nil {
+		return (*f)(op)
+	}
+	return nil
+}
+
+type tx struct {
+	*cutover.Batch
+	db *DB
+}
+
+func (t tx) Get(_ context.Context, kind string, id cutover.ID) (cutover.Record, error) {
+	if err := t.db.before("get"); err != nil {
+		return nil, err
+	}
+	t.db.mu.Lock()
+	defer t.db.mu.Unlock()
+	r := t.db.rows[cutover.Key{Kind: kind, ID: id}]
+	if r.record == nil {
+		return nil, fault.New(fault.NotFound, "no such %s", kind)
+	}
+	return clone(r.record), nil
+}
+
+func (t tx) All(_ context.Context, kind string) ([]cutover.Record, error) {
+	if err := t.db.before("scan"); err != nil {
+		return nil, err
+	}
+	t.db.mu.Lock()
+	defer t.db.mu.Unlock()
+	var out []cutover.Record
+	for _, k := range t.db.sorted(kind) {
+		out = append(out, clone(t.db.rows[k].record))
+	}
+	return out, nil
+}
+
+// sorted gives the keys of a kind's records in id order.
+func (d *DB) sorted(kind string) []cutover.Key {
+	var keys []cutover.Key
+	for k, r := range d.rows {
+		if k.Kind == kind && r.record != nil {
+			keys = append(keys, k)
+		}
+	}
+	sort.Slice(keys, func(i, j int) bool { return string(keys[i].ID[:]) < string(keys[j].ID[:]) })
+	return keys
+}
+
+// View runs fn; see cutover.Side.
+func (d *DB) View(ctx context.Context, fn func(context.Context, Tx) error) error {
+	return fn(ctx, tx{cutover.ReadOnly(), d})
+}
+
+// Update runs fn and commits what it put; see cutover.Side.
+func (d *DB) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, Tx) error) error {
+	if g.Fenced && d.Control != nil {
+		release, err := d.Control.fence(g)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	t := tx{cutover.NewBatch(d.kinds, nil), d}
+	if err := fn(ctx, t); err != nil {
+		return err
+	}
+	if err := d.before("commit"); err != nil {
+		return err
+	}
+	return d.commit(t.Writes(), g)
+}
+
+func (d *DB) commit(writes []cutover.Write, g cutover.Guard) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range writes {
+		if have := d.rows[w.Key]; have.rev != w.Base {
+			return cutover.ConflictOn(w.Key)
+		}
+	}
+	for _, w := range writes {
+		d.seq++
+		r := row{rev: w.Rev(), noted: g.Journal, notedAt: time.Now(), seq: d.seq, epoch: g.Epoch}
+		if w.Record != nil {
+			r.record = clone(w.Record)
+		}
+		if r.record == nil && !g.Journal {
+			delete(d.rows, w.Key)
+			continue
+		}
+		d.rows[w.Key] = r
+	}
+	return nil
+}
+
+// Seed puts a record in as an application without the engine would.
+func (d *DB) Seed(kind string, r cutover.Record) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.rows[cutover.Key{Kind: kind, ID: r.RecordMeta().ID}] = row{record: clone(r), rev: r.RecordMeta().Rev}
+}
+
+// Remove takes a record away behind the engine's back.
+func (d *DB) Remove(key cutover.Key) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.rows, key)
+}
+
+// Name and Ping: see cutover.Store.
+func (d *DB) Name() string               { return d.name }
+func (d *DB) Ping(context.Context) error { return d.before("ping") }
+
+// Get gives one item per key.
+func (d *DB) Get(_ context.Context, keys []cutover.Key) ([]cutover.Item, error) {
+	if err := d.before("get"); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make([]cutover.Item, len(keys))
+	for i, k := range keys {
+		out[i] = d.item(k)
+	}
+	return out, nil
+}
+
+func (d *DB) item(k cutover.Key) cutover.Item {
+	r, ok := d.rows[k]
+	switch {
+	case ok && r.record != nil:
+		return cutover.Item{Key: k, Rev: r.rev, Record: clone(r.record)}
+	case ok:
+		return cutover.Item{Key: k, Rev: r.rev, Deleted: true}
+	case d.graves[k] > 0:
+		return cutover.Item{Key: k, Rev: d.graves[k], Deleted: true}
+	}
+	return cutover.Item{Key: k}
+}
+
+// Scan pages in id order.
+func (d *DB) Scan(_ context.Context, kind string, after, until cutover.ID, limit int) ([]cutover.Item, error) {
+	if err := d.before("scan"); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []cutover.Item
+	for _, k := range d.sorted(kind) {
+		if string(k.ID[:]) > string(after[:]) && (until.IsZero() || string(k.ID[:]) <= string(until[:])) && len(out) < limit {
+			out = append(out, d.item(k))
+		}
+	}
+	return out, nil
+}
+
+// Foreign: a toy has only proper identities.
+func (d *DB) Foreign(context.Context, string, int) ([]cutover.Item, error) { return nil, nil }
+
+// Count counts records.
+func (d *DB) Count(_ context.Context, kind string) (int64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return int64(len(d.sorted(kind))), nil
+}
+
+// Bounds gives every size-th id.
+func (d *DB) Bounds(_ context.Context, kind string, size int) ([]cutover.ID, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []cutover.ID
+	for i, k := range d.sorted(kind) {
+		if (i+1)%size == 0 {
+			out = append(out, k.ID)
+		}
+	}
+	return out, nil
+}
+
+// Apply brings copies in.
+func (d *DB) Apply(_ context.Context, items []cutover.Item, o cutover.ApplyOptions) ([]error, error) {
+	if err := d.before("apply"); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	errs := make([]error, len(items))
+	for i, item := range items {
+		errs[i] = d.apply(item, o)
+	}
+	return errs, nil
+}
+
+func (d *DB) apply(i cutover.Item, o cutover.ApplyOptions) error {
+	have, there := d.rows[i.Key]
+	newer := max(have.rev, d.graves[i.Key]) >= i.Rev && (there || d.graves[i.Key] > 0)
+	if newer && !o.Force {
+		return nil
+	}
+	if i.Deleted {
+		delete(d.rows, i.Key)
+		d.graves[i.Key] = i.Rev
+		return nil
+	}
+	if d.Accept != nil {
+		has := func(k cutover.Key) bool { return d.rows[k].record != nil }
+		if err := d.Accept(has, i.Record); err != nil {
+			return err
+		}
+	}
+	delete(d.graves, i.Key)
+	d.rows[i.Key] = row{record: clone(i.Record), rev: i.Rev}
+	return nil
+}
+
+// Load is Apply, all or nothing.
+func (d *DB) Load(ctx context.Context, _ string, items []cutover.Item) error {
+	if d.Accept != nil {
+		return fault.New(fault.Conflict, "a load checks nothing: apply one by one")
+	}
+	_, err := d.Apply(ctx, items, cutover.ApplyOptions{})
+	return err
+}
+
+// Analyze has nothing to do.
+func (d *DB) Analyze(context.Context, string) error { return nil }
+
+// ForgetTombstones removes all tombstones.
+func (d *DB) ForgetTombstones(context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.graves = map[cutover.Key]int64{}
+	return nil
+}
+
+// Notes gives the oldest notes.
+func (d *DB) Notes(_ context.Context, limit int) ([]cutover.Note, error) {
+	if err := d.before("notes"); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []cutover.Note
+	for k, r := range d.rows {
+		if r.noted {
+			out = append(out, cutover.Note{Key: k, Rev: r.rev, Seq: r.seq, At: r.notedAt, Epoch: r.epoch})
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Seq < out[j].Seq })
+	return out[:min(limit, len(out))], nil
+}
+
+// Forget removes notes of revisions that are still the present ones.
+func (d *DB) Forget(_ context.Context, notes []cutover.Note) error {
+	if err := d.before("forget"); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, n := range notes {
+		r, ok := d.rows[n.Key]
+		if !ok || r.seq != n.Seq {
+			continue
+		}
+		if r.record == nil {
+			delete(d.rows, n.Key)
+			d.graves[n.Key] = r.rev
+			continue
+		}
+		r.noted = false
+		d.rows[n.Key] = r
+	}
+	return nil
+}
+
+// Journal counts the notes.
+func (d *DB) Journal(ctx context.Context) (int64, time.Time, error) {
+	notes, err := d.Notes(ctx, 1<<30)
+	if err != nil || len(notes) == 0 {
+		return 0, time.Time{}, err
+	}
+	return int64(len(notes)), notes[0].At, nil
+}
+
+// Source is a DB that keeps a copy of the domain's state.
+type Source struct{ *DB }
+
+// ReadState gives the kept state.
+func (s Source) ReadState(context.Context) (cutover.State, error) {
+	if err := s.before("read-state"); err != nil {
+		return cutover.State{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state, nil
+}
+
+// WriteState keeps a state unless a later one is there.
+func (s Source) WriteState(_ context.Context, state cutover.State) error {
+	if err := s.before("write-state"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state.Epoch > s.state.Epoch {
+		s.state = state
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package cutover
+
+import (
+	"context"
+	"time"
+
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// Run takes part in the moves of all domains until Close: it keeps this
+// process's lease, follows state changes, copies where it leads, and counts
+// shadow reads. Call it once, after Open. A process that only gives commands
+// does not call it.
+func (e *Engine) Run(ctx context.Context) {
+	ctx, e.stop = context.WithCancel(ctx)
+	if e.opts.Control == nil {
+		return
+	}
+	e.beat(ctx)
+	e.goDo(func() { e.agent(ctx) })
+	e.goDo(func() { e.opts.Control.Watch(ctx, e.wakeAgent) })
+	e.goDo(func() { e.pool.run(ctx) })
+	e.goDo(func() { e.flushShadows(ctx) })
+	for _, name := range e.order {
+		c := e.domains[name]
+		if c.source == nil || c.target == nil {
+			continue
+		}
+		e.goDo(func() { c.lead(ctx, copierRole, c.copyLoop) })
+		e.goDo(func() { c.mendSeals(ctx) })
+	}
+}
+
+// Close stops what Run started and gives up the lease. Call it when no
+// Update is in flight any more.
+func (e *Engine) Close(ctx context.Context) error {
+	if e.stop == nil {
+		return nil
+	}
+	e.stop()
+	e.done.Wait()
+	if e.opts.Control == nil {
+		return nil
+	}
+	return e.opts.Control.Leave(ctx, e.opts.Process.ID)
+}
+
+func (e *Engine) goDo(do func()) {
+	e.done.Add(1)
+	go func() {
+		defer e.done.Done()
+		do()
+	}()
+}
+
+func (e *Engine) wakeAgent() {
+	select {
+	case e.poke <- struct{}{}:
+	default:
+	}
+}
+
+// agent renews the lease, and looks at the control plane whenever something
+// may have changed.
+func (e *Engine) agent(ctx context.Context) {
+	tick := time.NewTicker(e.opts.LeaseTTL / 5)
+	defer tick.Stop()
+	for {
+		if err := e.reload(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("the control plane does not answer", "error", err)
+		}
+		e.beat(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.poke:
+		case <-tick.C:
+		}
+	}
+}
+
+// reload takes over the recorded states and settings.
+func (e *Engine) reload(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, e.opts.LeaseTTL)
+	defer cancel()
+	states, err := e.opts.Control.States(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range e.order {
+		if s, ok := states[name]; ok {
+			e.domains[name].setState(s)
+		}
+		settings, err := e.opts.Control.Settings(ctx, name)
+		if err != nil {
+			return err
+		}
+		e.domains[name].setSettings(settings)
+	}
+	return nil
+}
+
+// beat renews the lease and acknowledges the epochs on which this process
+// works. The lease counts from before the request.
+func (e *Engine) beat(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, e.opts.LeaseTTL)
+	defer cancel()
+	p := e.opts.Process
+	p.Acks = map[string]int64{}
+	for _, name := range e.order {
+		p.Acks[name] = e.domains[name].acknowledged()
+	}
+	before := time.Now()
+	if err := e.opts.Control.Beat(ctx, p, e.opts.LeaseTTL); err != nil {
+		if ctx.Err() == nil {
+			e.log.Warn("the lease was not renewed", "error", err)
+		}
+		return
+	}
+	// A tenth less than the control plane grants, for clocks that run unlike.
+	until := before.Add(e.opts.LeaseTTL - e.opts.LeaseTTL/10)
+	e.leaseUntil.Store(&until)
+}
+
+// leaseHolds says that no coordinator can have gone on without this process.
+func (e *Engine) leaseHolds() bool {
+	until := e.leaseUntil.Load()
+	return until != nil && time.Now().Before(*until)
+}
+
+// lead runs do while this process leads the domain in a role, and tries to
+// become the leader every second otherwise.
+func (c *domainCore) lead(ctx context.Context, role string, do func(context.Context) error) {
+	for ctx.Err() == nil {
+		_, err := c.engine.opts.Control.Lead(ctx, role+":"+c.name, do)
+		if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
+			c.engine.log.Warn("stopped leading", "role", role, "domain", c.name, "error", err)
+		}
+		pause(ctx, time.Second)
+	}
+}
+
+// mendSeals opens a domain whose coordinator died while it was sealed: before
+// the flip the old primary goes on, after it the new one; the recorded phase
+// says which.
+func (c *domainCore) mendSeals(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause(ctx, time.Second)
+		sealed := c.current()
+		if !sealed.Sealed {
+			continue
+		}
+		_, err := c.engine.opts.Control.Lead(ctx, coordinatorRole+":"+c.name, func(ctx context.Context) error {
+			return c.openAbandoned(ctx, sealed)
+		})
+		if err != nil && ctx.Err() == nil {
+			c.engine.log.Warn("a seal without a coordinator could not be opened", "domain", c.name, "error", err)
+		}
+	}
+}
+
+func (c *domainCore) openAbandoned(ctx context.Context, seen State) error {
+	states, err := c.engine.opts.Control.States(ctx)
+	if err != nil {
+		return err
+	}
+	now := states[c.name]
+	if !now.Sealed || now.Epoch != seen.Epoch {
+		return nil
+	}
+	c.engine.log.Warn("opening a domain that its coordinator left sealed", "domain", c.name, "phase", string(now.Phase))
+	_, err = c.advance(ctx, now, now.Phase, false, Change{
+		Who: c.engine.opts.Process.ID, Action: "unseal", Why: "the coordinator was gone",
+	})
+	return err
+}

@@ -1,0 +1,230 @@
+package cutover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// conflictTries is how often an Update runs before a conflict reaches its
+// caller.
+const conflictTries = 6
+
+// errUnknown answers a write that may or may not have been made.
+func errUnknown(cause error) error {
+	return &fault.Error{Kind: fault.Unavailable, Cause: cause, RetryAfter: time.Second,
+		Message: "the outcome of the write is not known; read before you try again"}
+}
+
+func errBusy(message string) error {
+	return &fault.Error{Kind: fault.Unavailable, Message: message, RetryAfter: time.Second}
+}
+
+// update admits, runs and confirms one Update; run does it on one side.
+func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, source bool, g Guard) error) error {
+	deadline := time.Now().Add(c.engine.opts.MaxWait)
+	for try := 1; ; {
+		s, err := c.admit(ctx, deadline)
+		if err != nil {
+			return err
+		}
+		err = c.updateIn(ctx, s, run)
+		c.release(s.Epoch)
+		var own refused
+		switch {
+		case err == nil:
+			c.wake()
+			return nil
+		case errors.As(err, &own):
+			return own.error
+		case errors.Is(err, ErrMoved):
+			if err := c.awaitNewer(ctx, s.Epoch, deadline); err != nil {
+				return err
+			}
+		case fault.Is(err, fault.Conflict) && try < conflictTries:
+			pause(ctx, jitter(try))
+			try++
+		default:
+			return err
+		}
+		if ctx.Err() != nil {
+			return fault.Wrap(ctx.Err(), fault.Unavailable, "the request ended before the write was made")
+		}
+	}
+}
+
+func (c *domainCore) updateIn(ctx context.Context, s State, run func(context.Context, bool, Guard) error) error {
+	source := s.Phase.PrimaryIsSource()
+	c.countOp(source, "update")
+	if err := run(ctx, source, c.guard(s)); err != nil {
+		return err
+	}
+	return c.confirmWrite(ctx, s)
+}
+
+// guard says what an Update of state s must respect. On a source database
+// writes leave notes in phase mongo too, wherever a move may begin: a writer
+// that was admitted before a start and wakes up after it has left its note
+// all the same. The note is part of the record's own write and costs nothing.
+func (c *domainCore) guard(s State) Guard {
+	move := c.engine.opts.Control != nil
+	return Guard{
+		Domain:  c.name,
+		Epoch:   s.Epoch,
+		Process: c.engine.opts.Process.ID,
+		Journal: move && s.Phase != PhasePG && c.source != nil && c.target != nil,
+		Fenced:  move && !s.Phase.PrimaryIsSource(),
+	}
+}
+
+// admit lets an Update in, or has it wait while the domain is sealed.
+func (c *domainCore) admit(ctx context.Context, deadline time.Time) (State, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.state.Sealed || c.state.Epoch == 0 {
+		if c.waiting >= c.engine.opts.MaxWaiting {
+			return State{}, errBusy("too many writes are waiting; nothing was written")
+		}
+		if err := c.wait(ctx, deadline); err != nil {
+			return State{}, err
+		}
+	}
+	c.inflight[c.state.Epoch]++
+	return c.state, nil
+}
+
+// wait blocks, with c.mu given up meanwhile, until the state changes.
+func (c *domainCore) wait(ctx context.Context, deadline time.Time) error {
+	changed := c.changed
+	c.waiting++
+	c.mu.Unlock()
+	err := awaitChange(ctx, changed, deadline)
+	c.mu.Lock()
+	c.waiting--
+	return err
+}
+
+func awaitChange(ctx context.Context, changed <-chan struct{}, deadline time.Time) error {
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(ctx.Err(), fault.Unavailable, "the request ended while it waited; nothing was written")
+	case <-timer.C:
+		return errBusy("writes are held back for longer than a request may wait; nothing was written")
+	}
+}
+
+func (c *domainCore) release(epoch int64) {
+	c.mu.Lock()
+	c.inflight[epoch]--
+	idle := c.inflight[epoch] == 0
+	if idle {
+		delete(c.inflight, epoch)
+	}
+	behind := idle && epoch < c.state.Epoch
+	c.mu.Unlock()
+	if behind {
+		c.engine.wakeAgent() // somebody may wait for this acknowledgement
+	}
+}
+
+// awaitNewer waits until this process knows a state later than epoch.
+func (c *domainCore) awaitNewer(ctx context.Context, epoch int64, deadline time.Time) error {
+	c.engine.wakeAgent()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.state.Epoch <= epoch {
+		if err := c.wait(ctx, deadline); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// confirmWrite says whether a write that came back may be answered with
+// success. A target database has checked the epoch in the write's own
+// transaction. For a source database either this process's lease still holds,
+// so that no coordinator can have flipped without its acknowledgement; or the
+// state kept in the source is still this one, so that the write came before
+// any seal, and the drain will see its note.
+func (c *domainCore) confirmWrite(ctx context.Context, s State) error {
+	if !s.Phase.PrimaryIsSource() || !c.leased() || c.engine.leaseHolds() {
+		return nil
+	}
+	kept, err := c.keeper().ReadState(ctx)
+	if err != nil {
+		return errUnknown(err)
+	}
+	if kept.Epoch != s.Epoch || kept.Sealed {
+		// Not ErrMoved itself: that would have the write made a second time.
+		return errUnknown(fmt.Errorf("%s was in epoch %d, and now is in %d", c.name, s.Epoch, kept.Epoch))
+	}
+	return nil
+}
+
+// leased says that this domain's writes to the source depend on the lease.
+func (c *domainCore) leased() bool {
+	return !c.fixed && c.engine.opts.Control != nil && c.keeper() != nil
+}
+
+// readRoute gives the state by which a View is routed. While this process
+// cannot hear from the control plane, a target primary must be asked again.
+func (c *domainCore) readRoute(ctx context.Context) (State, error) {
+	s := c.current()
+	if s.Epoch == 0 {
+		return s, errBusy("the domain is not open yet")
+	}
+	if s.Phase.PrimaryIsSource() || c.fixed || c.engine.opts.Control == nil || c.engine.leaseHolds() {
+		return s, nil
+	}
+	if err := c.engine.reload(ctx); err != nil {
+		return s, err
+	}
+	return c.current(), nil
+}
+
+// confirmRead says whether what a View read from the source may be answered:
+// the same rule as for writes, except that a seal does not matter.
+func (c *domainCore) confirmRead(ctx context.Context, s State) error {
+	if !s.Phase.PrimaryIsSource() || !c.leased() || c.engine.leaseHolds() {
+		return nil
+	}
+	kept, err := c.keeper().ReadState(ctx)
+	if err != nil {
+		return err
+	}
+	if !kept.Phase.PrimaryIsSource() {
+		return errBusy("the domain has moved and this process cannot reach its new primary")
+	}
+	return nil
+}
+
+// wake tells the copier that there is something to copy.
+func (c *domainCore) wake() {
+	select {
+	case c.wrote <- struct{}{}:
+	default:
+	}
+}
+
+// jitter gives a random pause that grows with each try: up to 5, 10, 20 … ms.
+func jitter(try int) time.Duration {
+	return time.Duration(rand.Int64N(int64(5*time.Millisecond) << (try - 1)))
+}
+
+// pause sleeps for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

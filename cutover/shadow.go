@@ -1,0 +1,314 @@
+package cutover
+
+import (
+	"context"
+	"encoding"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/amanat-dev/amanat/fault"
+)
+
+const (
+	shadowWorkers = 2
+	shadowQueue   = 64
+	shadowTries   = 5
+	shadowTimeout = 10 * time.Second
+)
+
+// shadowRun is one View that also runs on the secondary.
+type shadowRun struct {
+	query              string
+	answer             string // the primary's, as the caller got it
+	primary, secondary func(context.Context) string
+}
+
+// replay makes a View repeatable: it gives its canonical answer on one side.
+func replay[Tx, R any](side Side[Tx], fn func(context.Context, Tx) (R, error)) func(context.Context) string {
+	return func(ctx context.Context) string {
+		r, err := runView(ctx, side, fn)
+		return answerOf(r, err)
+	}
+}
+
+// answerOf gives a View's answer in canonical form. A fault is an answer too,
+// such as "not found"; a database that is away is not.
+func answerOf[R any](r R, err error) string {
+	if err == nil {
+		var b strings.Builder
+		canonicalAny(&b, reflect.ValueOf(&r).Elem())
+		return b.String()
+	}
+	switch kind := fault.KindOf(err); kind {
+	case fault.Unavailable, fault.Internal:
+		return noAnswer + err.Error()
+	default:
+		return "fault " + string(kind)
+	}
+}
+
+const noAnswer = "no answer: "
+
+func answered(s string) bool { return !strings.HasPrefix(s, noAnswer) }
+
+// sampled says whether this View shall run on the secondary too.
+func (c *domainCore) sampled(s State, err error) bool {
+	if !s.Phase.Copies() || fault.Is(err, fault.Unavailable) || errors.Is(err, context.Canceled) {
+		return false
+	}
+	return rand.IntN(100) < c.currentSettings().ShadowPercent
+}
+
+// shadow queues a run, or drops it when the pool is busy: members never wait.
+func (c *domainCore) shadow(run shadowRun) {
+	since := c.current().Epoch
+	queued := c.engine.pool.offer(func(ctx context.Context) { c.compareShadow(ctx, since, run) })
+	if !queued {
+		c.shadowLog.add(run.query, func(n *ShadowCount) { n.Dropped++ })
+	}
+}
+
+// compareShadow runs the View on the secondary. When the answers differ, it
+// runs both again after the notes of that moment are worked off; only what
+// differs while the primary's answer stays the same is a diff.
+func (c *domainCore) compareShadow(ctx context.Context, epoch int64, run shadowRun) {
+	ctx, cancel := context.WithTimeout(ctx, shadowTimeout)
+	defer cancel()
+	s := c.current()
+	c.countOp(!s.Phase.PrimaryIsSource(), "shadow")
+	first, second := run.answer, run.secondary(ctx)
+	for range shadowTries {
+		if first == second {
+			c.shadowLog.add(run.query, func(n *ShadowCount) { n.Compared++; n.Matched++ })
+			return
+		}
+		if !answered(first) || !answered(second) {
+			c.shadowLog.add(run.query, func(n *ShadowCount) { n.Compared++; n.Errors++ })
+			return
+		}
+		// The primary is read before the notes are worked off: what that answer
+		// rests on has then been copied.
+		before := run.primary(ctx)
+		if err := c.awaitCopied(ctx, s); err != nil || c.current().Epoch != epoch {
+			break
+		}
+		second = run.secondary(ctx)
+		first = run.primary(ctx)
+		if before == first && first != second && answered(first) && answered(second) {
+			c.shadowLog.diff(run.query, first, second)
+			return
+		}
+	}
+	// The records moved all the time, or the domain itself did: no finding.
+	c.shadowLog.add(run.query, func(n *ShadowCount) { n.Dropped++ })
+}
+
+// shadowPool runs shadow reads on few workers.
+type shadowPool struct{ jobs chan func(context.Context) }
+
+func newShadowPool() *shadowPool {
+	return &shadowPool{jobs: make(chan func(context.Context), shadowQueue)}
+}
+
+func (p *shadowPool) offer(job func(context.Context)) bool {
+	select {
+	case p.jobs <- job:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *shadowPool) run(ctx context.Context) {
+	var workers sync.WaitGroup
+	for range shadowWorkers {
+		workers.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case job := <-p.jobs:
+					job(ctx)
+				}
+			}
+		})
+	}
+	workers.Wait()
+}
+
+// shadowCounts gathers a domain's counts until they are flushed.
+type shadowCounts struct {
+	mu      sync.Mutex
+	counts  map[string]*ShadowCount
+	samples []ShadowSample
+}
+
+func (l *shadowCounts) add(query string, change func(*ShadowCount)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.counts == nil {
+		l.counts = map[string]*ShadowCount{}
+	}
+	n, ok := l.counts[query]
+	if !ok {
+		n = &ShadowCount{Query: query, First: Now()}
+		l.counts[query] = n
+	}
+	n.Last = Now()
+	change(n)
+}
+
+func (l *shadowCounts) diff(query, primary, secondary string) {
+	l.add(query, func(n *ShadowCount) { n.Compared++; n.Diffs++ })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.samples) < 20 {
+		l.samples = append(l.samples, ShadowSample{query, Now(), clip(primary), clip(secondary)})
+	}
+}
+
+func (l *shadowCounts) take() ([]ShadowCount, []ShadowSample) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var counts []ShadowCount
+	for _, n := range l.counts {
+		counts = append(counts, *n)
+	}
+	sort.Slice(counts, func(i, j int) bool { return counts[i].Query < counts[j].Query })
+	samples := l.samples
+	l.counts, l.samples = nil, nil
+	return counts, samples
+}
+
+func clip(s string) string {
+	if len(s) > 4000 {
+		return s[:4000] + "…"
+	}
+	return s
+}
+
+// flushShadows hands the counts to the control plane every second.
+func (e *Engine) flushShadows(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause(ctx, time.Second)
+		for _, name := range e.order {
+			c := e.domains[name]
+			counts, samples := c.shadowLog.take()
+			if len(counts) == 0 {
+				continue
+			}
+			if err := e.opts.Control.AddShadow(ctx, name, c.current().Epoch, counts, samples); err != nil && ctx.Err() == nil {
+				e.log.Warn("shadow counts were lost", "domain", name, "error", err)
+			}
+		}
+	}
+}
+
+// canonicalAny writes any Go value so that equal answers have equal texts:
+// times in milliseconds, nil and empty lists alike, no secrets.
+func canonicalAny(b *strings.Builder, v reflect.Value) {
+	if v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		if v.IsNil() {
+			b.WriteString("nil")
+			return
+		}
+		canonicalAny(b, v.Elem())
+		return
+	}
+	if v.CanInterface() {
+		switch x := v.Interface().(type) {
+		case time.Time:
+			b.WriteString(x.UTC().Format("2006-01-02T15:04:05.000Z"))
+			return
+		case Extra:
+			b.Write(x)
+			return
+		case encoding.TextMarshaler:
+			text, err := x.MarshalText()
+			fmt.Fprintf(b, "%s%s", text, errText(err))
+			return
+		}
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		canonicalStruct(b, v)
+	case reflect.Slice, reflect.Array:
+		canonicalList(b, v)
+	case reflect.Map:
+		canonicalMap(b, v)
+	case reflect.String:
+		fmt.Fprintf(b, "%q", v.String())
+	default:
+		fmt.Fprintf(b, "%v", v)
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return "(" + err.Error() + ")"
+}
+
+func canonicalStruct(b *strings.Builder, v reflect.Value) {
+	b.WriteString("{")
+	t := v.Type()
+	for i := range t.NumField() {
+		if !t.Field(i).IsExported() {
+			continue
+		}
+		fv := v.Field(i)
+		if isNothing(fv) {
+			continue
+		}
+		fmt.Fprintf(b, "%s:", t.Field(i).Name)
+		if t.Field(i).Tag.Get("json") == "-" && t.Field(i).Type != reflect.TypeFor[Extra]() {
+			var secret strings.Builder
+			canonicalAny(&secret, fv)
+			fmt.Fprintf(b, "(secret %.8s) ", digest(secret.String()))
+			continue
+		}
+		canonicalAny(b, fv)
+		b.WriteString(" ")
+	}
+	b.WriteString("}")
+}
+
+// isNothing: see package shape, "nothing is nothing".
+func isNothing(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Slice, reflect.Map, reflect.String:
+		return v.Len() == 0
+	case reflect.Pointer:
+		return v.IsNil()
+	}
+	return false
+}
+
+func canonicalList(b *strings.Builder, v reflect.Value) {
+	b.WriteString("[")
+	for i := range v.Len() {
+		canonicalAny(b, v.Index(i))
+		b.WriteString(" ")
+	}
+	b.WriteString("]")
+}
+
+func canonicalMap(b *strings.Builder, v reflect.Value) {
+	lines := make([]string, 0, v.Len())
+	for _, k := range v.MapKeys() {
+		var line strings.Builder
+		canonicalAny(&line, k)
+		line.WriteString(":")
+		canonicalAny(&line, v.MapIndex(k))
+		lines = append(lines, line.String())
+	}
+	sort.Strings(lines)
+	fmt.Fprintf(b, "map%q", lines)
+}

@@ -1,0 +1,235 @@
+// Package shape describes, once, how a record's Go type is stored: the codecs
+// of both databases and the comparison between them all read the same
+// description, so none of them can forget a field.
+//
+// A field is named by its `field` tag, else by its `json` tag; that name is
+// the one in MongoDB documents, and in snake_case the one in PostgreSQL.
+// Fields tagged field:"-" are not stored. An embedded struct without a tag
+// contributes its fields. Further words in the field tag, separated by
+// commas:
+//
+//	table=NAME   a list of structs (or of scalars) in a PostgreSQL child table
+//	jsonb        kept as one jsonb column in PostgreSQL
+//	unique       absent is NULL in PostgreSQL, so that a unique rule ignores it
+//	secret       never shown in reports of differences (also implied by json:"-")
+//
+// What a field may be: string, bool, int, int64 and types based on them,
+// []byte, time.Time, cutover.ID, money.Amount, money.Units (any type that
+// marshals as text), a pointer to one of those, a struct (a group), a pointer
+// to a struct (an optional group), a list of any of them, map[string]string.
+//
+// Nothing is nothing: an empty list, an empty map, an empty string, a zero
+// time, a zero ID and an optional group in which everything is zero are the
+// same as absent; stores give back nil. A pointer to a scalar tells zero from
+// absent.
+package shape
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+// Class sorts the Go types that a field may have.
+type Class int
+
+// The classes.
+const (
+	Text  Class = iota // marshals as text: IDs, amounts, units
+	Str                // string and types based on it
+	Bool               //
+	Int                // any signed integer
+	Bytes              // []byte
+	Time               // time.Time
+	Group              // struct; with Pointer an optional group
+	List               // slice; Elem says of what
+	Map                // map[string]string
+	Extra              // cutover.Extra: unknown fields
+)
+
+// Field is one stored field.
+type Field struct {
+	Name    string // camelCase: JSON, MongoDB
+	Column  string // snake_case: PostgreSQL
+	Index   []int  // for reflect.Value.FieldByIndex
+	Class   Class
+	Pointer bool         // *T: nil is absent
+	Type    reflect.Type // without the pointer
+	Fields  []Field      // of a Group
+	Elem    *Field       // of a List: its element, without name
+	Table   string       // child table in PostgreSQL, for a List
+	JSONB   bool
+	Unique  bool
+	Secret  bool
+}
+
+var (
+	timeType  = reflect.TypeFor[time.Time]()
+	bytesType = reflect.TypeFor[[]byte]()
+	textType  = reflect.TypeFor[encoding.TextMarshaler]()
+	cache     sync.Map // reflect.Type → []Field
+)
+
+// Of gives the stored fields of a struct type (or of a pointer to one) in the
+// order of declaration. It panics on a type that cannot be stored: that is a
+// mistake in the program, found by its first test.
+func Of(t reflect.Type) []Field {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if f, ok := cache.Load(t); ok {
+		return f.([]Field)
+	}
+	f := fieldsOf(t)
+	cache.Store(t, f)
+	return f
+}
+
+func fieldsOf(t reflect.Type) []Field {
+	var out []Field
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		if sf.Anonymous && sf.Tag.Get("field") == "" && sf.Type.Kind() == reflect.Struct {
+			for _, f := range fieldsOf(sf.Type) {
+				f.Index = append([]int{i}, f.Index...)
+				out = append(out, f)
+			}
+			continue
+		}
+		if !sf.IsExported() {
+			continue
+		}
+		if f, stored := fieldOf(t, sf); stored {
+			f.Index = []int{i}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func fieldOf(owner reflect.Type, sf reflect.StructField) (Field, bool) {
+	jsonName, _, _ := strings.Cut(sf.Tag.Get("json"), ",")
+	name, words, _ := strings.Cut(sf.Tag.Get("field"), ",")
+	if name == "-" {
+		return Field{}, false
+	}
+	if name == "" {
+		name = jsonName
+	}
+	if name == "" || name == "-" {
+		panic(fmt.Sprintf("shape: %s.%s has neither a json nor a field tag", owner, sf.Name))
+	}
+	f := describe(sf.Type, owner.String()+"."+sf.Name)
+	f.Name, f.Column, f.Secret = name, snake(name), jsonName == "-" && f.Class != Extra
+	for _, w := range strings.Split(words, ",") {
+		f.option(w)
+	}
+	return f, true
+}
+
+func (f *Field) option(word string) {
+	key, value, _ := strings.Cut(word, "=")
+	switch key {
+	case "table":
+		f.Table = value
+	case "jsonb":
+		f.JSONB = true
+	case "unique":
+		f.Unique = true
+	case "secret":
+		f.Secret = true
+	}
+}
+
+func describe(t reflect.Type, where string) Field {
+	if t.Kind() == reflect.Pointer {
+		f := describe(t.Elem(), where)
+		f.Pointer = true
+		return f
+	}
+	f := Field{Type: t}
+	switch {
+	case t == timeType:
+		f.Class = Time
+	case t.Name() == "Extra" && t.Kind() == reflect.Slice:
+		f.Class = Extra
+	case t.Implements(textType):
+		f.Class = Text
+	case t == bytesType:
+		f.Class = Bytes
+	case t.Kind() == reflect.String:
+		f.Class = Str
+	case t.Kind() == reflect.Bool:
+		f.Class = Bool
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64, t.Kind() == reflect.Int32:
+		f.Class = Int
+	case t.Kind() == reflect.Struct:
+		f.Class, f.Fields = Group, Of(t)
+	case t.Kind() == reflect.Slice:
+		elem := describe(t.Elem(), where+"[]")
+		f.Class, f.Elem = List, &elem
+	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String && t.Elem().Kind() == reflect.String:
+		f.Class = Map
+	default:
+		panic(fmt.Sprintf("shape: %s: a %s cannot be stored", where, t))
+	}
+	return f
+}
+
+// Empty says that v holds what counts as absent; v is a value of the field's
+// type, pointer included.
+func (f Field) Empty(v reflect.Value) bool {
+	if f.Pointer {
+		if v.IsNil() {
+			return true
+		}
+		return f.Class == Group && groupEmpty(f, v.Elem())
+	}
+	switch f.Class {
+	case Str, List, Map, Bytes, Extra:
+		return v.Len() == 0
+	case Time:
+		return v.Interface().(time.Time).IsZero()
+	case Group:
+		return groupEmpty(f, v)
+	case Text:
+		return textEmpty(v)
+	}
+	return false
+}
+
+// textEmpty asks the value itself, if it can tell: an amount that was read as
+// "0" is as zero as one that was never set, though not in its Go fields.
+func textEmpty(v reflect.Value) bool {
+	if z, ok := v.Interface().(interface{ IsZero() bool }); ok {
+		return z.IsZero()
+	}
+	return v.IsZero()
+}
+
+// groupEmpty says that everything in a group is zero.
+func groupEmpty(f Field, v reflect.Value) bool {
+	for _, sub := range f.Fields {
+		sv := v.FieldByIndex(sub.Index)
+		if !sub.Empty(sv) && !sv.IsZero() {
+			return false
+		}
+	}
+	return true
+}
+
+// snake turns camelCase into snake_case, "_id" into "id".
+func snake(name string) string {
+	var b strings.Builder
+	for i, r := range strings.TrimPrefix(name, "_") {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}

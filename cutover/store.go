@@ -1,0 +1,137 @@
+package cutover
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrMoved is what a database's Update returns when the domain's epoch is no
+// longer the one that the Guard names: nothing was written, and the engine
+// looks up the route again.
+var ErrMoved = errors.New("cutover: the domain's epoch has changed")
+
+// Writer is the writing part of every domain's transaction. Writes are whole
+// records, are collected, and land together when the closure has returned
+// without error: all or none. Reads in the same closure do not see them.
+type Writer interface {
+	// Put inserts a record of revision 0 or replaces the one whose revision
+	// it carries. It sets a missing ID and CreatedAt, UpdatedAt, and the new
+	// revision on r. A record that has changed meanwhile fails the Update
+	// with a conflict.
+	Put(ctx context.Context, r Record) error
+	// Delete removes the record whose revision r carries.
+	Delete(ctx context.Context, r Record) error
+}
+
+// Guard is what an Update must respect: which epoch it was admitted in and
+// whether its writes must leave notes.
+type Guard struct {
+	Domain  string
+	Epoch   int64
+	Journal bool   // leave a durable note of each touched key with the write
+	Process string // who writes: names the owner of a multi-record commit
+	Fenced  bool   // check Epoch inside the write's own transaction, where there is one
+}
+
+// Side is one database as one domain sees it: Tx is the domain's own
+// transaction interface, which includes Writer.
+type Side[Tx any] interface {
+	Store
+	// View runs fn on a reading transaction; a write in it is an error.
+	View(ctx context.Context, fn func(context.Context, Tx) error) error
+	// Update runs fn and commits what it put. Errors: ErrMoved; a
+	// fault.Conflict when a record has changed or a unique rule is broken;
+	// fault.Unavailable when the database is away (outcome unknown when the
+	// commit itself had been sent).
+	Update(ctx context.Context, g Guard, fn func(context.Context, Tx) error) error
+}
+
+// Store is one database as the engine sees it, for the kinds of one domain.
+// All methods are safe for concurrent use. None of the writing methods leaves
+// notes: only a Side's Update does.
+type Store interface {
+	// Name is the database's name in tables and logs: "mongo" or "postgres".
+	Name() string
+	// Ping says whether the database answers.
+	Ping(ctx context.Context) error
+
+	// Get reads records by key. The result has one Item per key, in order.
+	Get(ctx context.Context, keys []Key) ([]Item, error)
+	// Scan reads records of a kind in id order: after < id, and id <= until
+	// unless until is zero; at most limit. Items that do not decode are
+	// returned with Err set.
+	Scan(ctx context.Context, kind string, after, until ID, limit int) ([]Item, error)
+	// Foreign lists what Scan cannot: records whose stored identity is no ID.
+	Foreign(ctx context.Context, kind string, limit int) ([]Item, error)
+	// Count counts the records of a kind, readable or not.
+	Count(ctx context.Context, kind string) (int64, error)
+	// Bounds cuts the kind's ids into ranges of about size records; it gives
+	// the last id of each range in order. No records, no bounds.
+	Bounds(ctx context.Context, kind string, size int) ([]ID, error)
+
+	// Apply brings copies in, each unless this database already has that
+	// revision or a later one (or, with Force, whatever it has). An Item that
+	// is Deleted removes the record and leaves a tombstone of its revision,
+	// which keeps a slower copy from bringing it back. The result has one
+	// error per item, nil when the copy is in or was older than what is here;
+	// the second error says that the database as a whole failed.
+	Apply(ctx context.Context, items []Item, o ApplyOptions) ([]error, error)
+	// Load is Apply for many records of one kind at once by the fastest way
+	// there is, all or nothing: after an error the caller uses Apply.
+	Load(ctx context.Context, kind string, items []Item) error
+	// Analyze refreshes the planner's statistics of the kind's tables.
+	Analyze(ctx context.Context, kind string) error
+	// ForgetTombstones removes all tombstones: called when no slow copy can be
+	// under way any more.
+	ForgetTombstones(ctx context.Context) error
+
+	// Notes gives the oldest notes of the journal, at most limit, after
+	// finishing or rolling back what dead writers left.
+	Notes(ctx context.Context, limit int) ([]Note, error)
+	// Forget removes notes whose copies are in. A note of a key that has been
+	// written again since Notes gave it stays.
+	Forget(ctx context.Context, notes []Note) error
+	// Journal says how many notes there are, and when the oldest was made
+	// (zero without notes).
+	Journal(ctx context.Context) (count int64, oldest time.Time, err error)
+}
+
+// StateKeeper is a Store that keeps a second copy of the domain's state, so
+// that processes can start, and fence their writes, while the control plane
+// is away. The MongoDB store is one.
+type StateKeeper interface {
+	// ReadState gives the zero State when none was ever written.
+	ReadState(ctx context.Context) (State, error)
+	// WriteState writes s unless a state of a later epoch is there.
+	WriteState(ctx context.Context, s State) error
+}
+
+// ApplyOptions tune Apply.
+type ApplyOptions struct {
+	Force bool // overwrite even a later revision: for repairs
+}
+
+// Item is one record on its way between databases.
+type Item struct {
+	Key     Key
+	RawID   string // the stored identity when it is no ID, else ""
+	Rev     int64
+	Record  Record // nil when missing, deleted or unreadable
+	Deleted bool   // a tombstone of revision Rev
+	Err     error  // why the stored record does not decode
+}
+
+// Missing says that there is neither record nor tombstone.
+func (i Item) Missing() bool { return i.Record == nil && !i.Deleted && i.Err == nil }
+
+// Note announces that a record was written and is to be copied.
+type Note struct {
+	Key Key
+	Rev int64 // the revision written
+	Seq int64 // the store's own handle
+	At  time.Time
+	// Epoch in which it was written: a note of an epoch in which this database
+	// was not the primary is a stray write.
+	Epoch int64
+}

@@ -1,0 +1,414 @@
+package cutover
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/amanat-dev/amanat/fault"
+)
+
+const (
+	coordinatorRole = "coordinator"
+	historyAll      = 10_000
+	undoTime        = 10 * time.Second
+	stepTime        = 30 * time.Second // for steps that hold nobody up
+)
+
+// StepOptions say who asks for a step, why, and whether to do it.
+type StepOptions struct {
+	GateOptions
+	Execute bool // else: show what would be done
+	Who     string
+	Why     string
+}
+
+// Report is the record of one step.
+type Report struct {
+	Domain  string       `json:"domain"`
+	Action  string       `json:"action"`
+	From    Phase        `json:"from"`
+	To      Phase        `json:"to"`
+	Epoch   int64        `json:"epoch"` // after the step
+	Who     string       `json:"who"`
+	Why     string       `json:"why"`
+	At      time.Time    `json:"at"`
+	Gate    Gate         `json:"gate,omitempty"`
+	Done    bool         `json:"done"`
+	Problem string       `json:"problem,omitempty"` // why it was not done, or undone
+	Steps   []ReportStep `json:"steps,omitempty"`
+	Drained int          `json:"drained"`  // records copied while sealed
+	Matched int          `json:"compared"` // records compared while sealed
+	PauseMS float64      `json:"pauseMs"`  // from the first write held back to the last one let go
+}
+
+// ReportStep is one timed part of a step.
+type ReportStep struct {
+	Name string  `json:"name"`
+	MS   float64 `json:"ms"`
+}
+
+// Switch makes PostgreSQL the primary of a domain in phase dual.
+func (e *Engine) Switch(ctx context.Context, domain string, o StepOptions) (Report, error) {
+	return e.turn(ctx, domain, "switch", PhaseDual, PhaseMirror, o)
+}
+
+// Rollback makes MongoDB the primary again of a domain in phase mirror.
+func (e *Engine) Rollback(ctx context.Context, domain string, o StepOptions) (Report, error) {
+	return e.turn(ctx, domain, "rollback", PhaseMirror, PhaseDual, o)
+}
+
+// turn is switch and rollback: seal, drain, flip, open. Before the flip any
+// failure unseals and leaves the old primary; after it a re-run, or any
+// process that finds the seal without a coordinator, only opens.
+func (e *Engine) turn(ctx context.Context, domain, action string, from, to Phase, o StepOptions) (Report, error) {
+	setDefault(&o.Budget, DefaultBudget)
+	return e.step(ctx, domain, action, from, to, o, func(ctx context.Context, t *turn) error {
+		gate, s, err := t.gate(ctx, t.state, o.GateOptions)
+		t.report.Gate, t.state = gate, s
+		if err != nil || !o.Execute {
+			return err
+		}
+		if !gate.Passed() {
+			return fault.New(fault.Conflict, "the gate holds the %s", action)
+		}
+		return t.do(ctx)
+	})
+}
+
+// turn is one step under way.
+type turn struct {
+	*domainCore
+	state  State
+	to     Phase
+	o      StepOptions
+	report *Report
+	mark   time.Time
+}
+
+// step runs do as the domain's only coordinator, from the recorded phase, and
+// stores the report when something was executed.
+func (e *Engine) step(ctx context.Context, domain, action string, from, to Phase, o StepOptions, do func(context.Context, *turn) error) (Report, error) {
+	c, err := e.core(domain)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := c.needBoth(); err != nil {
+		return Report{}, err
+	}
+	report := Report{Domain: domain, Action: action, From: from, To: to, Who: o.Who, Why: o.Why, At: Now()}
+	led, err := e.opts.Control.Lead(ctx, coordinatorRole+":"+domain, func(ctx context.Context) error {
+		t := &turn{domainCore: c, to: to, o: o, report: &report, mark: time.Now()}
+		if t.state, err = c.recordedOpen(ctx); err != nil {
+			return err
+		}
+		if t.state.Phase != from {
+			return fault.New(fault.Conflict, "%s is in phase %s; %s goes from %s to %s", domain, t.state.Phase, action, from, to)
+		}
+		return do(ctx, t)
+	})
+	if err == nil && !led {
+		err = fault.New(fault.Conflict, "another step of %s is under way", domain)
+	}
+	if err != nil {
+		report.Problem = err.Error()
+	}
+	if o.Execute && led {
+		if serr := e.save(context.WithoutCancel(ctx), domain, DocReport, report.Epoch, o.Who, report.Done, report); serr != nil && err == nil {
+			err = serr
+		}
+	}
+	return report, err
+}
+
+// do seals, drains, flips and opens.
+func (t *turn) do(ctx context.Context) error {
+	begin := time.Now()
+	t.mark = begin
+	if err := t.sealAndDrain(ctx); err != nil {
+		return t.undo(ctx, err)
+	}
+	if time.Since(begin) > t.o.Budget {
+		return t.undo(ctx, fault.New(fault.Unavailable, "the pause would have been longer than %s", t.o.Budget))
+	}
+	if err := t.flip(ctx); err != nil {
+		return err
+	}
+	t.report.PauseMS = millis(time.Since(begin))
+	t.report.Done = true
+	return nil
+}
+
+func (t *turn) sealAndDrain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, t.o.Budget)
+	defer cancel()
+	s, err := t.advance(ctx, t.state, t.state.Phase, true, t.change("seal"))
+	if err != nil {
+		return err
+	}
+	t.state = s
+	t.timed("seal")
+	if err := t.awaitAcks(ctx, s); err != nil {
+		return err
+	}
+	t.timed("acknowledge")
+	drained, err := t.drain(ctx, s)
+	if err != nil {
+		return err
+	}
+	t.report.Drained = len(drained)
+	t.timed("drain")
+	return t.compareDrained(ctx)
+}
+
+// compareDrained compares what was copied since the rehearsal, by whichever
+// copier.
+func (t *turn) compareDrained(ctx context.Context) error {
+	keys, err := t.engine.opts.Control.Touched(ctx, t.name, maxSuspects)
+	if err != nil {
+		return err
+	}
+	differ, err := t.unlike(ctx, keys)
+	if err != nil {
+		return err
+	}
+	if len(differ) > 0 {
+		return fault.New(fault.Conflict, "%d records differ after the drain, the first is %s", len(differ), differ[0])
+	}
+	t.report.Matched = len(keys)
+	t.timed("compare")
+	return nil
+}
+
+// flip is the point of no return, one committed row; then every process has to
+// know the new primary before the first write is let in, so that no read of
+// the old one can come after a write to the new one.
+func (t *turn) flip(ctx context.Context) error {
+	s, err := t.advanceControl(ctx, t.state, t.to, true, t.change(t.report.Action))
+	if err != nil {
+		return t.undo(ctx, err)
+	}
+	// From here on a cancelled command must not stop half-way.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTime)
+	defer cancel()
+	t.state = s
+	t.timed("flip")
+	t.keepState(ctx, s)
+	if err := t.awaitAcks(ctx, s); err != nil {
+		return err
+	}
+	t.timed("acknowledge")
+	s, err = t.advance(ctx, s, t.to, false, t.change("open"))
+	if err != nil {
+		return err
+	}
+	t.state = s
+	t.report.Epoch = s.Epoch
+	t.timed("open")
+	return t.awaitAcks(ctx, s)
+}
+
+// undo opens the old primary again and passes the reason on. When the flip's
+// own outcome is unknown, the recorded phase decides.
+func (t *turn) undo(ctx context.Context, why error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	s, err := t.recorded(ctx)
+	if err == nil && s.Sealed {
+		s, err = t.advance(ctx, s, s.Phase, false, t.change("unseal"))
+	}
+	t.timed("unseal")
+	t.report.Epoch = s.Epoch
+	if err != nil {
+		return fmt.Errorf("%w; and the seal could not be opened (any running process will): %w", why, err)
+	}
+	if s.Phase == t.to {
+		t.report.Done = true // the flip had been committed after all
+		return nil
+	}
+	return fault.Wrap(why, fault.Conflict, "undone, %s goes on in phase %s", t.name, s.Phase)
+}
+
+func (t *turn) change(action string) Change {
+	return Change{Who: t.o.Who, Action: action, Why: t.o.Why}
+}
+
+func (t *turn) timed(name string) {
+	now := time.Now()
+	t.report.Steps = append(t.report.Steps, ReportStep{name, millis(now.Sub(t.mark))})
+	t.mark = now
+}
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// Start begins to copy a domain's writes to PostgreSQL: mongo → dual.
+func (e *Engine) Start(ctx context.Context, domain string, o StepOptions) (Report, error) {
+	return e.simple(ctx, domain, "start", PhaseMongo, PhaseDual, o)
+}
+
+// Abandon gives up a move that has not been switched: dual → mongo. What was
+// copied stays in PostgreSQL.
+func (e *Engine) Abandon(ctx context.Context, domain string, o StepOptions) (Report, error) {
+	return e.simple(ctx, domain, "abandon", PhaseDual, PhaseMongo, o)
+}
+
+// Finish ends a move: mirror → pg. It is the only step without a way back; it
+// deletes nothing.
+func (e *Engine) Finish(ctx context.Context, domain string, o StepOptions) (Report, error) {
+	return e.simple(ctx, domain, "finish", PhaseMirror, PhasePG, o)
+}
+
+// simple is a step that keeps the primary.
+func (e *Engine) simple(ctx context.Context, domain, action string, from, to Phase, o StepOptions) (Report, error) {
+	return e.step(ctx, domain, action, from, to, o, func(ctx context.Context, t *turn) error {
+		if !o.Execute {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, stepTime)
+		defer cancel()
+		if action == "finish" {
+			if err := t.lastCopy(ctx); err != nil {
+				return err
+			}
+		}
+		s, err := t.advance(ctx, t.state, to, false, t.change(action))
+		if err != nil {
+			return err
+		}
+		t.report.Epoch, t.report.Done = s.Epoch, true
+		return t.awaitAcks(ctx, s)
+	})
+}
+
+// lastCopy has the database that is left behind complete, as far as a moment
+// under load can tell.
+func (t *turn) lastCopy(ctx context.Context) error {
+	open, err := t.engine.opts.Control.CountOpenGaps(ctx, t.name)
+	if err != nil {
+		return err
+	}
+	if open > 0 {
+		return fault.New(fault.Conflict, "%d gaps are open; see: amanat gaps list", open)
+	}
+	return t.awaitCopied(ctx, t.state)
+}
+
+// advance records a new state in the control plane, then in the source's copy.
+func (c *domainCore) advance(ctx context.Context, from State, phase Phase, sealed bool, why Change) (State, error) {
+	to, err := c.advanceControl(ctx, from, phase, sealed, why)
+	if err != nil {
+		return to, err
+	}
+	k := c.keeper()
+	if k == nil {
+		return to, nil
+	}
+	if err := k.WriteState(ctx, to); err != nil && (to.Phase.PrimaryIsSource() || !fault.Is(err, fault.Unavailable)) {
+		return to, err
+	}
+	return to, nil
+}
+
+func (c *domainCore) advanceControl(ctx context.Context, from State, phase Phase, sealed bool, why Change) (State, error) {
+	to := State{Domain: c.name, Phase: phase, Epoch: from.Epoch + 1, Sealed: sealed}
+	if err := c.engine.opts.Control.Advance(ctx, from, to, why); err != nil {
+		return from, err
+	}
+	return to, nil
+}
+
+// keepState writes the source's copy of the state after the flip, where an
+// error can only be told: the copy still says sealed, which is safe, and the
+// copier's leader brings it up to date later.
+func (c *domainCore) keepState(ctx context.Context, s State) {
+	k := c.keeper()
+	if k == nil {
+		return
+	}
+	if err := k.WriteState(ctx, s); err != nil {
+		c.engine.log.Warn("the source's copy of the state was not written", "domain", c.name, "error", err)
+	}
+}
+
+// recorded gives the state in the control plane.
+func (c *domainCore) recorded(ctx context.Context) (State, error) {
+	states, err := c.engine.opts.Control.States(ctx)
+	if err != nil {
+		return State{}, err
+	}
+	s, ok := states[c.name]
+	if !ok {
+		return State{}, fault.New(fault.Conflict, "no process has served %s yet: start one with amanat serve", c.name)
+	}
+	return s, nil
+}
+
+// recordedOpen is recorded for a coordinator, which leads the domain: a seal
+// that it finds was left by one that died, and is opened first.
+func (c *domainCore) recordedOpen(ctx context.Context) (State, error) {
+	s, err := c.recorded(ctx)
+	if err != nil || !s.Sealed {
+		return s, err
+	}
+	return c.advance(ctx, s, s.Phase, false, Change{Who: c.engine.opts.Process.ID, Action: "unseal", Why: "the coordinator was gone"})
+}
+
+// awaitAcks waits until every process works on s's epoch, or its lease has
+// run out.
+func (c *domainCore) awaitAcks(ctx context.Context, s State) error {
+	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
+		all, err := c.engine.opts.Control.Processes(ctx)
+		if err != nil {
+			return err
+		}
+		missing := ""
+		for _, p := range all {
+			if p.Alive && p.Acks[c.name] < s.Epoch {
+				missing = p.ID
+			}
+		}
+		if missing == "" {
+			return nil
+		}
+		pause(ctx, wait)
+		if ctx.Err() != nil {
+			return fault.Wrap(ctx.Err(), fault.Unavailable, "process %s did not acknowledge in time", missing)
+		}
+	}
+}
+
+// startEpoch gives the epoch in which the present move began.
+func (c *domainCore) startEpoch(ctx context.Context) (int64, error) {
+	return c.epochOf(ctx, func(h HistoryLine) bool { return h.From.Phase == PhaseMongo && h.To.Phase == PhaseDual })
+}
+
+// phaseEpoch gives the epoch in which the present phase began.
+func (c *domainCore) phaseEpoch(ctx context.Context) (int64, error) {
+	return c.epochOf(ctx, func(h HistoryLine) bool { return h.From.Phase != h.To.Phase })
+}
+
+func (c *domainCore) epochOf(ctx context.Context, is func(HistoryLine) bool) (int64, error) {
+	history, err := c.engine.opts.Control.History(ctx, c.name, historyAll)
+	for _, h := range history {
+		if is(h) {
+			return h.To.Epoch, err
+		}
+	}
+	return 0, err
+}
+
+// Reports gives the reports of a domain's steps, the newest first.
+func (e *Engine) Reports(ctx context.Context, domain string, limit int) ([]Report, error) {
+	docs, err := e.opts.Control.Documents(ctx, domain, DocReport, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Report, len(docs))
+	for i, d := range docs {
+		if err := json.Unmarshal(d.Body, &out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,132 @@
+package deployment
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// server is one `amanat serve`.
+type server struct {
+	name   string
+	url    string
+	cmd    *exec.Cmd
+	log    *os.File
+	guard  *guard
+	exited chan struct{}
+	err    error // how it ended, once exited is closed
+}
+
+func (d *Deployment) startServer(i, port int) (*server, error) {
+	if port == 0 {
+		var err error
+		if port, err = freePort(); err != nil {
+			return nil, err
+		}
+	}
+	s := &server{
+		name: fmt.Sprintf("server%d", i+1), url: "http://127.0.0.1:" + strconv.Itoa(port),
+		cmd: exec.Command(d.o.Binary, "serve"), exited: make(chan struct{}),
+	}
+	var err error
+	if s.log, err = os.Create(filepath.Join(d.o.Dir, s.name+".log")); err != nil {
+		return nil, err
+	}
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.Dir = d.o.Dir
+	s.cmd.Env = slices.Concat(d.env, []string{"PORT=" + strconv.Itoa(port), "INSTANCE=" + s.name})
+	detach(s.cmd)
+	return s, s.start()
+}
+
+func (s *server) start() error {
+	if err := s.cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", s.name, err)
+	}
+	go func() {
+		s.err = s.cmd.Wait()
+		s.log.Close()
+		close(s.exited)
+	}()
+	var err error
+	s.guard, err = guardProcess(s.cmd.Process.Pid)
+	return err
+}
+
+// await waits until the server answers.
+func (s *server) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	for {
+		if healthy(ctx, s.url) {
+			return nil
+		}
+		select {
+		case <-s.exited:
+			return s.check()
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer on %s: %w", s.name, s.url, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func healthy(ctx context.Context, url string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/health", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body) // so that the connection can be used again
+	return resp.StatusCode == http.StatusOK
+}
+
+// check says that and how the server has ended; nil while it runs.
+func (s *server) check() error {
+	select {
+	case <-s.exited:
+		return fmt.Errorf("%s has ended: %v; its log ends with:\n%s", s.name, s.err, tail(s.log.Name(), 20))
+	default:
+		return nil
+	}
+}
+
+// stop asks the server to end, and ends it when it takes too long.
+func (s *server) stop() error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	defer s.guard.dismiss()
+	if err := terminate(s.cmd.Process); err != nil {
+		return err
+	}
+	select {
+	case <-s.exited:
+		return nil
+	case <-time.After(30 * time.Second):
+		_ = s.cmd.Process.Kill() // it can only have ended
+		<-s.exited
+		return fmt.Errorf("%s did not end within 30 seconds of being asked to; its log ends with:\n%s", s.name, tail(s.log.Name(), 20))
+	}
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}

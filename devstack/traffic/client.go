@@ -1,0 +1,217 @@
+package traffic
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// errStopping ends what a member is doing: no further request is sent.
+var errStopping = errors.New("the traffic stops")
+
+// outcome sorts how a request went.
+type outcome int
+
+const (
+	served outcome = iota
+	refused
+	failed
+	unexpected
+)
+
+// client sends requests to the servers in turn, at a bounded rate.
+type client struct {
+	servers []string
+	turn    atomic.Uint64
+	http    *http.Client
+	rate    float64
+	tokens  chan struct{}
+	counts  counter
+	note    func(string, ...any)
+}
+
+func newClient(o Options) *client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64
+	return &client{
+		servers: o.Servers,
+		http:    &http.Client{Transport: transport, Timeout: 30 * time.Second},
+		rate:    o.Rate,
+		tokens:  make(chan struct{}),
+		note:    o.Note,
+	}
+}
+
+// start hands out one permission to send per 1/rate seconds until ctx ends,
+// and gives what waits for its end.
+func (c *client) start(ctx context.Context) (wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Duration(float64(time.Second) / c.rate))
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case c.tokens <- struct{}{}:
+			}
+		}
+	}()
+	return func() { <-done }
+}
+
+// call is one request.
+type call struct {
+	method, path string
+	token        string
+	body         any // sent as JSON; a []byte as it is
+	header       map[string]string
+	may          []int // statuses beyond 2xx that are fine
+	unpaced      bool  // outside Run, where nobody hands out permissions
+}
+
+// answer is what came back: the data of the envelope.
+type answer struct {
+	status int
+	data   object
+	err    string // what the server said was wrong
+}
+
+func (a answer) ok() bool { return a.status < 300 }
+
+// send carries out one call. An error means that there is no usable answer:
+// errStopping when nothing was sent, else a failure whose outcome is not known
+// (uncertain) or a refusal that nobody expected.
+func (c *client) send(ctx context.Context, q call) (answer, error) {
+	if err := c.permit(ctx, q); err != nil {
+		return answer{}, err
+	}
+	began := time.Now()
+	a, err := c.exchange(context.WithoutCancel(ctx), q)
+	took := time.Since(began)
+	switch {
+	case err != nil:
+		return a, c.lost(q, took, err.Error())
+	case a.status >= 500:
+		return a, c.lost(q, took, fmt.Sprintf("%d %s", a.status, a.err))
+	case a.ok():
+		c.counts.add(took, served, "")
+		return a, nil
+	case slices.Contains(q.may, a.status):
+		c.counts.add(took, refused, "")
+		return a, nil
+	}
+	sample := fmt.Sprintf("%s %s: %d %s", q.method, q.path, a.status, a.err)
+	c.counts.add(took, unexpected, sample)
+	c.note("unexpected answer: %s", sample)
+	return a, errors.New(sample)
+}
+
+// uncertain is the error of a request whose outcome is not known.
+type uncertain struct{ text string }
+
+func (u uncertain) Error() string { return u.text }
+
+func (c *client) lost(q call, took time.Duration, what string) error {
+	sample := fmt.Sprintf("%s %s: %s", q.method, q.path, what)
+	c.counts.add(took, failed, sample)
+	c.note("failed request: %s", sample)
+	return uncertain{sample}
+}
+
+func (c *client) permit(ctx context.Context, q call) error {
+	if q.unpaced {
+		return ctx.Err()
+	}
+	select {
+	case <-ctx.Done():
+		return errStopping
+	case <-c.tokens:
+		return nil
+	}
+}
+
+func (c *client) exchange(ctx context.Context, q call) (answer, error) {
+	body, err := q.encode()
+	if err != nil {
+		return answer{}, err
+	}
+	server := c.servers[c.turn.Add(1)%uint64(len(c.servers))]
+	req, err := http.NewRequestWithContext(ctx, q.method, server+q.path, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	q.dress(req, len(body) > 0)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, 8<<20))
+	if err != nil {
+		return answer{}, err
+	}
+	return parse(resp.StatusCode, raw), nil
+}
+
+func (q call) encode() ([]byte, error) {
+	switch b := q.body.(type) {
+	case nil:
+		return nil, nil
+	case []byte:
+		return b, nil
+	}
+	return json.Marshal(q.body)
+}
+
+func (q call) dress(req *http.Request, body bool) {
+	if body {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if q.token != "" {
+		req.Header.Set("Authorization", "Bearer "+q.token)
+	}
+	for name, value := range q.header {
+		req.Header.Set(name, value)
+	}
+}
+
+// parse reads the envelope. A body that is none is reported as it is.
+func parse(status int, raw []byte) answer {
+	var envelope struct {
+		Data  json.RawMessage `json:"data"`
+		Error struct {
+			Code    string          `json:"code"`
+			Message string          `json:"message"`
+			Fields  json.RawMessage `json:"fields"`
+		} `json:"error"`
+	}
+	a := answer{status: status}
+	if err := json.Unmarshal(raw, &envelope); err != nil {
+		a.err = clip(string(raw))
+		return a
+	}
+	a.err = clip(fmt.Sprintf("%s: %s %s", envelope.Error.Code, envelope.Error.Message, envelope.Error.Fields))
+	a.data = parseObject(envelope.Data)
+	return a
+}
+
+func clip(s string) string {
+	if len(s) > 300 {
+		return s[:300] + "…"
+	}
+	return s
+}

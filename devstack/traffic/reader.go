@@ -1,0 +1,90 @@
+package traffic
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// reader looks around as members and admins do who change nothing, so that
+// every way to read is used all the time.
+func (t *Traffic) reader(ctx context.Context) {
+	random := rand.New(rand.NewPCG(t.o.Seed, 1<<40))
+	l := look{t: t}
+	for ctx.Err() == nil {
+		seller := t.sellers[random.IntN(len(t.sellers))]
+		// What fails is counted by the client; the next look begins afresh.
+		_ = l.asMember(ctx, seller)
+		_ = l.asAdmin(ctx, seller)
+		_ = l.asNobody(ctx)
+		pause(ctx, 50*time.Millisecond)
+	}
+}
+
+// look is one look around.
+type look struct{ t *Traffic }
+
+func (l look) asMember(ctx context.Context, m *member) error {
+	for _, path := range []string{
+		"/api/user/profile", "/api/users/profile/" + l.t.admin.id, "/api/addresses",
+		"/api/marketplace/categories/tree", "/api/payment?limit=10",
+	} {
+		if _, err := m.get(ctx, path); err != nil {
+			return err
+		}
+	}
+	return l.requests(ctx, m)
+}
+
+// requests pages through what a seller may see, and opens one with its offers.
+func (l look) requests(ctx context.Context, m *member) error {
+	page, err := m.get(ctx, "/api/marketplace/purchase-requests?limit=5")
+	if err != nil {
+		return err
+	}
+	if next := page.get("nextCursor"); next != "" {
+		if _, err := m.get(ctx, "/api/marketplace/purchase-requests?limit=5&cursor="+next); err != nil {
+			return err
+		}
+	}
+	for _, r := range page.items() {
+		// A deal may have closed the request to others in the meantime.
+		if _, err := m.get(ctx, "/api/marketplace/purchase-requests/"+r.id()+"/offers", http.StatusNotFound); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l look) asAdmin(ctx context.Context, someone *member) error {
+	for _, path := range []string{
+		"/api/admin/users?limit=5", "/api/admin/users?role=seller&limit=5",
+		"/api/admin/users/" + someone.id + "/dependencies",
+		"/api/payment?limit=5", "/api/payment/trezor/accounts", "/api/marketplace/purchase-requests?mine=true",
+	} {
+		if _, err := l.t.admin.get(ctx, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asNobody reads what is public, and tries what is not.
+func (l look) asNobody(ctx context.Context) error {
+	list, err := l.t.client.send(ctx, call{method: "GET", path: "/api/marketplace/categories"})
+	if err != nil {
+		return err
+	}
+	paths := []string{"/api/health"}
+	if items := list.data.items(); len(items) > 0 {
+		paths = append(paths, "/api/marketplace/categories/"+items[0].id())
+	}
+	for _, path := range paths {
+		if _, err := l.t.client.send(ctx, call{method: "GET", path: path}); err != nil {
+			return err
+		}
+	}
+	_, err = l.t.client.send(ctx, call{method: "GET", path: "/api/payment", may: []int{http.StatusUnauthorized}})
+	return err
+}

@@ -1,0 +1,258 @@
+package marketplace_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/domain/marketplace"
+	"github.com/amanat-dev/amanat/event"
+	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/store/mongo"
+	"github.com/amanat-dev/amanat/store/postgres"
+	"github.com/amanat-dev/amanat/store/storetest"
+)
+
+func postgresSide(t *testing.T) cutover.Side[marketplace.Tx] {
+	return postgres.Marketplace(storetest.Postgres(t))
+}
+
+func mongoSide(t *testing.T) cutover.Side[marketplace.Tx] {
+	db := storetest.Mongo(t)
+	side := mongo.Marketplace(db)
+	if err := db.EnsureIndexes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return side
+}
+
+func TestBothDatabasesPassTheContract(t *testing.T) {
+	t.Parallel()
+	t.Run("mongo", func(t *testing.T) { t.Parallel(); storetest.Marketplace(t, mongoSide) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); storetest.Marketplace(t, postgresSide) })
+}
+
+// onBoth runs a test on a service over each database.
+func onBoth(t *testing.T, test func(t *testing.T, b *bundle)) {
+	t.Parallel()
+	t.Run("mongo", func(t *testing.T) {
+		t.Parallel()
+		test(t, newBundle(cutover.Spec[marketplace.Tx]{Source: mongoSide(t)}))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, newBundle(cutover.Spec[marketplace.Tx]{Target: postgresSide(t)}))
+	})
+}
+
+var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// bundle is a service with members around it.
+type bundle struct {
+	*marketplace.Service
+	db     *cutover.Domain[marketplace.Tx]
+	people *people
+	escrow *escrow
+
+	buyer, otherBuyer, seller, otherSeller, admin marketplace.Member
+}
+
+func newBundle(spec cutover.Spec[marketplace.Tx]) *bundle {
+	spec.Name, spec.Kinds = marketplace.Domain, marketplace.Kinds
+	spec.Queries, spec.Invariants = marketplace.Queries, marketplace.Invariants
+	b := &bundle{db: cutover.Solo(spec), people: &people{}, escrow: &escrow{}}
+	b.Service = marketplace.NewService(b.db, b.people, b.escrow, []byte("a secret for tests"), silent)
+	b.buyer, b.otherBuyer = member("buyer"), member("buyer")
+	b.seller, b.otherSeller = member("seller"), member("seller")
+	b.admin = member("admin")
+	return b
+}
+
+func member(role string) marketplace.Member {
+	return marketplace.Member{UserID: cutover.NewID(), Role: role}
+}
+
+// people knows everybody but those who are missing.
+type people struct{ missing []cutover.ID }
+
+func (p *people) Exists(_ context.Context, ids []cutover.ID) ([]cutover.ID, error) {
+	var missing []cutover.ID
+	for _, id := range ids {
+		if slices.Contains(p.missing, id) {
+			missing = append(missing, id)
+		}
+	}
+	return missing, nil
+}
+
+// escrow holds money for the requests that are named.
+type escrow struct {
+	mu   sync.Mutex
+	held map[cutover.ID]bool
+}
+
+func (e *escrow) MoneyHeld(_ context.Context, id cutover.ID) (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.held[id], nil
+}
+
+func (e *escrow) hold(id cutover.ID, held bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.held == nil {
+		e.held = map[cutover.ID]bool{}
+	}
+	e.held[id] = held
+}
+
+func draft() marketplace.RequestDraft {
+	return marketplace.RequestDraft{
+		Title: "Shoes", Description: "Blue, size 40", ProductType: "physical_product",
+		Budget:       &marketplace.Budget{Min: money.MustAmount("10"), Max: money.MustAmount("20.5"), Currency: "USD"},
+		DeliveryInfo: &marketplace.DeliveryDetails{City: "Tabriz", Address: "12 Garden Street"},
+	}
+}
+
+func offerDraft() marketplace.OfferDraft {
+	return marketplace.OfferDraft{Description: "New, boxed", Price: marketplace.Price{Amount: money.MustAmount("12.5"), Currency: "USD"}}
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func (b *bundle) request(t *testing.T) marketplace.PurchaseRequest {
+	t.Helper()
+	return must[marketplace.PurchaseRequest](t)(b.CreateRequest(t.Context(), b.buyer, draft()))
+}
+
+func (b *bundle) offerBy(t *testing.T, seller marketplace.Member, request cutover.ID) marketplace.SellerOffer {
+	t.Helper()
+	return must[marketplace.SellerOffer](t)(b.CreateOffer(t.Context(), seller, request, offerDraft()))
+}
+
+// chosen gives a request with the seller's offer selected.
+func (b *bundle) chosen(t *testing.T) (marketplace.PurchaseRequest, marketplace.SellerOffer) {
+	t.Helper()
+	r := b.request(t)
+	o := b.offerBy(t, b.seller, r.ID)
+	return must[marketplace.PurchaseRequest](t)(b.SelectOffer(t.Context(), b.buyer, r.ID, o.ID)), b.offer(t, o.ID)
+}
+
+// paid gives a request whose money is held.
+func (b *bundle) paid(t *testing.T) (marketplace.PurchaseRequest, marketplace.SellerOffer) {
+	t.Helper()
+	r, o := b.chosen(t)
+	b.escrow.hold(r.ID, true)
+	b.tell(t, b.HandlePaymentFunded, paymentEvent("payment.funded", r.ID, o.ID))
+	return b.stored(t, r.ID), o
+}
+
+// shipped gives a request that is on its way.
+func (b *bundle) shipped(t *testing.T) marketplace.PurchaseRequest {
+	t.Helper()
+	r, _ := b.paid(t)
+	return must[marketplace.PurchaseRequest](t)(b.Ship(t.Context(), b.seller, r.ID, marketplace.Shipment{TrackingNumber: "T1"}))
+}
+
+func paymentEvent(what string, request, offer cutover.ID) event.Event {
+	return event.Event{Meta: cutover.Meta{ID: cutover.NewID(), Rev: 1}, Type: what, Subject: cutover.NewID(),
+		Data: map[string]string{"purchaseRequestId": request.String(), "sellerOfferId": offer.String()}}
+}
+
+func (b *bundle) tell(t *testing.T, handle event.Handler, e event.Event) {
+	t.Helper()
+	if err := handle(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// view reads past the service.
+func view[R any](t *testing.T, b *bundle, fn func(context.Context, marketplace.Tx) (R, error)) R {
+	t.Helper()
+	return must[R](t)(cutover.View(t.Context(), b.db, marketplace.QueryRequest, fn))
+}
+
+func (b *bundle) stored(t *testing.T, id cutover.ID) marketplace.PurchaseRequest {
+	t.Helper()
+	return view(t, b, func(ctx context.Context, tx marketplace.Tx) (marketplace.PurchaseRequest, error) {
+		return tx.Request(ctx, id)
+	})
+}
+
+func (b *bundle) offer(t *testing.T, id cutover.ID) marketplace.SellerOffer {
+	t.Helper()
+	return view(t, b, func(ctx context.Context, tx marketplace.Tx) (marketplace.SellerOffer, error) {
+		return tx.Offer(ctx, id)
+	})
+}
+
+func (b *bundle) events(t *testing.T) []event.Event {
+	t.Helper()
+	return view(t, b, func(ctx context.Context, tx marketplace.Tx) ([]event.Event, error) { return tx.Events(ctx, 100) })
+}
+
+// force writes a record past the service.
+func (b *bundle) force(t *testing.T, r cutover.Record) {
+	t.Helper()
+	must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx marketplace.Tx) (struct{}, error) {
+		return struct{}{}, tx.Put(ctx, r)
+	}))
+}
+
+// wantSound evaluates the domain's invariants.
+func (b *bundle) wantSound(t *testing.T) {
+	t.Helper()
+	view(t, b, func(ctx context.Context, tx marketplace.Tx) (struct{}, error) {
+		for _, inv := range marketplace.Invariants {
+			if err := evaluate(ctx, tx, inv); err != nil {
+				t.Errorf("%s: %v", inv.Name, err)
+			}
+		}
+		return struct{}{}, nil
+	})
+}
+
+func evaluate(ctx context.Context, tx marketplace.Tx, inv cutover.Invariant[marketplace.Tx]) error {
+	switch {
+	case inv.Check == nil:
+		_, err := inv.Eval(ctx, tx)
+		return err
+	case inv.Kind == marketplace.KindRequest:
+		return tx.EachRequest(ctx, func(r marketplace.PurchaseRequest) error { return inv.Check(ctx, tx, &r) })
+	}
+	return tx.EachOffer(ctx, func(o marketplace.SellerOffer) error { return inv.Check(ctx, tx, &o) })
+}
+
+func wantKind(t *testing.T, what string, err error, want fault.Kind) {
+	t.Helper()
+	if got := fault.KindOf(err); got != want {
+		t.Errorf("%s: want %q, got %q: %v", what, want, got, err)
+	}
+}
+
+func wantStatus(t *testing.T, r marketplace.PurchaseRequest, want marketplace.RequestStatus) {
+	t.Helper()
+	if r.Status != want {
+		t.Errorf("want the request %s, got %s", want, r.Status)
+	}
+}
+
+func wantOffer(t *testing.T, o marketplace.SellerOffer, want marketplace.OfferStatus) {
+	t.Helper()
+	if o.Status != want {
+		t.Errorf("want the offer %s, got %s", want, o.Status)
+	}
+}

@@ -1,0 +1,131 @@
+package marketplace
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/event"
+	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/web"
+)
+
+// Member is who asks something of the service.
+type Member = web.Principal
+
+// The roles that this domain tells apart.
+const (
+	RoleBuyer  = "buyer"
+	RoleSeller = "seller"
+	RoleAdmin  = "admin"
+)
+
+// The events that this domain sends; their subject is the purchase request.
+const (
+	EventCompleted = "request.completed"
+	EventCancelled = "request.cancelled"
+)
+
+// People is what the marketplace asks of the user domain.
+type People interface {
+	// Exists gives those of ids that no user has.
+	Exists(ctx context.Context, ids []cutover.ID) (missing []cutover.ID, err error)
+}
+
+// Escrow is what the marketplace asks of the payment domain.
+type Escrow interface {
+	// MoneyHeld says whether money for the request is held, or on its way out.
+	MoneyHeld(ctx context.Context, requestID cutover.ID) (bool, error)
+}
+
+// Service is the marketplace as its callers see it. It decides who may do
+// what.
+type Service struct {
+	db     *cutover.Domain[Tx]
+	people People
+	escrow Escrow
+	secret []byte // keys the hashes of delivery codes
+	log    *slog.Logger
+}
+
+// NewService makes the service. codeSecret keys the hashes of delivery codes:
+// with another one, codes that are out no longer work.
+func NewService(db *cutover.Domain[Tx], people People, escrow Escrow, codeSecret []byte, log *slog.Logger) *Service {
+	return &Service{db: db, people: people, escrow: escrow, secret: slices.Clone(codeSecret), log: log}
+}
+
+// requestFor reads a request for a member, with the offers that the member
+// has made on it. Errors: fault.NotFound, alike when there is none and when the
+// member may not see it.
+func requestFor(ctx context.Context, tx Tx, who Member, id cutover.ID) (PurchaseRequest, []SellerOffer, error) {
+	r, own, err := requestAndOwnOffers(ctx, tx, who, id)
+	if err == nil && !r.visibleTo(who, len(own) > 0) {
+		err = noRequest()
+	}
+	if err != nil {
+		return PurchaseRequest{}, nil, err
+	}
+	return r, own, nil
+}
+
+func requestAndOwnOffers(ctx context.Context, tx Tx, who Member, id cutover.ID) (PurchaseRequest, []SellerOffer, error) {
+	r, err := tx.Request(ctx, id)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return PurchaseRequest{}, nil, noRequest()
+	case err != nil:
+		return PurchaseRequest{}, nil, err
+	case who.UserID == r.BuyerID, who.Role == RoleAdmin:
+		return r, nil, nil
+	}
+	own, err := tx.Offers(ctx, OfferFilter{RequestID: id, SellerID: who.UserID}, cutover.ID{}, 0)
+	return r, own, err
+}
+
+func noRequest() error { return fault.New(fault.NotFound, "there is no such purchase request") }
+
+// requestAsBuyer is requestFor for what only the buyer may do, or an admin in
+// their place.
+func requestAsBuyer(ctx context.Context, tx Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
+	r, _, err := requestFor(ctx, tx, who, id)
+	if err == nil && who.UserID != r.BuyerID && who.Role != RoleAdmin {
+		err = fault.New(fault.Forbidden, "only the buyer may do this")
+	}
+	return r, err
+}
+
+// requestAsOnlyBuyer is requestAsBuyer for what nobody does in their place.
+func requestAsOnlyBuyer(ctx context.Context, tx Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
+	r, _, err := requestFor(ctx, tx, who, id)
+	if err == nil && who.UserID != r.BuyerID {
+		err = fault.New(fault.Forbidden, "only the buyer may do this")
+	}
+	return r, err
+}
+
+// requestAsSeller is requestFor for what only the selected seller may do.
+func requestAsSeller(ctx context.Context, tx Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
+	r, own, err := requestFor(ctx, tx, who, id)
+	if err == nil && !r.selectedAmong(own) {
+		err = fault.New(fault.Forbidden, "only the selected seller may do this")
+	}
+	return r, err
+}
+
+// selectedAmong says that one of the offers is the request's selected one.
+func (r PurchaseRequest) selectedAmong(offers []SellerOffer) bool {
+	return slices.ContainsFunc(offers, func(o SellerOffer) bool {
+		return o.ID == r.SelectedOfferID && o.Status == OfferAccepted
+	})
+}
+
+// tell puts an event about a request. id is made outside of the closure, so
+// that a closure which runs twice sends one event.
+func tell(ctx context.Context, tx Tx, id cutover.ID, what string, r PurchaseRequest) error {
+	data := map[string]string{"purchaseRequestId": r.ID.String(), "buyerId": r.BuyerID.String()}
+	if !r.SelectedOfferID.IsZero() {
+		data["sellerOfferId"] = r.SelectedOfferID.String()
+	}
+	return tx.Put(ctx, &event.Event{Meta: cutover.Meta{ID: id}, Type: what, Subject: r.ID, Data: data})
+}

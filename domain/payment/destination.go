@@ -1,0 +1,26 @@
+package payment
+
+import (
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/money"
+)
+
+// Destination is the address that one payment's money arrives at. An address
+// is never used again.
+type Destination struct {
+	cutover.Meta
+	PaymentID       cutover.ID   `json:"paymentId"`
+	Address         string       `json:"address" field:"address,unique"` // EIP-55
+	ChainID         int64        `json:"chainId"`
+	DerivationPath  string       `json:"derivationPath"`
+	DerivationIndex int64        `json:"derivationIndex"`
+	TrezorAccountID cutover.ID   `json:"trezorAccountId"`
+	Status          string       `json:"status"` // active, swept
+	TotalSwept      *money.Units `json:"totalSwept,omitempty"`
+}
+
+// Statuses of a Destination.
+const (
+	DestinationActive = "active"
+	DestinationSwept  = "swept"
+)

@@ -1,0 +1,186 @@
+package payment
+
+import (
+	"context"
+
+	"github.com/amanat-dev/amanat/chain"
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/web"
+)
+
+// Instruction says which transfer a release or refund needs.
+type Instruction struct {
+	Kind         PayoutKind   `json:"kind"`
+	ChainID      int64        `json:"chainId"`
+	Network      string       `json:"network"`
+	Token        string       `json:"token"`
+	TokenAddress string       `json:"tokenAddress"`
+	From         string       `json:"from"` // the payment's deposit address
+	To           string       `json:"to"`
+	Units        money.Units  `json:"units"` // to send: the fee stays
+	Amount       money.Amount `json:"amount"`
+	FeeUnits     money.Units  `json:"feeUnits"`
+}
+
+// PayoutView is a payment with the transfer that it needs; no instruction
+// once it is confirmed.
+type PayoutView struct {
+	Payment
+	Instruction *Instruction `json:"instruction,omitempty"`
+}
+
+// Begin reserves a payment's money for a release or refund, and says what to
+// transfer: all of it, or amount of the token. Only admins may. Errors:
+// fault.Conflict while a hold is open, without a verified wallet, when the
+// state does not allow it, or when the escrow holds less.
+func (s *Service) Begin(ctx context.Context, who web.Principal, kind PayoutKind, id cutover.ID, amount *money.Amount) (PayoutView, error) {
+	if err := requireAdmin(who); err != nil {
+		return PayoutView{}, err
+	}
+	p, err := s.read(ctx, id)
+	if err != nil {
+		return PayoutView{}, err
+	}
+	r := Reservation{Kind: kind, FeeBps: s.opts.FeeBps, By: who.UserID, At: s.opts.Now()}
+	if r.Units, err = p.exactUnits(amount); err != nil {
+		return PayoutView{}, err
+	}
+	if r.Recipient, err = s.recipient(ctx, kind, &p); err != nil {
+		return PayoutView{}, err
+	}
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PayoutView, error) {
+		return reserve(ctx, tx, id, r)
+	})
+}
+
+func (s *Service) read(ctx context.Context, id cutover.ID) (Payment, error) {
+	return cutover.View(ctx, s.db, QueryPayment, func(ctx context.Context, tx Tx) (Payment, error) {
+		return tx.Payment(ctx, id)
+	})
+}
+
+// exactUnits reads an optional amount of the payment's token. Errors:
+// fault.Invalid when it is not positive or finer than the token allows.
+func (p *Payment) exactUnits(amount *money.Amount) (*money.Units, error) {
+	asset, err := p.Asset()
+	if err != nil || amount == nil {
+		return nil, err
+	}
+	network, _ := chain.NetworkOf(asset.ChainID)
+	token, _ := network.Token(asset.Token)
+	units := token.UnitsUp(*amount)
+	if units.Sign() <= 0 || !token.Amount(units).Equal(*amount) {
+		return nil, fault.Field("amount", "want a positive amount of %s with at most %d decimals", token.Symbol, token.Decimals)
+	}
+	return &units, nil
+}
+
+// recipient gives the verified wallet of whom the payout is for.
+func (s *Service) recipient(ctx context.Context, kind PayoutKind, p *Payment) (string, error) {
+	whom, user := "seller", p.SellerID
+	if kind == PayRefund {
+		whom, user = "buyer", p.BuyerID
+	}
+	address, _, err := s.wallets.VerifiedWallet(ctx, user)
+	if fault.Is(err, fault.NotFound) {
+		return "", fault.New(fault.Conflict, "the %s has no verified wallet to send the money to", whom)
+	}
+	if err != nil {
+		return "", err
+	}
+	checked, err := chain.Checksum(address)
+	if err != nil {
+		return "", fault.Wrap(err, fault.Conflict, "the %s's wallet is not on a chain that this payment can be paid out on", whom)
+	}
+	return checked, nil
+}
+
+// reserve reads the payment before its holds: whoever opens one writes the
+// payment, so a hold that this reading misses makes the Put conflict.
+func reserve(ctx context.Context, tx Tx, id cutover.ID, r Reservation) (PayoutView, error) {
+	p, err := tx.Payment(ctx, id)
+	if err != nil {
+		return PayoutView{}, err
+	}
+	holds, err := tx.OpenHolds(ctx, id)
+	if err != nil {
+		return PayoutView{}, err
+	}
+	if len(holds) > 0 {
+		return PayoutView{}, fault.New(fault.Conflict, "a hold on this payment is open: %s", holds[0].Reason)
+	}
+	held, err := escrowBalance(ctx, tx, &p)
+	if err != nil {
+		return PayoutView{}, err
+	}
+	if err := p.Reserve(r, held); err != nil {
+		return PayoutView{}, err
+	}
+	return PayoutView{p, p.instruction()}, tx.Put(ctx, &p)
+}
+
+// instruction gives the transfer of the payout under way.
+func (p *Payment) instruction() *Instruction {
+	b, out := p.Blockchain, p.Payout
+	network, _ := chain.NetworkOf(b.ChainID)
+	token, _ := b.token(network)
+	units := out.Units.Sub(out.FeeUnits)
+	return &Instruction{
+		Kind: out.Kind, ChainID: b.ChainID, Network: b.Network, Token: token.Symbol, TokenAddress: token.Address,
+		From: b.Destination, To: out.Recipient, Units: units, Amount: token.Amount(units), FeeUnits: out.FeeUnits,
+	}
+}
+
+// Confirm books a payout as done by a transaction. The same transaction again
+// changes nothing. Only admins may. Errors: fault.Invalid for what is no
+// transaction hash; fault.Conflict when no such payout is under way.
+func (s *Service) Confirm(ctx context.Context, who web.Principal, kind PayoutKind, id cutover.ID, txHash string) (PayoutView, error) {
+	if err := requireAdmin(who); err != nil {
+		return PayoutView{}, err
+	}
+	if !chain.IsTxHash(txHash) {
+		return PayoutView{}, fault.Field("txHash", "want 0x and 64 hex digits")
+	}
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PayoutView, error) {
+		p, err := confirm(ctx, tx, kind, id, txHash)
+		return PayoutView{Payment: p}, err
+	})
+}
+
+func confirm(ctx context.Context, tx Tx, kind PayoutKind, id cutover.ID, txHash string) (Payment, error) {
+	p, err := tx.Payment(ctx, id)
+	if err != nil {
+		return Payment{}, err
+	}
+	switch _, err := tx.LedgerEntry(ctx, payoutKey(kind, id, txHash)); {
+	case err == nil:
+		return p, nil
+	case !fault.Is(err, fault.NotFound):
+		return Payment{}, err
+	}
+	if p.Payout == nil || p.Payout.Kind != kind || p.EscrowState != kind.reserving() {
+		return Payment{}, fault.New(fault.Conflict, "no %s with another transaction is under way for this payment", kind)
+	}
+	e, err := p.PayoutEntry(txHash)
+	if err != nil {
+		return Payment{}, err
+	}
+	if err := tx.Put(ctx, &e); err != nil {
+		return Payment{}, err
+	}
+	return p, finish(ctx, tx, &p, kind, txHash)
+}
+
+// finish puts the payment after its payout, and tells of it when that was all.
+func finish(ctx context.Context, tx Tx, p *Payment, kind PayoutKind, txHash string) error {
+	empty := p.FinishPayout(txHash)
+	if err := tx.Put(ctx, p); err != nil || !empty {
+		return err
+	}
+	if kind == PayRelease {
+		return tx.Put(ctx, p.tells(EventReleased))
+	}
+	return tx.Put(ctx, p.tells(EventRefunded))
+}

@@ -1,0 +1,236 @@
+package payment
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/web"
+)
+
+// Deals answers what this domain must know of the marketplace.
+type Deals interface {
+	// Deal describes the offer and its request. Errors: fault.NotFound when
+	// there is no such request, or the offer is not one of it.
+	Deal(ctx context.Context, requestID, offerID cutover.ID) (Deal, error)
+}
+
+// Deal is an offer for a purchase request, at this moment.
+type Deal struct {
+	BuyerID, SellerID          cutover.ID
+	RequestStatus, OfferStatus string
+	Price                      money.Amount
+	Currency                   string
+}
+
+// Wallets answers where a user takes money.
+type Wallets interface {
+	// VerifiedWallet gives a user's verified wallet. Errors: fault.NotFound when
+	// there is none.
+	VerifiedWallet(ctx context.Context, userID cutover.ID) (address, chain string, err error)
+}
+
+// Options tune a Service. The zero value pays token prices one to one, takes
+// no fee, and tells no scanner.
+type Options struct {
+	// Quoter prices offers when it is set (ORACLE_QUOTING_ENABLED).
+	Quoter *Quoter
+	// Scanner is told of every intent when it is set (AMN_SCANNER_URL).
+	Scanner Scanner
+	// CallbackURL is where the scanner finds the webhook; "" when it knows.
+	CallbackURL string
+	// FeeBps is the platform's part of a release, in 1/10000
+	// (PLATFORM_FEE_BPS, 0 to 10000, default 0).
+	FeeBps int64
+	// Life of a pending payment; default DefaultLife.
+	Life time.Duration
+	// Floors raise the confirmations that a chain needs. A figure below the
+	// network's floor counts as the floor.
+	Floors map[int64]int64
+	Logger *slog.Logger
+	// Now is the clock; cutover.Now when nil.
+	Now func() time.Time
+}
+
+// DefaultLife is how long a pending payment waits for money.
+const DefaultLife = 30 * time.Minute
+
+// Check says what is wrong with the options, if anything.
+func (o Options) Check() error {
+	if o.FeeBps < 0 || o.FeeBps > bpsOne {
+		return fmt.Errorf("PLATFORM_FEE_BPS: want 0 to %d", bpsOne)
+	}
+	if o.Quoter != nil && len(o.Quoter.Sources) < minSources {
+		return fmt.Errorf("ORACLE_SOURCES: want at least %d sources while ORACLE_QUOTING_ENABLED=true", minSources)
+	}
+	if o.Quoter != nil && (o.Quoter.Validity < MinValidity || o.Quoter.Validity > MaxValidity) {
+		return fmt.Errorf("QUOTE_VALIDITY_S: want %d to %d", int(MinValidity.Seconds()), int(MaxValidity.Seconds()))
+	}
+	return nil
+}
+
+// Service does what the routes and the other domains ask of payments. It is
+// safe for concurrent use.
+type Service struct {
+	db      *cutover.Domain[Tx]
+	deals   Deals
+	wallets Wallets
+	opts    Options
+	log     *slog.Logger
+	// deriving admits one new intent at a time: all of them count up the same
+	// account, and would only run into each other.
+	deriving chan struct{}
+}
+
+// NewService makes a Service. Check the options first.
+func NewService(db *cutover.Domain[Tx], deals Deals, wallets Wallets, opts Options) *Service {
+	if opts.Life <= 0 {
+		opts.Life = DefaultLife
+	}
+	if opts.Now == nil {
+		opts.Now = cutover.Now
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	return &Service{
+		db: db, deals: deals, wallets: wallets, opts: opts, log: opts.Logger,
+		deriving: make(chan struct{}, 1),
+	}
+}
+
+// Roles that this domain tells apart.
+const (
+	roleAdmin    = "admin"
+	roleResolver = "resolver"
+)
+
+func isAdmin(who web.Principal) bool { return who.Role == roleAdmin }
+
+func requireAdmin(who web.Principal) error {
+	if !isAdmin(who) {
+		return fault.New(fault.Forbidden, "this is for admins")
+	}
+	return nil
+}
+
+func requireJudge(who web.Principal) error {
+	if who.Role != roleAdmin && who.Role != roleResolver {
+		return fault.New(fault.Forbidden, "this is for admins and resolvers")
+	}
+	return nil
+}
+
+// View of a payment for its owners and admins. Who shows the payment decides
+// about the rest.
+type View struct {
+	Payment
+	Checkout *Checkout `json:"checkout,omitempty"`
+	Holds    []Hold    `json:"holds,omitempty"` // open ones
+}
+
+// Checkout is what a buyer needs to pay.
+type Checkout struct {
+	Destination  string       `json:"destination"`
+	ChainID      int64        `json:"chainId"`
+	Network      string       `json:"network"`
+	Token        string       `json:"token"`
+	TokenAddress string       `json:"tokenAddress"`
+	Decimals     int32        `json:"decimals"`
+	Amount       money.Amount `json:"amount"` // of the token
+	Units        money.Units  `json:"units"`  // the same in smallest units
+	Reference    string       `json:"reference"`
+	ExpiresAt    time.Time    `json:"expiresAt,omitzero"`
+	Quote        *Quote       `json:"quote,omitempty"`
+}
+
+// Get gives a payment to its buyer, its seller or an admin. It changes
+// nothing. Errors: fault.NotFound also for other people's payments.
+func (s *Service) Get(ctx context.Context, who web.Principal, id cutover.ID) (View, error) {
+	return cutover.View(ctx, s.db, QueryPayment, func(ctx context.Context, tx Tx) (View, error) {
+		p, err := tx.Payment(ctx, id)
+		if err != nil {
+			return View{}, err
+		}
+		if !isAdmin(who) && !p.OwnedBy(who.UserID) {
+			return View{}, errNoPayment()
+		}
+		return view(ctx, tx, p)
+	})
+}
+
+func errNoPayment() error { return fault.New(fault.NotFound, "there is no such payment") }
+
+// view adds checkout and open holds.
+func view(ctx context.Context, tx Tx, p Payment) (View, error) {
+	quote, err := quoteOf(ctx, tx, p.ID)
+	if err != nil {
+		return View{}, err
+	}
+	holds, err := tx.OpenHolds(ctx, p.ID)
+	if err != nil {
+		return View{}, err
+	}
+	return View{Payment: p, Checkout: checkout(&p, quote), Holds: holds}, nil
+}
+
+// quoteOf gives nil when the payment has no quote.
+func quoteOf(ctx context.Context, tx Tx, payment cutover.ID) (*Quote, error) {
+	q, err := tx.Quote(ctx, payment)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &q, nil
+}
+
+// List gives a page of the caller's payments, the newest first; of all
+// payments to an admin. limit is that of the page: one more is asked for and
+// given.
+func (s *Service) List(ctx context.Context, who web.Principal, after cutover.ID, limit int) ([]Payment, error) {
+	return cutover.View(ctx, s.db, QueryPayments, func(ctx context.Context, tx Tx) ([]Payment, error) {
+		if isAdmin(who) {
+			return tx.Payments(ctx, after, limit+1)
+		}
+		return tx.PaymentsOfUser(ctx, who.UserID, after, limit+1)
+	})
+}
+
+// MoneyHeld says whether a request's money is in escrow or on its way there.
+func (s *Service) MoneyHeld(ctx context.Context, requestID cutover.ID) (bool, error) {
+	return cutover.View(ctx, s.db, QueryOfRequest, func(ctx context.Context, tx Tx) (bool, error) {
+		payments, err := tx.PaymentsOfRequest(ctx, requestID)
+		for _, p := range payments {
+			if p.EscrowState.Held() || p.Status == Processing || p.Status == Confirmed {
+				return true, err
+			}
+		}
+		return false, err
+	})
+}
+
+// randomHex gives n random bytes in hex.
+func randomHex(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand ends the process instead
+	return hex.EncodeToString(b)
+}
+
+// none is the result of an Update that has none.
+type none struct{}
+
+// update runs fn for its writes alone.
+func (s *Service) update(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error {
+	_, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (none, error) {
+		return none{}, fn(ctx, tx)
+	})
+	return err
+}

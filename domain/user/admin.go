@@ -1,0 +1,236 @@
+package user
+
+import (
+	"context"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/web"
+)
+
+// Dependency is something of another domain that names a user.
+type Dependency struct {
+	Name   string `json:"name"` // such as "open purchase requests"
+	Count  int64  `json:"count"`
+	Blocks bool   `json:"blocks"` // the user cannot be deleted while there are any
+}
+
+// Dependents is what another domain tells of its records that name a user.
+type Dependents interface {
+	Dependencies(ctx context.Context, userID cutover.ID) ([]Dependency, error)
+}
+
+// Dependencies is what stands in the way of deleting a user.
+type Dependencies struct {
+	Items     []Dependency `json:"items"`
+	CanDelete bool         `json:"canDelete"`
+}
+
+// NewAccount is what an administrator tells of an account to make.
+type NewAccount struct {
+	Email     string `json:"email" maxLength:"254"`
+	Password  string `json:"password" minLength:"8" maxLength:"128"`
+	FirstName string `json:"firstName" minLength:"1" maxLength:"100"`
+	LastName  string `json:"lastName" minLength:"1" maxLength:"100"`
+	Role      Role   `json:"role" enum:"buyer,seller,admin,resolver"`
+}
+
+func requireAdmin(by web.Principal) error {
+	if by.Role != string(Admin) {
+		return fault.New(fault.Forbidden, "this is for administrators")
+	}
+	return nil
+}
+
+// CreateUser makes an account that is verified already. Errors: fault.Invalid;
+// fault.Conflict when the address has an account; fault.Forbidden.
+func (s *Service) CreateUser(ctx context.Context, by web.Principal, in NewAccount) (User, error) {
+	if err := requireAdmin(by); err != nil {
+		return User{}, err
+	}
+	return s.Provision(ctx, in)
+}
+
+// Provision is CreateUser without anybody asking: for the first administrator
+// and for sample data.
+func (s *Service) Provision(ctx context.Context, in NewAccount) (User, error) {
+	u, err := in.checked()
+	if err != nil {
+		return User{}, err
+	}
+	hash, err := s.passwords.hash(ctx, in.Password)
+	if err != nil {
+		return User{}, err
+	}
+	id := cutover.NewID()
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (User, error) {
+		_, taken, err := found(tx.UserByEmail(ctx, u.Email))
+		if err != nil {
+			return User{}, err
+		}
+		if taken {
+			return User{}, fault.New(fault.Conflict, "this address has an account already")
+		}
+		u := newUser(u.Email, u.FirstName, u.LastName, u.Role)
+		u.ID, u.PasswordHash = id, hash
+		return put(ctx, tx, u)
+	})
+}
+
+func (in NewAccount) checked() (NewAccount, error) {
+	var err error
+	if in.Email, err = parseEmail(in.Email); err != nil {
+		return in, err
+	}
+	if in.FirstName, err = parseName("firstName", in.FirstName); err != nil {
+		return in, err
+	}
+	if in.LastName, err = parseName("lastName", in.LastName); err != nil {
+		return in, err
+	}
+	if err := checkPassword(in.Password); err != nil {
+		return in, err
+	}
+	return in, checkRole(in.Role, Buyer, Seller, Admin, Resolver)
+}
+
+// Users lists accounts, newest first. Errors: fault.Forbidden.
+func (s *Service) Users(ctx context.Context, by web.Principal, f Filter, after cutover.ID, limit int) ([]User, error) {
+	if err := requireAdmin(by); err != nil {
+		return nil, err
+	}
+	f.Email = CanonicalEmail(f.Email)
+	return cutover.View(ctx, s.db, QueryList, func(ctx context.Context, tx Tx) ([]User, error) {
+		return tx.Users(ctx, f, after, limit)
+	})
+}
+
+// SetStatus suspends an account, which ends its sessions, or lets it be used
+// again. Errors: fault.Invalid; fault.NotFound; fault.Forbidden;
+// fault.Conflict for a deleted account and for one's own.
+func (s *Service) SetStatus(ctx context.Context, by web.Principal, id cutover.ID, status Status) (User, error) {
+	if status != Active && status != Suspended {
+		return User{}, fault.Field("status", "want active or suspended")
+	}
+	return s.administer(ctx, by, id, func(u *User) {
+		u.Status = status
+		if status == Suspended {
+			u.RefreshTokens = nil
+		}
+	})
+}
+
+// SetRole changes what an account may do; its access tokens say so within
+// minutes. Errors: as SetStatus.
+func (s *Service) SetRole(ctx context.Context, by web.Principal, id cutover.ID, role Role) (User, error) {
+	if err := checkRole(role, Buyer, Seller, Admin, Resolver); err != nil {
+		return User{}, err
+	}
+	return s.administer(ctx, by, id, func(u *User) { u.Role = role })
+}
+
+func (s *Service) administer(ctx context.Context, by web.Principal, id cutover.ID, change func(*User)) (User, error) {
+	if err := mayAdminister(by, id); err != nil {
+		return User{}, err
+	}
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (User, error) {
+		u, err := undeletedUser(ctx, tx, id)
+		if err != nil {
+			return User{}, err
+		}
+		change(&u)
+		return put(ctx, tx, &u)
+	})
+}
+
+// mayAdminister keeps administrators from locking themselves out.
+func mayAdminister(by web.Principal, id cutover.ID) error {
+	if err := requireAdmin(by); err != nil {
+		return err
+	}
+	if by.UserID == id {
+		return fault.New(fault.Conflict, "this is your own account; let another administrator do it")
+	}
+	return nil
+}
+
+func undeletedUser(ctx context.Context, tx Tx, id cutover.ID) (User, error) {
+	u, err := tx.User(ctx, id)
+	if err == nil && u.Status == Deleted {
+		return User{}, fault.New(fault.Conflict, "this account is deleted")
+	}
+	return u, err
+}
+
+// Dependencies asks the other domains what of theirs names a user. Errors:
+// fault.NotFound; fault.Forbidden.
+func (s *Service) Dependencies(ctx context.Context, by web.Principal, id cutover.ID) (Dependencies, error) {
+	if err := requireAdmin(by); err != nil {
+		return Dependencies{}, err
+	}
+	if _, err := s.User(ctx, id); err != nil {
+		return Dependencies{}, err
+	}
+	out := Dependencies{Items: []Dependency{}, CanDelete: true}
+	for _, d := range s.deps.Dependents {
+		items, err := d.Dependencies(ctx, id)
+		if err != nil {
+			return Dependencies{}, err
+		}
+		out.Items = append(out.Items, items...)
+	}
+	for _, d := range out.Items {
+		out.CanDelete = out.CanDelete && (!d.Blocks || d.Count == 0)
+	}
+	return out, nil
+}
+
+// DeleteUser takes away what is personal in an account and all ways to sign
+// in; the record stays. Errors: fault.NotFound; fault.Forbidden;
+// fault.Conflict for one's own account, for a deleted one, and while a
+// dependency stands in the way.
+func (s *Service) DeleteUser(ctx context.Context, by web.Principal, id cutover.ID) error {
+	if err := mayAdminister(by, id); err != nil {
+		return err
+	}
+	deps, err := s.Dependencies(ctx, by, id)
+	if err != nil {
+		return err
+	}
+	if !deps.CanDelete {
+		return fault.New(fault.Conflict, "this user has unfinished business; see the dependencies")
+	}
+	_, err = cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (struct{}, error) {
+		u, err := undeletedUser(ctx, tx, id)
+		if err != nil {
+			return struct{}{}, err
+		}
+		if err := eraseRelated(ctx, tx, u); err != nil {
+			return struct{}{}, err
+		}
+		u.erase()
+		return struct{}{}, tx.Put(ctx, &u)
+	})
+	return err
+}
+
+// eraseRelated removes the records that hold nothing but personal data.
+func eraseRelated(ctx context.Context, tx Tx, u User) error {
+	all, err := tx.Addresses(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if err := tx.Delete(ctx, &all[i]); err != nil {
+			return err
+		}
+	}
+	if u.Email == "" {
+		return nil
+	}
+	v, ok, err := found(tx.VerificationByEmail(ctx, u.Email))
+	if err != nil || !ok {
+		return err
+	}
+	return tx.Delete(ctx, &v)
+}

@@ -1,0 +1,227 @@
+package user_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/domain/user"
+	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/mail"
+	"github.com/amanat-dev/amanat/store/mongo"
+	"github.com/amanat-dev/amanat/store/postgres"
+	"github.com/amanat-dev/amanat/store/storetest"
+	"github.com/amanat-dev/amanat/web"
+)
+
+func postgresSide(t *testing.T) cutover.Side[user.Tx] {
+	return postgres.Users(storetest.Postgres(t))
+}
+
+func mongoSide(t *testing.T) cutover.Side[user.Tx] {
+	db := storetest.Mongo(t)
+	side := mongo.Users(db)
+	if err := db.EnsureIndexes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return side
+}
+
+func TestBothDatabasesPassTheContract(t *testing.T) {
+	t.Parallel()
+	t.Run("mongo", func(t *testing.T) { t.Parallel(); storetest.Users(t, mongoSide) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); storetest.Users(t, postgresSide) })
+}
+
+// onBoth runs a test on a service over each database.
+func onBoth(t *testing.T, test func(t *testing.T, b *bundle)) {
+	t.Parallel()
+	t.Run("mongo", func(t *testing.T) {
+		t.Parallel()
+		test(t, newBundle(t, cutover.Spec[user.Tx]{Source: mongoSide(t)}))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, newBundle(t, cutover.Spec[user.Tx]{Target: postgresSide(t)}))
+	})
+}
+
+const (
+	password = "correct horse"
+	agent    = "browser"
+)
+
+// bundle is a service with a clock and a postman of its own.
+type bundle struct {
+	*user.Service
+	db    *cutover.Domain[user.Tx]
+	clock *clock
+	post  *postman
+	ties  *dependents
+	admin web.Principal
+}
+
+func newBundle(t *testing.T, spec cutover.Spec[user.Tx]) *bundle {
+	t.Helper()
+	spec.Name, spec.Kinds, spec.Queries, spec.Invariants = user.Domain, user.Kinds, user.Queries, user.Invariants
+	b := &bundle{db: cutover.Solo(spec), clock: &clock{now: cutover.Now()}, post: &postman{}, ties: &dependents{}}
+	b.admin = web.Principal{UserID: cutover.NewID(), Role: "admin"}
+	b.Service = must[*user.Service](t)(user.NewService(b.db, b.deps()))
+	return b
+}
+
+func (b *bundle) deps() user.Deps {
+	return user.Deps{
+		Mail: b.post, JWTSecret: []byte(strings.Repeat("j", 32)), CodeSecret: []byte(strings.Repeat("c", 32)),
+		Cost: user.Cost{MemoryKiB: 64, Iterations: 1, Parallelism: 1}, Dependents: []user.Dependents{b.ties},
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: b.clock.time,
+	}
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) time() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// postman keeps letters, or loses them when broken.
+type postman struct {
+	mu      sync.Mutex
+	letters []mail.Message
+	broken  error
+}
+
+func (p *postman) Send(_ context.Context, m mail.Message) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.broken == nil {
+		p.letters = append(p.letters, m)
+	}
+	return p.broken
+}
+
+func (p *postman) to(address string) []mail.Message {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []mail.Message
+	for _, m := range p.letters {
+		if m.To == address {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+var codeForm = regexp.MustCompile(`\b[0-9]{6}\b`)
+
+// code gives the newest code that was sent to an address.
+func (p *postman) code(t *testing.T, address string) string {
+	t.Helper()
+	letters := p.to(address)
+	for i := len(letters) - 1; i >= 0; i-- {
+		if code := codeForm.FindString(letters[i].Text); code != "" {
+			return code
+		}
+	}
+	t.Fatalf("no code was sent to %s", address)
+	return ""
+}
+
+// dependents has what is listed, of everybody.
+type dependents struct {
+	mu    sync.Mutex
+	items []user.Dependency
+}
+
+func (d *dependents) Dependencies(context.Context, cutover.ID) ([]user.Dependency, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.items, nil
+}
+
+func (d *dependents) set(items ...user.Dependency) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.items = items
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func wantKind(t *testing.T, what string, err error, want fault.Kind) {
+	t.Helper()
+	if got := fault.KindOf(err); got != want {
+		t.Errorf("%s: want %q, got %q: %v", what, want, got, err)
+	}
+}
+
+func newEmail() string { return cutover.NewID().String() + "@example.org" }
+
+func registration(email string) user.Registration {
+	return user.Registration{Email: email, FirstName: "Ann", LastName: "Lee", Role: user.Buyer}
+}
+
+// join registers, verifies and signs in somebody new.
+func (b *bundle) join(t *testing.T, role user.Role) user.Session {
+	t.Helper()
+	email := newEmail()
+	r := registration(email)
+	r.Role = role
+	if err := b.Register(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	return must[user.Session](t)(b.Verify(t.Context(), email, b.post.code(t, email), password, agent))
+}
+
+func (b *bundle) stored(t *testing.T, id cutover.ID) user.User {
+	t.Helper()
+	return must[user.User](t)(b.User(t.Context(), id))
+}
+
+// change writes a user past the service.
+func (b *bundle) change(t *testing.T, id cutover.ID, how func(*user.User)) {
+	t.Helper()
+	must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx user.Tx) (struct{}, error) {
+		u, err := tx.User(ctx, id)
+		if err != nil {
+			return struct{}{}, err
+		}
+		how(&u)
+		return struct{}{}, tx.Put(ctx, &u)
+	}))
+}
+
+// together runs do n times at once and gives the errors.
+func together(n int, do func(i int) error) []error {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { errs[i] = do(i) })
+	}
+	wg.Wait()
+	return errs
+}

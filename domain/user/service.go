@@ -1,0 +1,171 @@
+package user
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/mail"
+	"github.com/amanat-dev/amanat/web"
+)
+
+// minSecret is how many bytes a server secret needs at least.
+const minSecret = 32
+
+// Deps are what the service needs besides its records.
+type Deps struct {
+	Mail       mail.Sender
+	JWTSecret  []byte // signs access tokens, derives refresh tokens; at least 32 bytes
+	CodeSecret []byte // keys the hashes of codes; at least 32 bytes
+	Cost       Cost   // zero: DefaultCost
+	// Dependents are the other domains, asked before a user is deleted.
+	Dependents []Dependents
+	Log        *slog.Logger     // nil: slog.Default()
+	Now        func() time.Time // nil: cutover.Now
+}
+
+// Service is what can be done with users. It is safe for concurrent use.
+type Service struct {
+	db        *cutover.Domain[Tx]
+	deps      Deps
+	log       *slog.Logger
+	passwords *passwords
+	chainKey  []byte // derives successors of refresh tokens
+}
+
+// NewService makes the service. Errors: when a secret is too short.
+func NewService(d *cutover.Domain[Tx], deps Deps) (*Service, error) {
+	if len(deps.JWTSecret) < minSecret || len(deps.CodeSecret) < minSecret {
+		return nil, errors.New("user: JWT_SECRET and CODE_SECRET need at least 32 bytes each")
+	}
+	if deps.Mail == nil {
+		return nil, errors.New("user: no mail sender")
+	}
+	if deps.Log == nil {
+		deps.Log = slog.Default()
+	}
+	if deps.Now == nil {
+		deps.Now = cutover.Now
+	}
+	p, err := newPasswords(deps.Cost)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{db: d, deps: deps, log: deps.Log, passwords: p, chainKey: derive(deps.JWTSecret, "refresh token chain")}, nil
+}
+
+// derive gives a key of its own to each use of a secret.
+func derive(secret []byte, use string) []byte {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(use))
+	return mac.Sum(nil)
+}
+
+// now is the present in the precision that is stored.
+func (s *Service) now() time.Time { return s.deps.Now().UTC().Truncate(time.Millisecond) }
+
+// send posts a letter. One that does not go out is logged, and its reader can
+// ask for another.
+func (s *Service) send(ctx context.Context, m mail.Message) {
+	if err := s.deps.Mail.Send(context.WithoutCancel(ctx), m); err != nil {
+		s.log.ErrorContext(ctx, "mail not sent", "requestId", web.RequestID(ctx), "subject", m.Subject, "error", err.Error())
+	}
+}
+
+// found turns a getter's fault.NotFound into false.
+func found[T any](v T, err error) (T, bool, error) {
+	if fault.Is(err, fault.NotFound) {
+		return v, false, nil
+	}
+	return v, err == nil, err
+}
+
+// put writes a record and gives it as it was written: with its ID, revision
+// and times.
+func put[R any, P interface {
+	*R
+	cutover.Record
+}](ctx context.Context, tx Tx, r P) (R, error) {
+	err := tx.Put(ctx, r)
+	return *r, err
+}
+
+// User gives an account. Errors: fault.NotFound.
+func (s *Service) User(ctx context.Context, id cutover.ID) (User, error) {
+	return cutover.View(ctx, s.db, QueryUser, func(ctx context.Context, tx Tx) (User, error) {
+		return tx.User(ctx, id)
+	})
+}
+
+// VerifiedWallet gives the wallet to which a user is paid. Errors:
+// fault.NotFound when there is no such user; fault.Conflict when they have no
+// verified wallet.
+func (s *Service) VerifiedWallet(ctx context.Context, userID cutover.ID) (address, chain string, err error) {
+	u, err := s.User(ctx, userID)
+	if err != nil {
+		return "", "", err
+	}
+	if u.Wallet == nil || u.Wallet.VerifiedAt.IsZero() {
+		return "", "", fault.New(fault.Conflict, "this user has no verified wallet")
+	}
+	return u.Wallet.Address, u.Wallet.Chain, nil
+}
+
+// Person is what another domain may know of a user.
+type Person struct {
+	ID     cutover.ID
+	Name   string // DisplayName
+	Role   Role
+	Avatar string
+	Active bool
+}
+
+// People gives the users of those ids, deleted ones too. An id that nobody has
+// is missing from the result.
+func (s *Service) People(ctx context.Context, ids []cutover.ID) (map[cutover.ID]Person, error) {
+	return cutover.View(ctx, s.db, QueryPeople, func(ctx context.Context, tx Tx) (map[cutover.ID]Person, error) {
+		people := map[cutover.ID]Person{}
+		for _, id := range ids {
+			u, ok, err := found(tx.User(ctx, id))
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				people[id] = Person{u.ID, u.DisplayName(), u.Role, u.Profile.Avatar, u.Status == Active}
+			}
+		}
+		return people, nil
+	})
+}
+
+// Names gives the display names of those users that exist.
+func (s *Service) Names(ctx context.Context, ids []cutover.ID) (map[cutover.ID]string, error) {
+	people, err := s.People(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[cutover.ID]string, len(people))
+	for id, p := range people {
+		names[id] = p.Name
+	}
+	return names, nil
+}
+
+// Exists gives those of ids that are no active user.
+func (s *Service) Exists(ctx context.Context, ids []cutover.ID) (missing []cutover.ID, err error) {
+	people, err := s.People(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if !people[id].Active {
+			missing = append(missing, id)
+		}
+	}
+	return missing, nil
+}

@@ -1,0 +1,251 @@
+// Package e2e runs the production binary as a deployment has it, two servers
+// and the command line, and takes three domains through the whole of a move
+// while members act.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/amanat-dev/amanat/devstack"
+	"github.com/amanat-dev/amanat/devstack/audit"
+	"github.com/amanat-dev/amanat/devstack/deployment"
+	"github.com/amanat-dev/amanat/devstack/traffic"
+	"github.com/amanat-dev/amanat/devstack/traffic/seed"
+)
+
+// binary is the production binary, built once for all tests.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "amanat-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "amanat")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "github.com/amanat-dev/amanat/cmd/amanat")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+func TestThreeDomainsMoveThereBackAndOverUnderTraffic(t *testing.T) {
+	s := deploy(t, 150)
+	s.underTraffic(t, func() {
+		for _, domain := range deployment.Domains {
+			s.move(t, domain)
+		}
+	})
+	s.served(t)
+	s.judge(t, false)
+	s.auditFindsWhatIsPlanted(t)
+
+	s.underTraffic(t, func() {
+		for _, domain := range deployment.Domains {
+			if err := s.moveOf(t, domain).Finish(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	s.served(t)
+	s.judge(t, true)
+	s.phases(t, "pg")
+}
+
+// stage is a deployment with its data, its members and their account.
+type stage struct {
+	d        *deployment.Deployment
+	traffic  *traffic.Traffic
+	pgURL    string
+	mongoURI string
+	database string
+}
+
+// deploy starts two servers on databases of their own, filled with a data set
+// of that many members.
+func deploy(t *testing.T, members int) *stage {
+	t.Helper()
+	stack := devstack.Shared(t)
+	s := &stage{pgURL: stack.Postgres.NewDatabase(t), mongoURI: stack.Mongo.URI(), database: stack.NewMongoDatabase(t)}
+	var err error
+	s.d, err = deployment.New(deployment.Options{Binary: binary, Dir: t.TempDir(), Ports: []int{0, 0},
+		MongoURI: s.mongoURI, Database: s.database, PGURL: s.pgURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.stop(t) })
+	cast, err := seed.Fill(t.Context(), seed.Options{URI: s.mongoURI, Database: s.database, Users: members, Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.d.Run(t.Context(), logger{t}, "migrate", "up"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.d.Serve(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.traffic, err = traffic.New(t.Context(), traffic.Options{
+		Servers: s.d.Addresses(), Mailbox: s.d.Mailbox(), Scanner: s.d.Scanner(), Seed: 7, Rate: 40, Deals: 4,
+		Admin: cast.Admin, Sellers: cast.Sellers, Buyers: cast.Buyers, Note: t.Logf,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *stage) stop(t *testing.T) {
+	if t.Failed() {
+		t.Log(s.d.Diagnosis(20))
+	}
+	if err := s.d.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// underTraffic runs do while members act.
+func (s *stage) underTraffic(t *testing.T, do func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var members sync.WaitGroup
+	members.Go(func() { s.traffic.Run(ctx) })
+	defer members.Wait()
+	defer cancel()
+	do()
+}
+
+func (s *stage) moveOf(t *testing.T, domain string) *deployment.Move {
+	return &deployment.Move{Deployment: s.d, Domain: domain, Out: logger{t}, ShadowMin: 30, Budget: 5 * time.Second, Say: t.Logf}
+}
+
+func (s *stage) move(t *testing.T, domain string) {
+	t.Helper()
+	turns, err := s.moveOf(t, domain).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, turn := range turns {
+		t.Logf("%s %s: pause %.0f ms, at try %d", turn.Domain, turn.Action, turn.PauseMS, turn.Tries)
+	}
+}
+
+// served wants every request answered, and deals carried to their end.
+func (s *stage) served(t *testing.T) {
+	t.Helper()
+	c := s.traffic.Counts()
+	t.Logf("%d requests, %v, deals %v", c.Requests, c.Latency, s.traffic.Stages())
+	if !c.OK() {
+		t.Errorf("want no failed request, got %d failed and %d unexpected of %d: %q", c.Failed, c.Unexpected, c.Requests, c.Samples)
+	}
+	if s.traffic.Stages()["released"] == 0 {
+		t.Errorf("want deals that came to the release, got %v", s.traffic.Stages())
+	}
+	if err := s.d.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// judge has the independent check account for every acknowledged write.
+func (s *stage) judge(t *testing.T, postgresOnly bool) {
+	t.Helper()
+	if !postgresOnly {
+		if err := s.d.AwaitCopied(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := s.audit(t, postgresOnly)
+	if err := r.Print(logger{t}); err != nil {
+		t.Fatal(err)
+	}
+	if !r.OK() {
+		t.Errorf("want nothing lost, different or off balance; got %d, %d, %d: %q", r.Lost(), r.Differences(), r.Unbalanced(), r.Problems())
+	}
+}
+
+func (s *stage) audit(t *testing.T, postgresOnly bool) *audit.Report {
+	t.Helper()
+	facts := s.traffic.Account().Facts()
+	if len(facts) == 0 {
+		t.Fatal("no write was acknowledged")
+	}
+	r, err := audit.Run(t.Context(), audit.Options{MongoURI: s.mongoURI, Database: s.database, PGURL: s.pgURL,
+		Facts: facts, PostgresOnly: postgresOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// auditFindsWhatIsPlanted shows that the check would have said so.
+func (s *stage) auditFindsWhatIsPlanted(t *testing.T) {
+	t.Helper()
+	address := s.factOf(t, "address")
+	pg, err := pgx.Connect(t.Context(), s.pgURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pg.Close(context.WithoutCancel(t.Context()))
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := pg.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`UPDATE addresses SET street = street || '!' WHERE id = $1`, address.ID)
+	r := s.audit(t, false)
+	if r.Differences() != 1 || len(r.Postgres.Lost) != 1 || len(r.Mongo.Lost) != 0 {
+		t.Errorf("want the planted change found as one difference and one lost write, got %d and %q", r.Differences(), r.Postgres.Lost)
+	}
+	exec(`UPDATE addresses SET street = left(street, -1) WHERE id = $1`, address.ID)
+}
+
+// factOf gives a statement about a record of that kind.
+func (s *stage) factOf(t *testing.T, kind string) audit.Fact {
+	t.Helper()
+	for _, f := range s.traffic.Account().Facts() {
+		if f.Kind == kind && !f.Gone {
+			return f
+		}
+	}
+	t.Fatalf("no %s was written", kind)
+	return audit.Fact{}
+}
+
+// phases wants every domain in one phase.
+func (s *stage) phases(t *testing.T, want string) {
+	t.Helper()
+	var all []struct{ Domain, Phase string }
+	if err := s.d.JSON(t.Context(), &all, append([]string{"cutover", "status"}, deployment.Domains...)...); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range all {
+		if d.Phase != want {
+			t.Errorf("%s is in phase %s, want %s", d.Domain, d.Phase, want)
+		}
+	}
+	if len(all) != len(deployment.Domains) {
+		t.Errorf("got the status of %d domains, want %d", len(all), len(deployment.Domains))
+	}
+}
+
+// logger writes to the test's log.
+type logger struct{ t *testing.T }
+
+func (l logger) Write(p []byte) (int, error) {
+	l.t.Logf("%s", p)
+	return len(p), nil
+}

@@ -1,0 +1,165 @@
+package arrows
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestImportsRunOnlyWhereTheRulesAllow(t *testing.T) {
+	t.Parallel()
+	for _, violation := range Check(list(t)) {
+		t.Error(violation)
+	}
+}
+
+func TestServicesReachATransactionThroughTheEngineAlone(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		found, err := CheckSource(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, violation := range found {
+			t.Error(violation)
+		}
+	}
+}
+
+func TestEveryQueryIsUsedByAView(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		found, err := CheckQueries(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, violation := range found {
+			t.Error(violation)
+		}
+	}
+}
+
+func TestAnUnusedQueryIsFound(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	code := "package x\nconst (QueryA = \"a\"; QueryB = \"b\")\nvar Queries = []string{QueryA, QueryB}\nvar _ = f(QueryA)\nfunc f(string) int { return 0 }\n"
+	if err := os.WriteFile(filepath.Join(dir, "x.go"), []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err := CheckQueries(Package{ImportPath: Module + "/domain/x", Dir: dir, GoFiles: []string{"x.go"}})
+	if err != nil || len(found) != 1 || !strings.Contains(found[0], "QueryB") {
+		t.Errorf("want one finding about QueryB, got %q, %v", found, err)
+	}
+}
+
+func TestANewArrowIsFound(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name string
+		p    Package
+		want string
+	}{
+		{"a domain that imports another", Package{ImportPath: Module + "/domain/payment", Imports: []string{Module + "/domain/user"}},
+			"domain/payment imports domain/user: domain/* may import only"},
+		{"a domain that imports a store", Package{ImportPath: Module + "/domain/user", Imports: []string{Module + "/store/mongo"}},
+			"domain/user imports store/mongo"},
+		{"the engine that imports a domain", Package{ImportPath: Module + "/cutover", Imports: []string{Module + "/domain/user"}},
+			"cutover imports domain/user"},
+		{"a store that imports its sibling", Package{ImportPath: Module + "/store/mongo", Imports: []string{Module + "/store/postgres"}},
+			"store/mongo imports store/postgres"},
+		{"production that imports devstack", Package{ImportPath: Module + "/cmd/amanat", Imports: []string{Module + "/devstack"}},
+			"cmd/amanat imports devstack"},
+		{"production that links devstack indirectly", Package{ImportPath: Module + "/cmd/amanat", Deps: []string{Module + "/devstack"}},
+			"cmd/amanat links"},
+		{"a driver outside its store", Package{ImportPath: Module + "/web", Imports: []string{"github.com/jackc/pgx/v5"}},
+			"web imports github.com/jackc/pgx/v5: only store/postgres"},
+		{"a package without a rule", Package{ImportPath: Module + "/novelty"},
+			"novelty: no rule names this package"},
+		{"the independent check that uses a store", Package{ImportPath: Module + "/devstack/audit", Imports: []string{Module + "/store/mongo"}},
+			"devstack/audit imports store/mongo"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			found := Check([]Package{c.p})
+			if len(found) != 1 || !strings.Contains(found[0], c.want) {
+				t.Errorf("want one finding with %q, got %q", c.want, found)
+			}
+		})
+	}
+}
+
+func TestAWayAroundTheEngineIsFound(t *testing.T) {
+	t.Parallel()
+	cases := []struct{ name, file, code, want string }{
+		{"a side taken apart", "service.go", `type S struct { side cutover.Side[int] }`, "cutover.Side leads around"},
+		{"a kept transaction", "service.go", `type S struct { tx Tx }`, "a struct keeps a Tx"},
+		{"a handler with a query of its own", "http.go", `var _ = cutover.View`, "a handler calls cutover.View"},
+		{"a closure that assigns outside", "service.go",
+			`func f() { n := 0; cutover.Update(nil, nil, func() error { n++; return nil }) }`, "assigns to n"},
+		{"a closure that fills a captured field", "service.go",
+			`func f() { var r R; cutover.View[T, R](nil, nil, "q", func() error { r.x[0] = 1; return nil }) }`, "assigns to r"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			found := checkText(t, c.file, c.code)
+			if len(found) != 1 || !strings.Contains(found[0], c.want) {
+				t.Errorf("want one finding with %q, got %q", c.want, found)
+			}
+		})
+	}
+}
+
+func TestAClosureMayAssignToItsOwn(t *testing.T) {
+	t.Parallel()
+	found := checkText(t, "service.go", `func f() { cutover.Update(nil, nil, func(p *int) error {
+		var a int; b := 1; a, b = b, a; *p = a; for i := range 3 { b += i }; return nil }) }`)
+	if len(found) != 0 {
+		t.Errorf("want no finding, got %q", found)
+	}
+}
+
+// checkText runs CheckSource on one file with the given declarations.
+func checkText(t *testing.T, file, code string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, file), []byte("package x\n"+code+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err := CheckSource(Package{ImportPath: Module + "/domain/x", Dir: dir, GoFiles: []string{file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// list asks the go command for all packages of the module.
+func list(t *testing.T) []Package {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,GoFiles,Imports,TestImports,XTestImports,Deps", Module+"/...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []Package
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p Package
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 5 {
+		t.Fatalf("go list gave %d packages of %s", len(all), Module)
+	}
+	return all
+}

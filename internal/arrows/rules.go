@@ -1,0 +1,92 @@
+package arrows
+
+import "strings"
+
+// rule says what the packages that match it may import of this module.
+type rule struct {
+	packages string
+	may      []string
+}
+
+func (r rule) String() string {
+	if len(r.may) == 0 {
+		return r.packages + " may import nothing of this module"
+	}
+	return r.packages + " may import only " + strings.Join(r.may, ", ")
+}
+
+// allows says whether the arrow is permitted. A pattern with a star covers
+// siblings, and a package that matches its own pattern is not its sibling:
+// one domain never imports another.
+func (r rule) allows(from, to string) bool { return from != to && matchAny(r.may, to) }
+
+// ruleFor finds the first rule that covers a package.
+func ruleFor(name string) (rule, bool) {
+	for _, r := range rules {
+		if match(r.packages, name) {
+			return r, true
+		}
+	}
+	return rule{}, false
+}
+
+// rules are all the arrows there are, from the leaves upward. A new one is a
+// decision: add it here together with what it is for.
+var rules = []rule{
+	// Leaves: what everything else is built from.
+	{"fault", nil},
+	{"money", []string{"fault"}},
+	{"chain", []string{"fault", "money"}},
+	{"mail", []string{"fault"}},
+
+	// The engine knows no domain and no store.
+	{"cutover/shape", nil},
+	{"cutover/control", []string{"cutover", "fault"}},
+	{"cutover/memdb", []string{"cutover", "fault"}}, // for tests and examples
+	{"cutover", []string{"cutover/shape", "fault"}},
+	{"event", []string{"cutover", "fault"}},
+	{"config", []string{"cutover", "fault"}},
+	{"web", []string{"cutover", "fault", "money"}},
+	{"web/webtest", []string{"web", "cutover", "fault"}},
+
+	// Meaning: no store, no driver, and no other domain.
+	{"domain/*", []string{"cutover", "event", "web", "fault", "money", "mail", "chain"}},
+
+	// Storage: domains, the engine, a driver.
+	{"store/storetest", []string{"store/mongo", "store/postgres", "devstack", "domain/*", "cutover/...", "event", "fault", "money"}},
+	// PostgreSQL's side is fenced by the epoch that the control plane keeps in
+	// the same database, and migrates its tables along.
+	{"store/postgres", []string{"cutover/control", "domain/*", "cutover", "cutover/shape", "event", "fault", "money"}},
+	{"store/mongo", []string{"domain/*", "cutover", "cutover/shape", "event", "fault", "money"}},
+
+	{"console", []string{"cutover", "cutover/...", "web", "fault"}},
+
+	// devstack knows nothing of the product, so that what it checks it checks
+	// independently.
+	{"devstack/...", []string{"devstack/..."}},
+	{"e2e/...", []string{"e2e/...", "devstack/..."}},
+	{"bench/...", []string{"bench/...", "devstack/...", "cutover/...", "store/...", "domain/*", "event", "fault", "money"}},
+	{"cmd/demo/...", []string{"cmd/demo/...", "devstack/..."}},
+
+	// The production binary wires everything that is for production.
+	{"cmd/amanat/...", []string{"cmd/amanat/...", "store/mongo", "store/postgres", "domain/*", "cutover/...",
+		"event", "web", "console", "config", "chain", "mail", "fault", "money"}},
+
+	{"internal/arrows", nil},
+}
+
+// drivers are the modules that only some packages may import.
+var drivers = []struct {
+	module string
+	users  []string
+}{
+	{"go.mongodb.org/mongo-driver", []string{"store/mongo", "devstack/..."}},
+	{"github.com/jackc/pgx", []string{"store/postgres", "cutover/control", "devstack/..."}},
+	{"database/sql", []string{"store/postgres", "money"}}, // money: only to be a driver.Valuer
+	{"github.com/FerretDB", []string{"devstack"}},
+}
+
+// notLinked lists, for a program, what must not be in it even indirectly.
+var notLinked = map[string][]string{
+	"cmd/amanat": {Module + "/devstack", Module + "/store/storetest", Module + "/cutover/memdb", Module + "/web/webtest", "github.com/FerretDB", "testing"},
+}

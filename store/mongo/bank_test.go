@@ -1,0 +1,195 @@
+package mongo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/devstack"
+	"github.com/amanat-dev/amanat/store/mongo"
+)
+
+// A bank is a domain for the tests of commits: accounts, and transfers between
+// them, each an Update of two accounts and a new record.
+
+type account struct {
+	cutover.Meta
+	Owner   string `json:"owner"`
+	Balance int64  `json:"balance"`
+	Email   string `json:"email"`
+	Group   string `json:"group"`
+	Desk    string `json:"desk"` // unique among the accounts of a group
+}
+
+type transfer struct {
+	cutover.Meta
+	Amount int64 `json:"amount"`
+}
+
+var bankKinds = cutover.Kinds{
+	{Name: "account", New: func() cutover.Record { return new(account) }},
+	{Name: "transfer", New: func() cutover.Record { return new(transfer) }},
+}
+
+var bankCollections = []mongo.Collection{
+	{Kind: "account", Name: "accounts", Indexes: []mongo.Index{
+		{Fields: []string{"email"}, Unique: true},
+		{Fields: []string{"owner"}},
+		{Name: "Desk", Key: func(r cutover.Record) string {
+			if a := r.(*account); a.Desk != "" {
+				return a.Group + "/" + a.Desk
+			}
+			return ""
+		}},
+	}},
+	{Kind: "transfer", Name: "transfers"},
+}
+
+type bank struct {
+	cutover.Side[*mongo.Tx]
+	db    *mongo.DB
+	guard cutover.Guard
+}
+
+// openBank opens one process's handle of a database.
+func openBank(t *testing.T, name string) *bank {
+	t.Helper()
+	db, err := mongo.Open(t.Context(), devstack.Shared(t).Mongo.URI(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close(context.Background()) })
+	side := mongo.NewSide(db, "bank", bankKinds, bankCollections, func(tx *mongo.Tx) *mongo.Tx { return tx })
+	return &bank{side, db, cutover.Guard{Domain: "bank", Epoch: 3, Process: t.Name()}}
+}
+
+// newBank makes a database and gives two handles, as of two processes.
+func newBank(t *testing.T) (a, b *bank) {
+	t.Helper()
+	name := devstack.Shared(t).NewMongoDatabase(t)
+	a, b = openBank(t, name), openBank(t, name)
+	if err := a.db.EnsureIndexes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return a, b
+}
+
+var errCrash = errors.New("the process dies here")
+
+// crashAt makes the handle's process die before its nth write from now.
+func (b *bank) crashAt(n int) {
+	b.db.OnStep(func(string) error {
+		if n--; n < 0 {
+			return errCrash
+		}
+		return nil
+	})
+}
+
+// steps counts the writes of do.
+func (b *bank) steps(do func() error) (names []string, err error) {
+	b.db.OnStep(func(name string) error {
+		names = append(names, name)
+		return nil
+	})
+	err = do()
+	b.db.OnStep(func(string) error { return nil })
+	return names, err
+}
+
+func (b *bank) update(ctx context.Context, fn func(context.Context, *mongo.Tx) error) error {
+	return b.Update(ctx, b.guard, fn)
+}
+
+func (b *bank) put(t *testing.T, records ...cutover.Record) {
+	t.Helper()
+	if err := b.tryPut(t.Context(), records...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bank) tryPut(ctx context.Context, records ...cutover.Record) error {
+	return b.update(ctx, func(ctx context.Context, tx *mongo.Tx) error {
+		for _, r := range records {
+			if err := tx.Put(ctx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b *bank) account(t *testing.T, id cutover.ID) (account, error) {
+	t.Helper()
+	var a account
+	err := b.View(t.Context(), func(ctx context.Context, tx *mongo.Tx) (err error) {
+		a, err = mongo.Get[account](ctx, tx, "account", id)
+		return err
+	})
+	return a, err
+}
+
+// owned gives the emails of the accounts that have an owner, by query.
+func (b *bank) owned(t *testing.T, owner string, limit int) []string {
+	t.Helper()
+	var out []string
+	err := b.View(t.Context(), func(ctx context.Context, tx *mongo.Tx) error {
+		found, err := mongo.Find[account](ctx, tx, "account", bson.D{{Key: "owner", Value: owner}},
+			bson.D{{Key: "balance", Value: -1}, {Key: "_id", Value: 1}}, limit)
+		for _, a := range found {
+			out = append(out, a.Email)
+		}
+		if err != nil || limit > 0 {
+			return err
+		}
+		n, err := mongo.Count(ctx, tx, "account", bson.D{{Key: "owner", Value: owner}})
+		if err == nil && n != int64(len(found)) {
+			return fmt.Errorf("Count gave %d of %s, Find %d", n, owner, len(found))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// leftovers gives how many documents are locked, and how many commit records
+// are not over.
+func (b *bank) leftovers(t *testing.T) (locked, open int64) {
+	t.Helper()
+	for _, name := range []string{"accounts", "transfers"} {
+		n, err := b.db.Raw(name).CountDocuments(t.Context(), bson.D{{Key: "_lockCommit", Value: bson.D{{Key: "$exists", Value: true}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		locked += n
+	}
+	open, err := b.db.Raw("cutover_commits").CountDocuments(t.Context(), bson.D{{Key: "settled", Value: false}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return locked, open
+}
+
+func (b *bank) wantClean(t *testing.T) {
+	t.Helper()
+	if locked, open := b.leftovers(t); locked != 0 || open != 0 {
+		t.Errorf("%d documents are locked and %d commits open, want none", locked, open)
+	}
+}
+
+// impatient makes a handle take every pending commit for abandoned.
+func (b *bank) impatient() { b.db.SetPatience(300*time.Millisecond, 0) }
+
+func email(id cutover.ID) string { return id.String() + "@example.org" }
+
+func newAccount(owner string, balance int64) *account {
+	id := cutover.NewID()
+	return &account{Meta: cutover.Meta{ID: id}, Owner: owner, Balance: balance, Email: email(id)}
+}

@@ -1,0 +1,386 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// workers is how many documents one call reads or writes at a time.
+const workers = 8
+
+// inParallel calls do for 0 to n-1 and gives the errors, joined.
+func inParallel(n int, do func(i int) error) error {
+	var wg sync.WaitGroup
+	next := make(chan int)
+	errs := make([]error, n)
+	for range min(workers, n) {
+		wg.Go(func() {
+			for i := range next {
+				errs[i] = do(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Get reads records by key, see cutover.Store.
+func (s *store) Get(ctx context.Context, keys []cutover.Key) ([]cutover.Item, error) {
+	items := make([]cutover.Item, len(keys))
+	err := inParallel(len(keys), func(i int) error {
+		var err error
+		items[i], err = s.item(ctx, keys[i])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+func (s *store) item(ctx context.Context, key cutover.Key) (cutover.Item, error) {
+	col, err := s.of(key.Kind)
+	if err != nil {
+		return cutover.Item{}, err
+	}
+	doc, err := s.current(ctx, col, key.ID)
+	if err != nil {
+		return cutover.Item{}, err
+	}
+	if doc != nil {
+		return itemOf(col, doc), nil
+	}
+	rev, buried, err := s.grave(ctx, key)
+	return cutover.Item{Key: key, Rev: rev, Deleted: buried}, err
+}
+
+func itemOf(col *collection, doc bson.Raw) cutover.Item {
+	id, _ := idOf(doc)
+	item := cutover.Item{Key: cutover.Key{Kind: col.Kind, ID: id}, Rev: revOf(doc), Deleted: isDeleted(doc)}
+	if !item.Deleted {
+		item.Record, item.Err = col.decode(doc)
+	}
+	return item
+}
+
+// Scan reads records in id order, see cutover.Store.
+func (s *store) Scan(ctx context.Context, kind string, after, until cutover.ID, limit int) ([]cutover.Item, error) {
+	col, err := s.of(kind)
+	if err != nil || limit <= 0 {
+		return nil, err
+	}
+	var items []cutover.Item
+	err = s.walk(ctx, col, after, until, limit, func(doc bson.Raw) (bool, error) {
+		items = append(items, itemOf(col, doc))
+		return len(items) < limit, nil
+	})
+	return items, err
+}
+
+// Foreign lists documents whose _id is no ObjectID. Their records, where they
+// decode, have no ID.
+func (s *store) Foreign(ctx context.Context, kind string, limit int) ([]cutover.Item, error) {
+	col, err := s.of(kind)
+	if err != nil {
+		return nil, err
+	}
+	noID := bson.D{{Key: fieldID, Value: bson.D{{Key: "$not", Value: bson.D{{Key: "$type", Value: "objectId"}}}}}}
+	docs, err := col.query(ctx, noID, options.Find().SetLimit(int64(limit)).SetSort(bson.D{{Key: fieldID, Value: 1}}))
+	if err != nil {
+		return nil, err
+	}
+	var items []cutover.Item
+	for _, doc := range docs {
+		items = append(items, foreignItem(col, doc))
+	}
+	return items, nil
+}
+
+func foreignItem(col *collection, doc bson.Raw) cutover.Item {
+	item := cutover.Item{Key: cutover.Key{Kind: col.Kind}, RawID: rawID(doc), Rev: revOf(doc)}
+	bare, err := bson.Marshal(without(doc, fieldID))
+	if err != nil {
+		item.Err = err
+		return item
+	}
+	item.Record, item.Err = col.decode(bare)
+	return item
+}
+
+// rawID gives a stored identity as text.
+func rawID(doc bson.Raw) string {
+	v := doc.Lookup(fieldID)
+	if s, ok := v.StringValueOK(); ok {
+		return s
+	}
+	if id, ok := v.ObjectIDOK(); ok {
+		return id.Hex()
+	}
+	return v.String()
+}
+
+// Count counts the records of a kind, readable or not.
+func (s *store) Count(ctx context.Context, kind string) (int64, error) {
+	col, err := s.of(kind)
+	if err != nil {
+		return 0, err
+	}
+	return s.count(ctx, col, nil)
+}
+
+// Bounds cuts a kind's ids into ranges, see cutover.Store.
+func (s *store) Bounds(ctx context.Context, kind string, size int) ([]cutover.ID, error) {
+	col, err := s.of(kind)
+	if err != nil {
+		return nil, err
+	}
+	o := options.Find().SetSort(bson.D{{Key: fieldID, Value: 1}}).SetProjection(bson.D{{Key: fieldID, Value: 1}})
+	cur, err := col.coll.Find(ctx, bson.D{}, o)
+	if err != nil {
+		return nil, translate(err, reading)
+	}
+	defer cur.Close(context.WithoutCancel(ctx))
+	var bounds []cutover.ID
+	var last cutover.ID
+	n := 0
+	for cur.Next(ctx) {
+		id, ok := idOf(cur.Current)
+		if !ok {
+			continue
+		}
+		last = id
+		if n++; n%max(size, 1) == 0 {
+			bounds = append(bounds, id)
+		}
+	}
+	if n%max(size, 1) != 0 {
+		bounds = append(bounds, last)
+	}
+	return bounds, translate(cur.Err(), reading)
+}
+
+// Apply brings copies in, see cutover.Store. They are written without notes.
+func (s *store) Apply(ctx context.Context, items []cutover.Item, o cutover.ApplyOptions) ([]error, error) {
+	errs := make([]error, len(items))
+	fatal := inParallel(len(items), func(i int) error {
+		err := s.apply(ctx, items[i], o)
+		if fault.Is(err, fault.Unavailable) || err != nil && ctx.Err() != nil {
+			return err
+		}
+		errs[i] = err
+		return nil
+	})
+	return errs, fatal
+}
+
+func (s *store) apply(ctx context.Context, item cutover.Item, o cutover.ApplyOptions) error {
+	col, err := s.of(item.Key.Kind)
+	if err != nil {
+		return err
+	}
+	deadline := time.Now().Add(s.db.waitFor)
+	if item.Deleted {
+		return s.bury(ctx, col, item, o, deadline)
+	}
+	if item.Record == nil {
+		return fault.New(fault.Internal, "%s: no record to apply", item.Key)
+	}
+	doc, err := col.encode(item.Record)
+	if err != nil {
+		return err
+	}
+	for {
+		done, err := s.applyOnce(ctx, col, item, doc, o, deadline)
+		if done || err != nil {
+			return err
+		}
+	}
+}
+
+// applyOnce tries to bring a copy in; false when somebody else was quicker
+// and it must look again.
+func (s *store) applyOnce(ctx context.Context, col *collection, item cutover.Item, doc bson.D, o cutover.ApplyOptions, deadline time.Time) (bool, error) {
+	here, err := col.get(ctx, item.Key.ID)
+	if err != nil {
+		return false, err
+	}
+	if here != nil {
+		if _, locked := lockOf(here); locked {
+			return false, s.settle(ctx, col, item.Key, here, deadline)
+		}
+		if revOf(here) >= item.Rev && !o.Force {
+			return true, nil
+		}
+	} else if !o.Force {
+		rev, buried, err := s.grave(ctx, item.Key)
+		if err != nil || buried && rev >= item.Rev {
+			return true, err
+		}
+	}
+	c := change{key: item.Key, col: col, insert: here == nil, base: revOf(here), doc: doc}
+	done, err := c.send(ctx, doc)
+	switch {
+	case fault.Is(err, fault.Conflict):
+		return false, s.blockedCopy(ctx, c, err, deadline)
+	case err != nil || !done:
+		return false, err
+	case o.Force:
+		return true, s.unbury(ctx, item.Key)
+	case c.insert:
+		return true, s.yieldToGrave(ctx, col, item)
+	}
+	return true, nil
+}
+
+// blockedCopy looks into a duplicate key: of the identity, then it was another
+// copier; or of a unique rule.
+func (s *store) blockedCopy(ctx context.Context, c change, cause error, deadline time.Time) error {
+	here, err := c.col.get(ctx, c.key.ID)
+	if err != nil || c.insert && here != nil {
+		return err
+	}
+	return s.clashing(ctx, c, cause, deadline)
+}
+
+// grave reads a tombstone.
+func (s *store) grave(ctx context.Context, key cutover.Key) (rev int64, found bool, err error) {
+	doc, err := s.db.graves.FindOne(ctx, bson.D{{Key: fieldID, Value: key.String()}}).Raw()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, translate(err, reading)
+	}
+	return revOf(doc), true, nil
+}
+
+// bury removes a record that was deleted in the other database. The tombstone
+// comes first: whoever inserts a slower copy looks for it afterwards.
+func (s *store) bury(ctx context.Context, col *collection, item cutover.Item, o cutover.ApplyOptions, deadline time.Time) error {
+	if err := s.raiseGrave(ctx, item, o); err != nil {
+		return err
+	}
+	for {
+		here, err := col.get(ctx, item.Key.ID)
+		if err != nil || here == nil {
+			return err
+		}
+		if _, locked := lockOf(here); locked {
+			if err := s.settle(ctx, col, item.Key, here, deadline); err != nil {
+				return err
+			}
+			continue
+		}
+		if revOf(here) >= item.Rev && !isDeleted(here) && !o.Force {
+			return nil
+		}
+		res, err := col.coll.DeleteOne(ctx, atRev(item.Key.ID, revOf(here)))
+		if err != nil || res.DeletedCount == 1 {
+			return translate(err, writing)
+		}
+	}
+}
+
+func (s *store) raiseGrave(ctx context.Context, item cutover.Item, o cutover.ApplyOptions) error {
+	operator := "$max"
+	if o.Force {
+		operator = "$set"
+	}
+	update := bson.D{
+		{Key: operator, Value: bson.D{{Key: fieldRev, Value: item.Rev}}},
+		{Key: "$setOnInsert", Value: bson.D{{Key: "kind", Value: item.Key.Kind}}},
+	}
+	filter := bson.D{{Key: fieldID, Value: item.Key.String()}}
+	_, err := s.db.graves.UpdateOne(ctx, filter, update, options.UpdateOne().SetUpsert(true))
+	if isDuplicate(err) { // two at once: now it is there
+		_, err = s.db.graves.UpdateOne(ctx, filter, update)
+	}
+	return translate(err, writing)
+}
+
+func (s *store) unbury(ctx context.Context, key cutover.Key) error {
+	_, err := s.db.graves.DeleteOne(ctx, bson.D{{Key: fieldID, Value: key.String()}})
+	return translate(err, writing)
+}
+
+// yieldToGrave takes a copy back that was inserted while its record's deletion
+// came in.
+func (s *store) yieldToGrave(ctx context.Context, col *collection, item cutover.Item) error {
+	rev, buried, err := s.grave(ctx, item.Key)
+	if err != nil || !buried || rev < item.Rev {
+		return err
+	}
+	_, err = col.coll.DeleteOne(ctx, atRev(item.Key.ID, item.Rev))
+	return translate(err, writing)
+}
+
+// loadBatch is how many documents Load sends at once.
+const loadBatch = 500
+
+// Load inserts many copies at once, see cutover.Store.
+func (s *store) Load(ctx context.Context, kind string, items []cutover.Item) error {
+	col, err := s.of(kind)
+	if err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(items, loadBatch) {
+		docs := make([]bson.D, len(batch))
+		for i, item := range batch {
+			if item.Record == nil {
+				return fault.New(fault.Internal, "%s: no record to load", item.Key)
+			}
+			if docs[i], err = col.encode(item.Record); err != nil {
+				return err
+			}
+		}
+		_, err := col.coll.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
+		if isDuplicate(err) {
+			err = s.loadOneByOne(ctx, batch) // some are here already
+		}
+		if err != nil {
+			return translate(err, writing)
+		}
+	}
+	return s.yieldToGraves(ctx, col, items)
+}
+
+func (s *store) loadOneByOne(ctx context.Context, items []cutover.Item) error {
+	errs, err := s.Apply(ctx, items, cutover.ApplyOptions{})
+	return errors.Join(append(errs, err)...)
+}
+
+// yieldToGraves is yieldToGrave for all that Load brought in.
+func (s *store) yieldToGraves(ctx context.Context, col *collection, items []cutover.Item) error {
+	n, err := s.db.graves.CountDocuments(ctx, bson.D{{Key: "kind", Value: col.Kind}})
+	if err != nil || n == 0 {
+		return translate(err, reading)
+	}
+	return inParallel(len(items), func(i int) error { return s.yieldToGrave(ctx, col, items[i]) })
+}
+
+// Analyze does nothing: MongoDB keeps no statistics to refresh.
+func (s *store) Analyze(context.Context, string) error { return nil }
+
+// ForgetTombstones removes the tombstones of this domain's copies.
+func (s *store) ForgetTombstones(ctx context.Context) error {
+	for kind := range s.cols {
+		if _, err := s.db.graves.DeleteMany(ctx, bson.D{{Key: "kind", Value: kind}}); err != nil {
+			return translate(err, writing)
+		}
+	}
+	return nil
+}

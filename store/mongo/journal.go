@@ -1,0 +1,164 @@
+package mongo
+
+import (
+	"context"
+	"sort"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// The journal is a mark on the documents themselves: so the note is in the
+// very write that it announces. A deleted document stays as a tombstone while
+// its note stands.
+
+var withNote = bson.D{{Key: fieldNote, Value: true}}
+
+// unmark takes a note off.
+var unmark = bson.D{{Key: "$unset", Value: bson.D{
+	{Key: fieldNote, Value: ""}, {Key: fieldNoteAt, Value: ""}, {Key: fieldNoteEpoch, Value: ""},
+}}}
+
+// Notes gives the oldest notes, see cutover.Store. The note of a commit that
+// is not decided is none yet.
+func (s *store) Notes(ctx context.Context, limit int) ([]cutover.Note, error) {
+	if err := s.Recover(ctx); fault.Is(err, fault.Unavailable) || err != nil && ctx.Err() != nil {
+		return nil, err
+	}
+	var notes []cutover.Note
+	for _, col := range s.cols {
+		found, err := s.notesIn(ctx, col, limit)
+		if err != nil {
+			return nil, err
+		}
+		notes = append(notes, found...)
+	}
+	sort.Slice(notes, func(i, j int) bool {
+		if !notes[i].At.Equal(notes[j].At) {
+			return notes[i].At.Before(notes[j].At)
+		}
+		return notes[i].Key.String() < notes[j].Key.String()
+	})
+	return notes[:min(limit, len(notes))], nil
+}
+
+func (s *store) notesIn(ctx context.Context, col *collection, limit int) ([]cutover.Note, error) {
+	o := options.Find().SetLimit(int64(limit)).
+		SetSort(bson.D{{Key: fieldNoteAt, Value: 1}, {Key: fieldID, Value: 1}}).
+		SetProjection(bson.D{{Key: fieldRev, Value: 1}, {Key: fieldNoteAt, Value: 1},
+			{Key: fieldNote, Value: 1}, {Key: fieldNoteEpoch, Value: 1}, {Key: fieldLock, Value: 1}})
+	cur, err := col.coll.Find(ctx, withNote, o)
+	if err != nil {
+		return nil, translate(err, reading)
+	}
+	var docs []bson.Raw
+	if err := cur.All(ctx, &docs); err != nil {
+		return nil, translate(err, reading)
+	}
+	var notes []cutover.Note
+	for _, doc := range docs {
+		note, ok, err := s.noteOf(ctx, col, doc)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			notes = append(notes, note)
+		}
+	}
+	return notes, nil
+}
+
+// noteOf reads a note; false when the document's committed content has none.
+func (s *store) noteOf(ctx context.Context, col *collection, doc bson.Raw) (cutover.Note, bool, error) {
+	id, ok := idOf(doc)
+	if !ok {
+		return cutover.Note{}, false, nil
+	}
+	if _, locked := lockOf(doc); locked {
+		var err error
+		if doc, err = s.current(ctx, col, id); err != nil || doc == nil || !hasNote(doc) {
+			return cutover.Note{}, false, err
+		}
+	}
+	at, _ := doc.Lookup(fieldNoteAt).TimeOK()
+	epoch, _ := doc.Lookup(fieldNoteEpoch).AsInt64OK()
+	return cutover.Note{Key: cutover.Key{Kind: col.Kind, ID: id}, Rev: revOf(doc), At: at.UTC(), Epoch: epoch}, true, nil
+}
+
+// Forget removes notes, see cutover.Store. What was written since is of
+// another revision, and keeps its note.
+func (s *store) Forget(ctx context.Context, notes []cutover.Note) error {
+	byKind := map[string][]cutover.Note{}
+	for _, n := range notes {
+		byKind[n.Key.Kind] = append(byKind[n.Key.Kind], n)
+	}
+	for kind, notes := range byKind {
+		col, err := s.of(kind)
+		if err != nil {
+			return err
+		}
+		if err := col.forget(ctx, notes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *collection) forget(ctx context.Context, notes []cutover.Note) error {
+	var writes []mongo.WriteModel
+	for _, n := range notes {
+		grave := append(atRev(n.Key.ID, n.Rev), bson.E{Key: fieldDeleted, Value: true})
+		writes = append(writes, mongo.NewDeleteOneModel().SetFilter(grave))
+	}
+	for _, n := range notes {
+		marked := append(atRev(n.Key.ID, n.Rev), withNote[0])
+		writes = append(writes, mongo.NewUpdateOneModel().SetFilter(marked).SetUpdate(unmark))
+	}
+	// In order, so that the tombstones are gone before the other notes go.
+	_, err := c.coll.BulkWrite(ctx, writes)
+	return translate(err, writing)
+}
+
+// Journal says how many notes there are, and when the oldest was made. A note
+// of a commit that is not decided counts: it may come to stand.
+func (s *store) Journal(ctx context.Context) (int64, time.Time, error) {
+	var total int64
+	var oldest time.Time
+	for _, col := range s.cols {
+		n, err := col.coll.CountDocuments(ctx, withNote)
+		if err != nil {
+			return 0, time.Time{}, translate(err, reading)
+		}
+		if n == 0 {
+			continue
+		}
+		at, err := col.oldestNote(ctx)
+		if err != nil {
+			return 0, time.Time{}, err
+		}
+		if total += n; !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+	}
+	return total, oldest, nil
+}
+
+// oldestNote gives the time of a collection's oldest note; zero when the last
+// one has gone meanwhile.
+func (c *collection) oldestNote(ctx context.Context) (time.Time, error) {
+	o := options.FindOne().SetSort(bson.D{{Key: fieldNoteAt, Value: 1}}).SetProjection(bson.D{{Key: fieldNoteAt, Value: 1}})
+	doc, err := c.coll.FindOne(ctx, withNote, o).Raw()
+	if err == mongo.ErrNoDocuments {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, translate(err, reading)
+	}
+	at, _ := doc.Lookup(fieldNoteAt).TimeOK()
+	return at.UTC(), nil
+}

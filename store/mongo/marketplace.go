@@ -1,0 +1,267 @@
+package mongo
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/domain/marketplace"
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// Marketplace gives the marketplace's side in MongoDB.
+func Marketplace(db *DB) cutover.Side[marketplace.Tx] {
+	return newSide(db, marketplace.Domain, marketplace.Kinds, marketplaceCollections(), func(tx *Tx) marketplace.Tx {
+		return marketplaceTx{eventTx{tx, marketplace.Domain}}
+	})
+}
+
+func marketplaceCollections() []Collection {
+	own := []Collection{
+		{Kind: marketplace.KindCategory, Name: "categories", Indexes: []Index{
+			{Name: "ActiveName", Unique: true, Key: activeName},
+			{Fields: []string{"nameEn"}, Unique: true},
+		}},
+		{Kind: marketplace.KindRequest, Name: "purchaserequests", Indexes: []Index{
+			{Fields: []string{"buyerId"}},
+			{Fields: []string{"status"}},
+			{Fields: []string{"categoryId"}},
+		}},
+		{Kind: marketplace.KindOffer, Name: "selleroffers", Indexes: []Index{
+			{Name: "Live", Unique: true, Key: liveOffer},
+			{Fields: []string{"purchaseRequestId"}},
+			{Fields: []string{"sellerId"}},
+			{Fields: []string{"status"}},
+		}},
+	}
+	return append(own, eventCollections(marketplace.Domain)...)
+}
+
+func activeName(r cutover.Record) string { return r.(*marketplace.Category).ActiveNameKey() }
+func liveOffer(r cutover.Record) string  { return r.(*marketplace.SellerOffer).LiveKey() }
+
+// marketplaceTx asks for references twice, as an ObjectID and as hex digits,
+// since legacy documents have either; and with one query each, since not every
+// server uses an index for $in.
+type marketplaceTx struct{ eventTx }
+
+func (t marketplaceTx) Category(ctx context.Context, id cutover.ID) (marketplace.Category, error) {
+	return Get[marketplace.Category](ctx, t.Tx, marketplace.KindCategory, id)
+}
+
+// Categories sorts here: a legacy category without an order has order 0, but
+// MongoDB would put it before -1.
+func (t marketplaceTx) Categories(ctx context.Context) ([]marketplace.Category, error) {
+	all, err := Find[marketplace.Category](ctx, t.Tx, marketplace.KindCategory, bson.D{}, newestFirst, 0)
+	slices.SortFunc(all, func(a, b marketplace.Category) int {
+		return cmp.Or(cmp.Compare(a.Order, b.Order), slices.Compare(a.ID[:], b.ID[:]))
+	})
+	return all, err
+}
+
+func (t marketplaceTx) Request(ctx context.Context, id cutover.ID) (marketplace.PurchaseRequest, error) {
+	return Get[marketplace.PurchaseRequest](ctx, t.Tx, marketplace.KindRequest, id)
+}
+
+func (t marketplaceTx) Requests(ctx context.Context, f marketplace.RequestFilter, after cutover.ID, limit int) ([]marketplace.PurchaseRequest, error) {
+	narrow := pageBelow(after)
+	if !f.CategoryID.IsZero() {
+		narrow = append(narrow, inEitherForm("categoryId", f.CategoryID))
+	}
+	found, err := unionOf[marketplace.PurchaseRequest](ctx, t.Tx, marketplace.KindRequest, requestFilters(f, narrow), newestFirst, limit)
+	if err != nil || f.Party.IsZero() {
+		return newest(found, limit), err
+	}
+	sold, err := t.soldBy(ctx, f, after, limit)
+	return newest(append(found, sold...), limit), err
+}
+
+// requestFilters gives the queries whose union is what f asks for, but for
+// what a member has sold.
+func requestFilters(f marketplace.RequestFilter, narrow bson.D) []bson.D {
+	var filters []bson.D
+	if !f.Party.IsZero() {
+		filters = append(filters, references("buyerId", f.Party, withStatus(f.Status, narrow))...)
+	}
+	if !f.OpenTo.IsZero() {
+		filters = append(filters, openTo(f, narrow)...)
+	}
+	if f.Party.IsZero() && f.OpenTo.IsZero() {
+		filters = append(filters, withStatus(f.Status, narrow))
+	}
+	return filters
+}
+
+// openTo gives a query per open status: each names its status alone, which
+// an index answers.
+func openTo(f marketplace.RequestFilter, narrow bson.D) []bson.D {
+	welcome := bson.E{Key: "preferredSellerIds", Value: bson.D{{Key: "$in", Value: bson.A{
+		nil, bson.A{}, oid(f.OpenTo), f.OpenTo.String(),
+	}}}}
+	var filters []bson.D
+	for _, status := range marketplace.OpenStatuses {
+		if f.Status == "" || f.Status == status {
+			filters = append(filters, append(withStatus(status, narrow), welcome))
+		}
+	}
+	return filters
+}
+
+// soldBy gives the requests on which the member has an accepted offer. All of
+// a seller's accepted offers are read, of which there is one per request.
+func (t marketplaceTx) soldBy(ctx context.Context, f marketplace.RequestFilter, after cutover.ID, limit int) ([]marketplace.PurchaseRequest, error) {
+	accepted, err := t.Offers(ctx, marketplace.OfferFilter{SellerID: f.Party, Status: marketplace.OfferAccepted}, cutover.ID{}, 0)
+	if err != nil {
+		return nil, err
+	}
+	var found []marketplace.PurchaseRequest
+	for _, id := range requestsOf(accepted) {
+		if !after.IsZero() && slices.Compare(id[:], after[:]) >= 0 {
+			continue
+		}
+		if limit > 0 && len(found) == limit {
+			break
+		}
+		r, err := t.Request(ctx, id)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			continue
+		case err != nil:
+			return nil, err
+		case (f.Status == "" || f.Status == r.Status) && (f.CategoryID.IsZero() || f.CategoryID == r.CategoryID):
+			found = append(found, r)
+		}
+	}
+	return found, nil
+}
+
+// requestsOf gives the ids of the offers' requests, each once, the newest
+// first.
+func requestsOf(offers []marketplace.SellerOffer) []cutover.ID {
+	ids := make([]cutover.ID, len(offers))
+	for i, o := range offers {
+		ids[i] = o.PurchaseRequestID
+	}
+	slices.SortFunc(ids, func(a, b cutover.ID) int { return slices.Compare(b[:], a[:]) })
+	return slices.Compact(ids)
+}
+
+func (t marketplaceTx) Offer(ctx context.Context, id cutover.ID) (marketplace.SellerOffer, error) {
+	return Get[marketplace.SellerOffer](ctx, t.Tx, marketplace.KindOffer, id)
+}
+
+func (t marketplaceTx) Offers(ctx context.Context, f marketplace.OfferFilter, after cutover.ID, limit int) ([]marketplace.SellerOffer, error) {
+	narrow := pageBelow(after)
+	switch f.Status {
+	case "":
+	case marketplace.OfferPending:
+		narrow = append(narrow, bson.E{Key: "status", Value: bson.D{{Key: "$in", Value: pendingNames}}})
+	default:
+		narrow = append(narrow, bson.E{Key: "status", Value: string(f.Status)})
+	}
+	filters := []bson.D{narrow}
+	switch {
+	case !f.RequestID.IsZero() && !f.SellerID.IsZero():
+		filters = references("purchaseRequestId", f.RequestID, append(narrow, inEitherForm("sellerId", f.SellerID)))
+	case !f.RequestID.IsZero():
+		filters = references("purchaseRequestId", f.RequestID, narrow)
+	case !f.SellerID.IsZero():
+		filters = references("sellerId", f.SellerID, narrow)
+	}
+	found, err := unionOf[marketplace.SellerOffer](ctx, t.Tx, marketplace.KindOffer, filters, newestFirst, limit)
+	return newest(found, limit), err
+}
+
+// pendingNames are the names under which a pending offer may be stored.
+var pendingNames = []string{string(marketplace.OfferPending), "active"}
+
+func (t marketplaceTx) ExpiredOffers(ctx context.Context, before time.Time, after cutover.ID, limit int) ([]marketplace.SellerOffer, error) {
+	var filters []bson.D
+	for _, name := range pendingNames {
+		filters = append(filters, bson.D{
+			{Key: "status", Value: name},
+			{Key: "validUntil", Value: bson.D{{Key: "$lt", Value: bson.NewDateTimeFromTime(before)}}},
+			{Key: "_id", Value: bson.D{{Key: "$gt", Value: oid(after)}}},
+		})
+	}
+	found, err := unionOf[marketplace.SellerOffer](ctx, t.Tx, marketplace.KindOffer, filters, oldestFirst, limit)
+	found = newest(found, 0)
+	slices.Reverse(found)
+	return first(found, limit), err
+}
+
+func (t marketplaceTx) EachRequest(ctx context.Context, fn func(marketplace.PurchaseRequest) error) error {
+	return Each(ctx, t.Tx, marketplace.KindRequest, fn)
+}
+
+func (t marketplaceTx) EachOffer(ctx context.Context, fn func(marketplace.SellerOffer) error) error {
+	return Each(ctx, t.Tx, marketplace.KindOffer, fn)
+}
+
+var (
+	newestFirst = bson.D{{Key: "_id", Value: -1}}
+	oldestFirst = bson.D{{Key: "_id", Value: 1}}
+)
+
+// pageBelow is the condition of a page in newestFirst order.
+func pageBelow(after cutover.ID) bson.D {
+	if after.IsZero() {
+		return bson.D{}
+	}
+	return bson.D{{Key: "_id", Value: bson.D{{Key: "$lt", Value: oid(after)}}}}
+}
+
+// withStatus and references put the equality that an index answers first. They
+// leave rest as it is.
+func withStatus(status marketplace.RequestStatus, rest bson.D) bson.D {
+	if status == "" {
+		return slices.Clone(rest)
+	}
+	return append(bson.D{{Key: "status", Value: string(status)}}, rest...)
+}
+
+func references(field string, id cutover.ID, rest bson.D) []bson.D {
+	return []bson.D{
+		append(bson.D{{Key: field, Value: oid(id)}}, rest...),
+		append(bson.D{{Key: field, Value: id.String()}}, rest...),
+	}
+}
+
+func inEitherForm(field string, id cutover.ID) bson.E {
+	return bson.E{Key: field, Value: bson.D{{Key: "$in", Value: bson.A{oid(id), id.String()}}}}
+}
+
+// unionOf concatenates what the filters match, at most limit of each.
+func unionOf[T any](ctx context.Context, tx *Tx, kind string, filters []bson.D, order bson.D, limit int) ([]T, error) {
+	var out []T
+	for _, f := range filters {
+		found, err := Find[T](ctx, tx, kind, f, order, limit)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+// newest sorts records by id descending, leaves out repetitions, and cuts.
+func newest[T any, P interface {
+	*T
+	cutover.Record
+}](records []T, limit int) []T {
+	id := func(r *T) []byte { return P(r).RecordMeta().ID[:] }
+	slices.SortStableFunc(records, func(a, b T) int { return slices.Compare(id(&b), id(&a)) })
+	records = slices.CompactFunc(records, func(a, b T) bool { return slices.Equal(id(&a), id(&b)) })
+	return first(records, limit)
+}
+
+func first[T any](records []T, limit int) []T {
+	if limit > 0 && len(records) > limit {
+		return records[:limit]
+	}
+	return records
+}

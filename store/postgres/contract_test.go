@@ -1,0 +1,29 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/domain/marketplace"
+	"github.com/amanat-dev/amanat/domain/user"
+	"github.com/amanat-dev/amanat/store/postgres"
+	"github.com/amanat-dev/amanat/store/storetest"
+)
+
+func TestSpecimen(t *testing.T) {
+	t.Parallel()
+	storetest.Contract(t, storetest.SpecimenDomain, storetest.SpecimenKinds, func(t *testing.T) cutover.Side[storetest.SpecimenTx] {
+		_, side := specimens(t)
+		return side
+	}, storetest.SpecimenFixes)
+}
+
+func TestUser(t *testing.T) {
+	t.Parallel()
+	storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] { return postgres.Users(storetest.Postgres(t)) })
+}
+
+func TestMarketplace(t *testing.T) {
+	t.Parallel()
+	storetest.Marketplace(t, func(t *testing.T) cutover.Side[marketplace.Tx] { return postgres.Marketplace(storetest.Postgres(t)) })
+}

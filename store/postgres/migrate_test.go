@@ -1,0 +1,103 @@
+package postgres_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/amanat-dev/amanat/store/postgres"
+	"github.com/amanat-dev/amanat/store/storetest"
+)
+
+func TestUp_MakesWhatTheCodeExpects(t *testing.T) {
+	t.Parallel()
+	db := storetest.Postgres(t)
+	diffs, err := postgres.Compare(t.Context(), db, postgres.Domains())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range diffs {
+		t.Error(d)
+	}
+}
+
+func TestUp_RunsOnceHoweverManyTry(t *testing.T) {
+	t.Parallel()
+	db := storetest.EmptyPostgres(t)
+	all, err := db.Pending(t.Context(), postgres.Sources()...)
+	if err != nil || all == 0 {
+		t.Fatalf("Pending gave %d, %v", all, err)
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	ran := 0
+	for range 3 {
+		wg.Go(func() {
+			done, err := db.Up(t.Context(), postgres.Sources()...)
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ran += len(done)
+		})
+	}
+	wg.Wait()
+	if ran != all {
+		t.Errorf("%d migrations ran, want %d", ran, all)
+	}
+	if n, err := db.Pending(t.Context(), postgres.Sources()...); err != nil || n != 0 {
+		t.Errorf("Pending gave %d, %v; want 0", n, err)
+	}
+	status, err := db.Status(t.Context(), postgres.Sources()...)
+	if err != nil || len(status) != all {
+		t.Fatalf("Status gave %d lines, %v; want %d", len(status), err, all)
+	}
+	for _, m := range status {
+		if m.Applied.IsZero() {
+			t.Errorf("%s %s is pending", m.Source, m.File)
+		}
+	}
+}
+
+func TestCompare_NamesEachDifference(t *testing.T) {
+	t.Parallel()
+	db, _ := specimens(t)
+	domains := append(postgres.Domains(), postgres.Domain{Name: "specimen", Kinds: storetest.SpecimenKinds, Tables: postgres.SpecimenTables})
+	compare := func() string {
+		diffs, err := postgres.Compare(t.Context(), db, domains)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(diffs, "\n")
+	}
+	if diffs := compare(); strings.Contains(diffs, "specimen") {
+		t.Errorf("differences without a reason:\n%s", diffs)
+	}
+	execute(t, db,
+		"ALTER TABLE specimens DROP COLUMN data",
+		"ALTER TABLE specimens ADD COLUMN colour text",
+		"ALTER TABLE specimens ALTER COLUMN units TYPE numeric(38,0)",
+		"ALTER TABLE specimens ALTER COLUMN at TYPE timestamptz",
+		"ALTER TABLE specimens ALTER COLUMN flag DROP NOT NULL",
+		"ALTER TABLE specimen_lines DROP CONSTRAINT specimen_lines_parent_id_fkey",
+		"ALTER TABLE specimen_marks DROP CONSTRAINT specimen_marks_pkey",
+		"DROP TABLE specimen_steps",
+		"CREATE TABLE stray (id int)")
+	diffs := compare()
+	for _, want := range []string{
+		"table specimens: column data is missing: want bytea",
+		"table specimens: column colour is not expected",
+		"table specimens: column units is numeric(38,0) NOT NULL: want numeric NOT NULL",
+		"table specimens: column at is timestamp with time zone: want timestamp(3) with time zone",
+		"table specimens: column flag is boolean: want boolean NOT NULL",
+		"table specimen_lines: no foreign key parent_id REFERENCES specimens ON DELETE CASCADE",
+		"table specimen_marks: primary key is (): want (parent_id,position)",
+		"table specimen_steps: missing",
+		"table stray: not expected",
+	} {
+		if !strings.Contains(diffs, want) {
+			t.Errorf("no line %q in:\n%s", want, diffs)
+		}
+	}
+}

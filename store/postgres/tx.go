@@ -1,0 +1,168 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// Tx is a transaction of one domain; the domain's own transaction type embeds
+// it for its Put and Delete.
+type Tx struct {
+	*cutover.Batch
+	store *store
+	q     pgx.Tx
+
+	// Only an Update has these.
+	rows map[cutover.Key]row  // what was put, as it was then
+	read map[cutover.Key]bool // what was read, and whether it had rows in child tables
+}
+
+func newTx(s *store, q pgx.Tx) *Tx {
+	tx := &Tx{store: s, q: q, rows: map[cutover.Key]row{}, read: map[cutover.Key]bool{}}
+	tx.Batch = cutover.NewBatch(s.kinds, tx.keep)
+	return tx
+}
+
+// keep encodes a record at the moment of its Put, so that a later change of
+// the same value is not written.
+func (tx *Tx) keep(w cutover.Write) error {
+	if w.Record == nil {
+		return nil
+	}
+	t, err := tx.store.table(w.Key.Kind)
+	if err != nil {
+		return err
+	}
+	r, err := t.encode(w.Record)
+	if err != nil {
+		return fault.Wrap(err, fault.Internal, "%s cannot be stored", w.Key.Kind)
+	}
+	tx.rows[w.Key] = r
+	return nil
+}
+
+// Get reads one record of a kind; T is its struct type. Errors:
+// fault.NotFound.
+func Get[T any](ctx context.Context, tx *Tx, kind string, id cutover.ID) (T, error) {
+	return SelectOne[T](ctx, tx, kind, "WHERE id = $1", id.String())
+}
+
+// Select reads records of a kind, child tables included. tail is what follows
+// "SELECT … FROM table": WHERE, ORDER BY (a total order, ties by id), LIMIT.
+// The table has no alias. IDs may be passed as they are or as text.
+func Select[T any](ctx context.Context, tx *Tx, kind, tail string, args ...any) ([]T, error) {
+	t, err := tx.store.table(kind)
+	if err != nil {
+		return nil, err
+	}
+	if t.typ != reflect.TypeFor[T]() {
+		return nil, fault.New(fault.Internal, "records of the kind %s are of type %s", kind, t.typ)
+	}
+	list, err := tx.fetch(ctx, t, tail, args)
+	if err != nil {
+		return nil, translate(err)
+	}
+	out := make([]T, len(list))
+	for i, f := range list {
+		if f.err != nil {
+			return nil, fault.Wrap(fmt.Errorf("%s/%s: %w", kind, f.id, f.err), fault.Internal, "a stored record cannot be read")
+		}
+		out[i] = f.value.Elem().Interface().(T)
+	}
+	return out, nil
+}
+
+// SelectOne is Select for at most one record. Errors: fault.NotFound.
+func SelectOne[T any](ctx context.Context, tx *Tx, kind, tail string, args ...any) (T, error) {
+	list, err := Select[T](ctx, tx, kind, tail, args...)
+	if err != nil || len(list) > 0 {
+		return first(list), err
+	}
+	return first(list), fault.New(fault.NotFound, "%s not found", words(kind))
+}
+
+func first[T any](list []T) (v T) {
+	if len(list) > 0 {
+		v = list[0]
+	}
+	return v
+}
+
+// Count counts the records of a kind; tail is a WHERE, or "" for all.
+func Count(ctx context.Context, tx *Tx, kind, tail string, args ...any) (int64, error) {
+	t, err := tx.store.table(kind)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	err = tx.q.QueryRow(ctx, "SELECT count(*) FROM "+quote(t.name)+" "+tail, params(args)...).Scan(&n)
+	return n, translate(err)
+}
+
+// eachPage is how many records Each has in memory at a time.
+const eachPage = 500
+
+// Each calls fn with every record of a kind in id order; its memory stays flat
+// whatever the number.
+func Each[T any](ctx context.Context, tx *Tx, kind string, fn func(T) error) error {
+	var after cutover.ID
+	for {
+		page, err := Select[T](ctx, tx, kind, "WHERE id > $1 ORDER BY id LIMIT $2", after.String(), eachPage)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if err := fn(page[i]); err != nil {
+				return err
+			}
+		}
+		if len(page) < eachPage {
+			return nil
+		}
+		after = any(&page[len(page)-1]).(cutover.Record).RecordMeta().ID
+	}
+}
+
+// fetch reads records and, in an Update, remembers them.
+func (tx *Tx) fetch(ctx context.Context, t *table, tail string, args []any) ([]*found, error) {
+	list, err := t.fetch(ctx, tx.q, tx.read != nil, tail, params(args)...)
+	if err != nil || tx.read == nil {
+		return list, err
+	}
+	for _, f := range list {
+		if id, err := cutover.ParseID(f.id); err == nil {
+			tx.read[cutover.Key{Kind: t.kind, ID: id}] = f.parted
+		}
+	}
+	return list, nil
+}
+
+// params lets identities be passed as they are.
+func params(args []any) []any {
+	out := make([]any, len(args))
+	for i, a := range args {
+		switch a := a.(type) {
+		case cutover.ID:
+			out[i] = a.String()
+		case []cutover.ID:
+			out[i] = texts(a)
+		default:
+			out[i] = a
+		}
+	}
+	return out
+}
+
+func texts(ids []cutover.ID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = id.String()
+	}
+	return out
+}

@@ -1,0 +1,90 @@
+package storetest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"testing"
+
+	"github.com/amanat-dev/amanat/devstack"
+	"github.com/amanat-dev/amanat/store/mongo"
+	"github.com/amanat-dev/amanat/store/postgres"
+)
+
+// PostgresURL gives the URL of a migrated database that belongs to this test
+// alone.
+func PostgresURL(t testing.TB) string {
+	t.Helper()
+	return devstack.Shared(t).NewDatabase(t, migrationsKey(), migrate)
+}
+
+// Postgres gives a migrated database that belongs to this test alone.
+func Postgres(t testing.TB) *postgres.DB {
+	t.Helper()
+	return openPostgres(t, PostgresURL(t))
+}
+
+// EmptyPostgres gives a database without any tables that belongs to this test
+// alone.
+func EmptyPostgres(t testing.TB) *postgres.DB {
+	t.Helper()
+	return openPostgres(t, devstack.Shared(t).Postgres.NewDatabase(t))
+}
+
+func openPostgres(t testing.TB, url string) *postgres.DB {
+	t.Helper()
+	db, err := postgres.Open(context.Background(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return db
+}
+
+// Mongo gives an empty database that belongs to this test alone.
+func Mongo(t testing.TB) *mongo.DB {
+	t.Helper()
+	stack := devstack.Shared(t)
+	db, err := mongo.Open(context.Background(), stack.Mongo.URI(), stack.NewMongoDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func migrate(ctx context.Context, url string) error {
+	db, err := postgres.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.Up(ctx, postgres.Sources()...)
+	return err
+}
+
+// migrationsKey changes with every change of a migration.
+var migrationsKey = sync.OnceValue(func() string {
+	h := sha256.New()
+	for _, s := range postgres.Sources() {
+		err := fs.WalkDir(s.Files, s.Dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := fs.ReadFile(s.Files, path)
+			_, hashing := fmt.Fprintf(h, "%s %s %d\n%s", s.Table, path, len(text), text)
+			return errors.Join(err, hashing)
+		})
+		if err != nil {
+			panic(err) // the files are part of this program
+		}
+	}
+	return fmt.Sprintf("store migrations %x", h.Sum(nil))
+})

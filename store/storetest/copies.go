@@ -1,0 +1,205 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/event"
+)
+
+// copies shows that copies may come in any order and more than once.
+func (s *suite[Tx]) copies(t *testing.T, k cutover.Kind) {
+	for name, bring := range map[string]func(*testing.T, ...cutover.Item){"Apply": s.apply, "Load": s.load(k)} {
+		t.Run(name+"BringsEveryField", func(t *testing.T) {
+			a, b := s.at(t, k, 3), s.at(t, k, 1)
+			bring(t, itemOf(s, a), itemOf(s, b))
+			s.wantStored(t, a)
+			s.wantStored(t, b)
+		})
+		t.Run(name+"KeepsTheLaterRevision", func(t *testing.T) {
+			third := s.at(t, k, 3)
+			second, fourth := s.again(t, k, third), s.again(t, k, third)
+			second.RecordMeta().Rev, fourth.RecordMeta().Rev = 2, 4
+			shorten(fourth)
+			s.fix(k, fourth)
+			bring(t, itemOf(s, third))
+			bring(t, itemOf(s, second))
+			s.wantStored(t, third)
+			bring(t, itemOf(s, fourth))
+			bring(t, itemOf(s, third))
+			s.wantStored(t, fourth)
+		})
+		t.Run(name+"DoesNotBringBackWhatWasDeleted", func(t *testing.T) {
+			r := s.at(t, k, 2)
+			s.apply(t, cutover.Item{Key: s.key(r), Rev: 3, Deleted: true})
+			bring(t, itemOf(s, r))
+			s.wantGone(t, s.key(r))
+			if err := s.side.ForgetTombstones(s.ctx); err != nil {
+				t.Fatal(err)
+			}
+			bring(t, itemOf(s, r))
+			s.wantStored(t, r)
+		})
+		t.Run(name+"TakesALegacyRecord", func(t *testing.T) {
+			r := s.at(t, k, 0)
+			bring(t, itemOf(s, r))
+			s.wantStored(t, r)
+		})
+	}
+	t.Run("ADeleteOfAnEarlierRevisionIsLate", func(t *testing.T) {
+		r := s.at(t, k, 5)
+		s.apply(t, itemOf(s, r))
+		s.apply(t, cutover.Item{Key: s.key(r), Rev: 4, Deleted: true})
+		s.wantStored(t, r)
+		s.apply(t, cutover.Item{Key: s.key(r), Rev: 6, Deleted: true})
+		s.wantGone(t, s.key(r))
+	})
+	t.Run("ForceTakesAnEarlierRevision", func(t *testing.T) {
+		r := s.at(t, k, 5)
+		s.apply(t, itemOf(s, r))
+		early := s.again(t, k, r)
+		early.RecordMeta().Rev = 2
+		errs, err := s.side.Apply(s.ctx, []cutover.Item{itemOf(s, early)}, cutover.ApplyOptions{Force: true})
+		wantApplied(t, errs, err)
+		s.wantStored(t, early)
+	})
+	t.Run("OneBadItemHoldsUpNoOther", func(t *testing.T) {
+		a, bad, b := s.at(t, k, 1), s.at(t, k, 1), s.at(t, k, 1)
+		items := []cutover.Item{itemOf(s, a), {Key: s.key(bad), Err: errOwn}, itemOf(s, b)}
+		errs, err := s.side.Apply(s.ctx, items, cutover.ApplyOptions{})
+		if err != nil || len(errs) != 3 || errs[0] != nil || errs[1] == nil || errs[2] != nil {
+			t.Fatalf("Apply gave %v, %v; want an error for the second item alone", errs, err)
+		}
+		s.wantStored(t, a)
+		s.wantStored(t, b)
+	})
+}
+
+// at makes a record as a copy of revision rev.
+func (s *suite[Tx]) at(t *testing.T, k cutover.Kind, rev int64) cutover.Record {
+	t.Helper()
+	r := s.full(t, k)
+	r.RecordMeta().Rev = rev
+	return r
+}
+
+func itemOf[Tx event.Tx](s *suite[Tx], r cutover.Record) cutover.Item {
+	return cutover.Item{Key: s.key(r), Rev: r.RecordMeta().Rev, Record: r}
+}
+
+func (s *suite[Tx]) apply(t *testing.T, items ...cutover.Item) {
+	t.Helper()
+	errs, err := s.side.Apply(s.ctx, items, cutover.ApplyOptions{})
+	wantApplied(t, errs, err)
+}
+
+func wantApplied(t *testing.T, errs []error, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("Apply: %v", err)
+	}
+	for i, e := range errs {
+		if e != nil {
+			t.Fatalf("Apply: item %d: %v", i, e)
+		}
+	}
+}
+
+func (s *suite[Tx]) load(k cutover.Kind) func(*testing.T, ...cutover.Item) {
+	return func(t *testing.T, items ...cutover.Item) {
+		t.Helper()
+		if err := s.side.Load(s.ctx, k.Name, items); err != nil {
+			t.Fatalf("Load: %v", err)
+		}
+	}
+}
+
+// walk shows that a kind's records can be walked in id order, in parts, and
+// counted.
+func (s *suite[Tx]) walk(t *testing.T, k cutover.Kind) {
+	want := s.walked(t, k)
+	n := int64(len(want))
+	if got, err := s.side.Count(s.ctx, k.Name); err != nil || got != n {
+		t.Errorf("Count gave %d, %v; want %d", got, err, n)
+	}
+	sameTexts(t, "Scan", s.scan(t, k, cutover.ID{}, cutover.ID{}, 1000), texts(want))
+	sameTexts(t, "Scan of two", s.scan(t, k, cutover.ID{}, cutover.ID{}, 2), texts(want[:2]))
+	sameTexts(t, "Scan after the second", s.scan(t, k, want[1], cutover.ID{}, 1000), texts(want[2:]))
+	sameTexts(t, "Scan after the second, until the fourth", s.scan(t, k, want[1], want[3], 1000), texts(want[2:4]))
+	s.wantBounds(t, k, 3, want)
+	s.wantBounds(t, k, 1000, want)
+	if foreign, err := s.side.Foreign(s.ctx, k.Name, 10); err != nil || len(foreign) > 0 {
+		t.Errorf("Foreign gave %d items, %v; want none", len(foreign), err)
+	}
+	if err := s.side.Analyze(s.ctx, k.Name); err != nil {
+		t.Errorf("Analyze: %v", err)
+	}
+	if err := s.side.Ping(s.ctx); err != nil {
+		t.Errorf("Ping: %v", err)
+	}
+}
+
+// walked puts some records and gives the ids of all there are in order.
+func (s *suite[Tx]) walked(t *testing.T, k cutover.Kind) []cutover.ID {
+	t.Helper()
+	for range 7 {
+		s.put(t, s.full(t, k))
+	}
+	items, err := s.side.Scan(s.ctx, k.Name, cutover.ID{}, cutover.ID{}, 1000)
+	if err != nil || len(items) < 7 {
+		t.Fatalf("Scan gave %d items, %v; want at least 7", len(items), err)
+	}
+	ids := make([]cutover.ID, len(items))
+	for i, item := range items {
+		ids[i] = item.Key.ID
+		wantItem(t, item, item.Record)
+	}
+	if !slices.IsSortedFunc(ids, func(a, b cutover.ID) int { return slices.Compare(a[:], b[:]) }) {
+		t.Errorf("Scan is not in id order: %v", texts(ids))
+	}
+	return ids
+}
+
+func (s *suite[Tx]) scan(t *testing.T, k cutover.Kind, after, until cutover.ID, limit int) []string {
+	t.Helper()
+	items, err := s.side.Scan(s.ctx, k.Name, after, until, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, item := range items {
+		if item.Record == nil || item.Key.Kind != k.Name {
+			t.Errorf("Scan gave %s: %v", item.Key, item.Err)
+		}
+		out = append(out, item.Key.ID.String())
+	}
+	return out
+}
+
+// wantBounds checks that the bounds are ids in order, that the last one is the
+// last id, and that no range is much larger than asked.
+func (s *suite[Tx]) wantBounds(t *testing.T, k cutover.Kind, size int, ids []cutover.ID) {
+	t.Helper()
+	bounds, err := s.side.Bounds(s.ctx, k.Name, size)
+	if err != nil || len(bounds) == 0 || bounds[len(bounds)-1] != ids[len(ids)-1] {
+		t.Fatalf("Bounds of %d gave %v, %v; want them to end with %s", size, texts(bounds), err, ids[len(ids)-1])
+	}
+	from := 0
+	for _, b := range bounds {
+		to := slices.Index(ids, b) + 1
+		if to <= from || to-from > 2*size {
+			t.Errorf("Bounds of %d: %s after %d records, the one before after %d", size, b, to, from)
+		}
+		from = to
+	}
+}
+
+func texts(ids []cutover.ID) []string {
+	var out []string
+	for _, id := range ids {
+		out = append(out, fmt.Sprint(id))
+	}
+	return out
+}
