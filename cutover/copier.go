@@ -27,7 +27,7 @@ func (c *domainCore) copyLoop(ctx context.Context) error {
 			}
 		}
 		if !s.Phase.Copies() {
-			run.rest(ctx, time.Second)
+			run.rest(ctx, s, time.Second)
 			continue
 		}
 		n, err := run.round(ctx, s)
@@ -36,7 +36,7 @@ func (c *domainCore) copyLoop(ctx context.Context) error {
 			c.engine.log.Warn("the copier waits", "domain", c.name, "error", err)
 			pause(ctx, copierErrors)
 		case n == 0:
-			run.rest(ctx, c.engine.opts.CopyEvery)
+			run.rest(ctx, s, c.engine.opts.CopyEvery)
 		}
 	}
 	return nil
@@ -56,14 +56,15 @@ type retry struct {
 
 func newCopyRun(c *domainCore) *copyRun { return &copyRun{core: c, waiting: map[Key]retry{}} }
 
-// rest waits until a write of this process, or for d.
-func (r *copyRun) rest(ctx context.Context, d time.Duration) {
+// rest waits until a write of this process, a change of state, or for d.
+func (r *copyRun) rest(ctx context.Context, s State, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
 	case <-r.core.wrote:
+	case <-r.core.changedSince(s):
 	}
 }
 

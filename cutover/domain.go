@@ -125,6 +125,18 @@ func (c *domainCore) setState(s State) {
 	c.changed = make(chan struct{})
 }
 
+// changedSince gives a channel that is closed once the state is another than s.
+func (c *domainCore) changedSince(s State) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != s {
+		closed := make(chan struct{})
+		close(closed)
+		return closed
+	}
+	return c.changed
+}
+
 func (c *domainCore) setSettings(s Settings) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -42,15 +42,16 @@ func (p *Plane) Planned(ctx context.Context, domain string, since int64) (map[st
 // connection of its own; when that breaks, do's context ends. do may then have
 // done its work, and somebody does it again. The error is do's own, or a fault.
 func (p *Plane) WithChunk(ctx context.Context, domain string, since int64, kind string, do func(context.Context, cutover.Chunk) (rows, gaps int64, err error)) (bool, error) {
-	conn, err := p.dial(ctx)
+	held, err := p.hold(ctx)
 	if err != nil {
 		return false, err
 	}
-	defer hangUp(conn) // which ends the transaction, if it is still open
-	tx, err := conn.Begin(ctx)
+	defer held.Release()
+	tx, err := held.Begin(ctx)
 	if err != nil {
 		return false, translate(err)
 	}
+	defer giveUp(tx)
 	chunk, err := claim(ctx, tx, domain, since, kind)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
@@ -58,7 +59,7 @@ func (p *Plane) WithChunk(ctx context.Context, domain string, since int64, kind 
 	if err != nil {
 		return false, translate(err)
 	}
-	err = whileAlive(ctx, conn, func(ctx context.Context) (err error) {
+	err = whileAlive(ctx, held.Conn(), func(ctx context.Context) (err error) {
 		chunk.Rows, chunk.Gaps, err = do(ctx, chunk)
 		return err
 	})
@@ -66,6 +67,14 @@ func (p *Plane) WithChunk(ctx context.Context, domain string, since int64, kind 
 		return true, err
 	}
 	return true, finish(ctx, tx, domain, since, chunk)
+}
+
+// giveUp ends a transaction that was not committed; after a commit it does
+// nothing.
+func giveUp(tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.Background(), reachTime)
+	defer cancel()
+	_ = tx.Rollback(ctx) // a connection that fails here is not used again
 }
 
 func claim(ctx context.Context, tx pgx.Tx, domain string, since int64, kind string) (c cutover.Chunk, err error) {

@@ -10,6 +10,7 @@ package control
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,12 +26,17 @@ const (
 	callTime = 5 * time.Second
 	// poolSize is enough for a process: calls are short.
 	poolSize = 4
+	// mostHeld bounds the connections that hold something: a role, a chunk.
+	mostHeld = 64
 )
 
 // Plane is the control plane. It is safe for concurrent use.
 type Plane struct {
 	pool  *pgxpool.Pool
 	owned bool // Close closes the pool
+	// holders are for what holds a connection for long, which would be missing
+	// in pool.
+	holders func() (*pgxpool.Pool, error)
 }
 
 var _ cutover.Control = (*Plane)(nil)
@@ -50,14 +56,28 @@ func Connect(ctx context.Context, url string) (*Plane, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	return &Plane{pool: pool, owned: true}, nil
+	p := Open(ctx, pool)
+	p.owned = true
+	return p, nil
 }
 
-// Open makes a plane on a pool that the caller keeps and closes.
-func Open(_ context.Context, pool *pgxpool.Pool) *Plane { return &Plane{pool: pool} }
+// Open makes a plane on a pool that the caller keeps and closes. What holds a
+// connection for long does so on further ones, by the same configuration; they
+// end with Close.
+func Open(_ context.Context, pool *pgxpool.Pool) *Plane {
+	return &Plane{pool: pool, holders: sync.OnceValues(func() (*pgxpool.Pool, error) {
+		config := pool.Config()
+		config.MaxConns, config.MinConns, config.MinIdleConns = mostHeld, 0, 0
+		config.MaxConnIdleTime = 30 * time.Second
+		return pgxpool.NewWithConfig(context.Background(), config)
+	})}
+}
 
-// Close gives back what Connect took.
+// Close gives back what Connect or Open took.
 func (p *Plane) Close() {
+	if held, err := p.holders(); err == nil {
+		held.Close()
+	}
 	if p.owned {
 		p.pool.Close()
 	}
@@ -112,19 +132,22 @@ func list[T any](ctx context.Context, p *Plane, scan pgx.RowToFunc[T], sql strin
 	return out, err
 }
 
-// dial makes a connection of its own, for what holds one for long: a pool's
-// would be missing elsewhere.
-func (p *Plane) dial(ctx context.Context) (*pgx.Conn, error) {
+// hold gives a connection to hold something with.
+func (p *Plane) hold(ctx context.Context) (*pgxpool.Conn, error) {
+	held, err := p.holders()
+	if err != nil {
+		return nil, translate(err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, p.pool.Config().ConnConfig)
+	conn, err := held.Acquire(ctx)
 	if err != nil {
 		return nil, away(err)
 	}
 	return conn, nil
 }
 
-// hangUp closes a connection of dial; what it held on the server is free then.
+// hangUp closes a connection; what it held on the server is free then.
 func hangUp(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), reachTime)
 	defer cancel()

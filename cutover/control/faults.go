@@ -51,8 +51,8 @@ func translateCode(pg *pgconn.PgError) error {
 		return fault.Wrap(pg, fault.Internal, "the control plane's tables are missing or old; run its migrations")
 	case pg.Code == "23505" || pg.Code == "40001" || pg.Code == "40P01":
 		return fault.Wrap(pg, fault.Conflict, "somebody else was first in the control plane")
-	case pg.Code[:2] == "08" || pg.Code[:2] == "53" || pg.Code[:2] == "57" || pg.Code == "25006":
-		return away(pg) // connection, resources, shut down or cancelled, read-only standby
+	case pg.Code[:2] == "08" || pg.Code[:2] == "53" || pg.Code[:2] == "57" || pg.Code == "25006" || pg.Code == "55P03":
+		return away(pg) // connection, resources, shut down or cancelled, read-only standby, lock not available
 	}
 	return fault.Wrap(pg, fault.Internal, "the control plane refused a statement")
 }

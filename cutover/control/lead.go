@@ -13,17 +13,25 @@ import (
 // time it takes to notice, three seconds at most when the network is cut: what
 // must not happen twice is guarded by Advance.
 func (p *Plane) Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error) {
-	conn, err := p.dial(ctx)
+	held, err := p.hold(ctx)
 	if err != nil {
 		return false, err
 	}
-	defer hangUp(conn)
-	var won bool
-	err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", lockKey("role", role)).Scan(&won)
+	won, err := tryLock(ctx, held.Conn(), lockKey("role", role))
 	if err != nil || !won {
+		held.Release()
 		return false, translate(err)
 	}
+	conn := held.Hijack() // it is not to come back with the lock
+	defer hangUp(conn)
 	return true, whileAlive(ctx, conn, do)
+}
+
+func tryLock(ctx context.Context, conn *pgx.Conn, key int64) (won bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", key).Scan(&won)
+	return won, err
 }
 
 // whileAlive runs do with a context that ends when conn does. do must not use

@@ -55,10 +55,11 @@ func (p *Plane) listen(ctx context.Context, ring func()) {
 }
 
 func (p *Plane) listenOnce(ctx context.Context, ring func()) error {
-	conn, err := p.dial(ctx)
+	held, err := p.hold(ctx)
 	if err != nil {
 		return err
 	}
+	conn := held.Hijack() // it is not to come back with its LISTEN
 	defer hangUp(conn)
 	if err := send(ctx, conn, "LISTEN cutover"); err != nil {
 		return err

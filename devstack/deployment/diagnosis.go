@@ -14,7 +14,8 @@ import (
 func (d *Deployment) Diagnosis(logLines int) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return d.ask(ctx, `SELECT domain, query, at::text, "primary", secondary FROM cutover_shadow_samples ORDER BY id DESC LIMIT 3`) +
+	return d.ask(ctx, `SELECT domain, since, query, compared, matched, diffs, errors, dropped FROM cutover_shadow_counts ORDER BY 1, 2 DESC, 3`) +
+		d.ask(ctx, `SELECT domain, query, at::text, "primary", secondary FROM cutover_shadow_samples ORDER BY id DESC LIMIT 3`) +
 		d.ask(ctx, `SELECT domain, kind, id, reason FROM pg_dualwrite_gaps WHERE resolved_at IS NULL LIMIT 10`) +
 		d.Logs(logLines)
 }

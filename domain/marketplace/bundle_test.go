@@ -31,12 +31,6 @@ func mongoSide(t *testing.T) cutover.Side[marketplace.Tx] {
 	return side
 }
 
-func TestBothDatabasesPassTheContract(t *testing.T) {
-	t.Parallel()
-	t.Run("mongo", func(t *testing.T) { t.Parallel(); storetest.Marketplace(t, mongoSide) })
-	t.Run("postgres", func(t *testing.T) { t.Parallel(); storetest.Marketplace(t, postgresSide) })
-}
-
 // onBoth runs a test on a service over each database.
 func onBoth(t *testing.T, test func(t *testing.T, b *bundle)) {
 	t.Parallel()

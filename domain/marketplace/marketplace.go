@@ -110,7 +110,6 @@ const (
 	QueryRequests      = "purchase_request.list"
 	QueryDeal          = "purchase_request.deal"
 	QueryOpenRequests  = "purchase_request.open"
-	QueryOffer         = "seller_offer.get"
 	QueryOffers        = "seller_offer.list"
 	QueryExpiredOffers = "seller_offer.expired"
 )
@@ -119,7 +118,7 @@ const (
 var Queries = []string{
 	QueryCategory, QueryCategories,
 	QueryRequest, QueryRequests, QueryDeal, QueryOpenRequests,
-	QueryOffer, QueryOffers, QueryExpiredOffers,
+	QueryOffers, QueryExpiredOffers,
 	event.QueryPending,
 }
 

@@ -101,7 +101,7 @@ type RequestPatch struct {
 	Urgency            *string          `json:"urgency,omitempty" enum:"low,medium,high,urgent"`
 	Specifications     *[]Specification `json:"specifications,omitempty" maxItems:"50"`
 	PreferredSellerIDs *[]cutover.ID    `json:"preferredSellerIds,omitempty" maxItems:"50"`
-	DeliveryInfo       *DeliveryDetails `json:"deliveryInfo,omitempty"`
+	DeliveryInfo       *DeliveryDetails `json:"deliveryInfo,omitempty" doc:"Replaces what the buyer said of the delivery before"`
 }
 
 // newRequest makes a request of what its buyer says.

@@ -22,7 +22,9 @@ func route(method, path, id, summary string, who web.Access) web.Route {
 	return web.Route{Method: method, Path: "/api/payment" + path, ID: id, Summary: summary, Tag: "payment", Who: who}
 }
 
-type idInput struct {
+// IDInput is exported because inputs embed it: huma fills no field of an embedded
+// type that is not.
+type IDInput struct {
 	ID cutover.ID `path:"id" doc:"The payment"`
 }
 
@@ -63,7 +65,7 @@ func (s *Service) intentRoutes(api *web.API) {
 func (s *Service) readRoutes(api *web.API) {
 	get := route(http.MethodGet, "/{id}", "get-payment", "A payment with its checkout block", web.SignedIn)
 	get.OwnersOnly = "the payment's buyer or seller, or an admin"
-	web.Handle(api, get, func(ctx context.Context, in *idInput) (View, error) {
+	web.Handle(api, get, func(ctx context.Context, in *IDInput) (View, error) {
 		return s.Get(ctx, web.PrincipalFrom(ctx), in.ID)
 	})
 	list := route(http.MethodGet, "", "list-payments", "Payments, the newest first", web.SignedIn)
@@ -79,14 +81,14 @@ func (s *Service) readRoutes(api *web.API) {
 }
 
 type payoutInput struct {
-	idInput
+	IDInput
 	Body *struct {
 		Amount *money.Amount `json:"amount,omitempty" doc:"Of the payment's token; all there is when left out"`
 	}
 }
 
 type confirmInput struct {
-	idInput
+	IDInput
 	Body struct {
 		TxHash string `json:"txHash" maxLength:"66" doc:"0x and 64 hex digits"`
 	}
@@ -114,14 +116,14 @@ func payoutRoute(s *Service, api *web.API, kind PayoutKind, summary string) {
 }
 
 type openHoldInput struct {
-	idInput
+	IDInput
 	Body struct {
 		Reason string `json:"reason" minLength:"1" maxLength:"500"`
 	}
 }
 
 type resolveHoldInput struct {
-	idInput
+	IDInput
 	HoldID cutover.ID `path:"holdId"`
 }
 

@@ -166,18 +166,18 @@ func TestProfilesShowWhatTheirOwnersAllow(t *testing.T) {
 }
 
 func TestInvariantsCountUsersAndPrimaries(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
-		id := b.join(t, user.Seller).User.ID
-		b.join(t, user.Buyer)
-		must[user.Address](t)(b.AddAddress(t.Context(), id, addressInput()))
-		want := []string{"2 users, map[buyer:1 seller:1], map[active:2]", "1 addresses of 1 users, 0 of them without exactly one primary"}
-		for i, inv := range user.Invariants {
-			got := must[string](t)(cutover.View(t.Context(), b.db, user.QueryList, func(ctx context.Context, tx user.Tx) (string, error) {
-				return inv.Eval(ctx, tx)
-			}))
-			if got != want[i] {
-				t.Errorf("%s: want %q, got %q", inv.Name, want[i], got)
-			}
+	t.Parallel()
+	b := newBundle(t, cutover.Spec[user.Tx]{Target: postgresSide(t)})
+	id := b.join(t, user.Seller).User.ID
+	b.join(t, user.Buyer)
+	must[user.Address](t)(b.AddAddress(t.Context(), id, addressInput()))
+	want := []string{"2 users, map[buyer:1 seller:1], map[active:2]", "1 addresses of 1 users, 0 of them without exactly one primary"}
+	for i, inv := range user.Invariants {
+		got := must[string](t)(cutover.View(t.Context(), b.db, user.QueryList, func(ctx context.Context, tx user.Tx) (string, error) {
+			return inv.Eval(ctx, tx)
+		}))
+		if got != want[i] {
+			t.Errorf("%s: want %q, got %q", inv.Name, want[i], got)
 		}
-	})
+	}
 }

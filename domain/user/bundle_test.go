@@ -4,7 +4,9 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,14 +22,14 @@ import (
 	"github.com/amanat-dev/amanat/web"
 )
 
-func postgresSide(t *testing.T) cutover.Side[user.Tx] {
+func postgresSide(t testing.TB) cutover.Side[user.Tx] {
 	return postgres.Users(storetest.Postgres(t))
 }
 
-func mongoSide(t *testing.T) cutover.Side[user.Tx] {
+func mongoSide(t testing.TB) cutover.Side[user.Tx] {
 	db := storetest.Mongo(t)
 	side := mongo.Users(db)
-	if err := db.EnsureIndexes(t.Context()); err != nil {
+	if err := db.EnsureIndexes(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	return side
@@ -35,21 +37,51 @@ func mongoSide(t *testing.T) cutover.Side[user.Tx] {
 
 func TestBothDatabasesPassTheContract(t *testing.T) {
 	t.Parallel()
-	t.Run("mongo", func(t *testing.T) { t.Parallel(); storetest.Users(t, mongoSide) })
-	t.Run("postgres", func(t *testing.T) { t.Parallel(); storetest.Users(t, postgresSide) })
+	t.Run("mongo", func(t *testing.T) { t.Parallel(); storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] { return mongoSide(t) }) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] { return postgresSide(t) }) })
+}
+
+// lasting lets what a test opens live until all have run.
+type lasting struct{ testing.TB }
+
+var closers []func()
+
+func (lasting) Cleanup(f func()) { closers = append(closers, f) }
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	for _, f := range slices.Backward(closers) {
+		f()
+	}
+	os.Exit(status)
+}
+
+// Most tests share a database of each sort: they keep to users of their own.
+var (
+	opening  sync.Mutex
+	inMongo  cutover.Side[user.Tx]
+	inTables cutover.Side[user.Tx]
+)
+
+func sharedSpecs(t *testing.T) map[string]cutover.Spec[user.Tx] {
+	t.Helper()
+	opening.Lock()
+	defer opening.Unlock()
+	if inMongo == nil {
+		inMongo, inTables = mongoSide(lasting{t}), postgresSide(lasting{t})
+	}
+	return map[string]cutover.Spec[user.Tx]{"mongo": {Source: inMongo}, "postgres": {Target: inTables}}
 }
 
 // onBoth runs a test on a service over each database.
 func onBoth(t *testing.T, test func(t *testing.T, b *bundle)) {
 	t.Parallel()
-	t.Run("mongo", func(t *testing.T) {
-		t.Parallel()
-		test(t, newBundle(t, cutover.Spec[user.Tx]{Source: mongoSide(t)}))
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		test(t, newBundle(t, cutover.Spec[user.Tx]{Target: postgresSide(t)}))
-	})
+	for name, spec := range sharedSpecs(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newBundle(t, spec))
+		})
+	}
 }
 
 const (

@@ -191,7 +191,7 @@ func TestOnlyHashesOfRefreshTokensAreStored(t *testing.T) {
 
 func TestAccessTokensOfOthersAndOldOnesAreRefused(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, cutover.Spec[user.Tx]{Target: postgresSide(t)})
+	b := newBundle(t, sharedSpecs(t)["postgres"])
 	s := b.join(t, user.Buyer)
 	claims := jwt.MapClaims{"sub": s.User.ID.String(), "role": "admin", "exp": b.clock.time().Add(time.Hour).Unix()}
 	sign := func(method jwt.SigningMethod, key any, c jwt.MapClaims) string {

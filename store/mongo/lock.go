@@ -90,6 +90,7 @@ func restore(ctx context.Context, col *collection, doc bson.Raw, lock bson.Objec
 // until deadline, and rolls back one whose owner is gone.
 func (s *store) settle(ctx context.Context, col *collection, key cutover.Key, doc bson.Raw, deadline time.Time) error {
 	lock, _ := lockOf(doc)
+	pause := 4 * time.Millisecond
 	for first := true; ; first = false {
 		rec, err := s.db.commit(ctx, lock)
 		switch {
@@ -112,9 +113,10 @@ func (s *store) settle(ctx context.Context, col *collection, key cutover.Key, do
 		if time.Now().After(deadline) {
 			return cutover.ConflictOn(key)
 		}
-		if !sleep(ctx, 4*time.Millisecond) {
+		if !sleep(ctx, pause) {
 			return ctx.Err()
 		}
+		pause = min(pause*3/2, 40*time.Millisecond)
 	}
 }
 

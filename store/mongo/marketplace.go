@@ -44,9 +44,6 @@ func marketplaceCollections() []Collection {
 func activeName(r cutover.Record) string { return r.(*marketplace.Category).ActiveNameKey() }
 func liveOffer(r cutover.Record) string  { return r.(*marketplace.SellerOffer).LiveKey() }
 
-// marketplaceTx asks for references twice, as an ObjectID and as hex digits,
-// since legacy documents have either; and with one query each, since not every
-// server uses an index for $in.
 type marketplaceTx struct{ eventTx }
 
 func (t marketplaceTx) Category(ctx context.Context, id cutover.ID) (marketplace.Category, error) {
@@ -202,66 +199,11 @@ func (t marketplaceTx) EachOffer(ctx context.Context, fn func(marketplace.Seller
 	return Each(ctx, t.Tx, marketplace.KindOffer, fn)
 }
 
-var (
-	newestFirst = bson.D{{Key: "_id", Value: -1}}
-	oldestFirst = bson.D{{Key: "_id", Value: 1}}
-)
-
-// pageBelow is the condition of a page in newestFirst order.
-func pageBelow(after cutover.ID) bson.D {
-	if after.IsZero() {
-		return bson.D{}
-	}
-	return bson.D{{Key: "_id", Value: bson.D{{Key: "$lt", Value: oid(after)}}}}
-}
-
-// withStatus and references put the equality that an index answers first. They
-// leave rest as it is.
+// withStatus puts the equality that an index answers first. It leaves rest as
+// it is.
 func withStatus(status marketplace.RequestStatus, rest bson.D) bson.D {
 	if status == "" {
 		return slices.Clone(rest)
 	}
 	return append(bson.D{{Key: "status", Value: string(status)}}, rest...)
-}
-
-func references(field string, id cutover.ID, rest bson.D) []bson.D {
-	return []bson.D{
-		append(bson.D{{Key: field, Value: oid(id)}}, rest...),
-		append(bson.D{{Key: field, Value: id.String()}}, rest...),
-	}
-}
-
-func inEitherForm(field string, id cutover.ID) bson.E {
-	return bson.E{Key: field, Value: bson.D{{Key: "$in", Value: bson.A{oid(id), id.String()}}}}
-}
-
-// unionOf concatenates what the filters match, at most limit of each.
-func unionOf[T any](ctx context.Context, tx *Tx, kind string, filters []bson.D, order bson.D, limit int) ([]T, error) {
-	var out []T
-	for _, f := range filters {
-		found, err := Find[T](ctx, tx, kind, f, order, limit)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, found...)
-	}
-	return out, nil
-}
-
-// newest sorts records by id descending, leaves out repetitions, and cuts.
-func newest[T any, P interface {
-	*T
-	cutover.Record
-}](records []T, limit int) []T {
-	id := func(r *T) []byte { return P(r).RecordMeta().ID[:] }
-	slices.SortStableFunc(records, func(a, b T) int { return slices.Compare(id(&b), id(&a)) })
-	records = slices.CompactFunc(records, func(a, b T) bool { return slices.Equal(id(&a), id(&b)) })
-	return first(records, limit)
-}
-
-func first[T any](records []T, limit int) []T {
-	if limit > 0 && len(records) > limit {
-		return records[:limit]
-	}
-	return records
 }

@@ -254,3 +254,39 @@ func readWhole(t *testing.T, side cutover.Side[event.Tx], id cutover.ID, stop ch
 		}
 	}
 }
+
+func TestUpdate_DoesNotNoticeThatIdleConnectionsWereCut(t *testing.T) {
+	t.Parallel()
+	db, side := specimens(t)
+	var wg sync.WaitGroup
+	for range 4 { // so that there are several connections
+		wg.Go(func() { _ = side.View(t.Context(), func(context.Context, event.Tx) error { time.Sleep(20 * time.Millisecond); return nil }) })
+	}
+	wg.Wait()
+	other := storetest.Postgres(t)
+	var name string
+	if err := db.Pool().QueryRow(t.Context(), "SELECT current_database()").Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Pool().Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		if err := put(t, side, new(storetest.Specimen)); err != nil {
+			t.Errorf("Update %d: %v", i, err)
+		}
+	}
+}
+
+func TestUpdate_RefusesTextThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	_, side := specimens(t)
+	plain, within := specimen("1"), specimen("2")
+	plain.Name = "a\x00b"
+	within.Links = map[string]string{"a": "a\x00b"}
+	for _, s := range []*storetest.Specimen{plain, within} {
+		if err := put(t, side, s); !fault.Is(err, fault.Invalid) {
+			t.Errorf("got %v, want invalid", err)
+		}
+	}
+}

@@ -87,6 +87,8 @@ func translateCode(pg *pgconn.PgError) error {
 		return fault.Wrap(pg, fault.Conflict, "somebody else changed this at the same time; read it again and retry")
 	case pg.Code == "42P01" || pg.Code == "42703" || pg.Code == "42704": // undefined table, column, object
 		return fault.Wrap(pg, fault.Internal, "the database's tables are missing or old; run its migrations")
+	case pg.Code == "22021" || pg.Code == "22P05": // such as a NUL in a text
+		return fault.Wrap(pg, fault.Invalid, "a text has a character that cannot be stored")
 	case unavailableCode(pg.Code):
 		return away(pg)
 	}

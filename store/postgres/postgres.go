@@ -9,9 +9,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/fault"
@@ -81,7 +83,7 @@ var (
 // inTx runs fn in a transaction and commits it. Errors of fn pass as they
 // are; a commit whose answer got lost is fault.Unavailable and says so.
 func (db *DB) inTx(ctx context.Context, o pgx.TxOptions, fn func(pgx.Tx) error) error {
-	q, err := db.pool.BeginTx(ctx, o)
+	q, err := db.begin(ctx, o)
 	if err != nil {
 		return translate(err)
 	}
@@ -94,6 +96,18 @@ func (db *DB) inTx(ctx context.Context, o pgx.TxOptions, fn func(pgx.Tx) error) 
 		return translate(err)
 	}
 	return commit(ctx, q)
+}
+
+// begin starts a transaction. When the server was restarted, the pool is full
+// of connections that do not know it yet: it is emptied, and tried once more.
+func (db *DB) begin(ctx context.Context, o pgx.TxOptions) (pgx.Tx, error) {
+	q, err := db.pool.BeginTx(ctx, o)
+	var refused *pgconn.ConnectError
+	if err == nil || ctx.Err() != nil || errors.As(err, &refused) || !fault.Is(translate(err), fault.Unavailable) {
+		return q, err
+	}
+	db.pool.Reset()
+	return db.pool.BeginTx(ctx, o)
 }
 
 // commit does not end with ctx: giving up between the question and the answer

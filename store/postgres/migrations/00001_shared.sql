@@ -26,7 +26,7 @@ CREATE TABLE cutover_notes (
     rev    bigint      NOT NULL,
     epoch  bigint      NOT NULL,
     at     timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000); -- a queue: what is gone must not be waded through
 CREATE INDEX cutover_notes_domain_idx ON cutover_notes (domain, seq);
 
 -- Which revision of a record was its removal, so that a slow copy does not
