@@ -305,10 +305,10 @@ func (c *domainCore) gateRehearsal(ctx context.Context, s State, o GateOptions) 
 		return l, s, err
 	}
 	compared := time.Since(begin) - acked - drained
-	// A turn has two rounds of acknowledgements: of the seal and of the flip.
-	expect := 2*acked + drained + compared
+	// A turn records three epochs: of the seal, the flip and the opening.
+	expect := 3*acked + drained + compared
 	l.OK = expect <= o.Budget
-	l.Evidence = fmt.Sprintf("pause of about %s (acknowledge 2 × %s, drain %s, compare %s), budget %s",
+	l.Evidence = fmt.Sprintf("pause of about %s (acknowledge 3 × %s, drain %s, compare %s), budget %s",
 		ms(expect), ms(acked), ms(drained), ms(compared), o.Budget)
 	return l, s, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -57,7 +58,7 @@ func (c *cli) backfill(ctx context.Context, domains []string, workers int, asJSO
 			kinds, err := a.engine.Backfill(ctx, domain, cutover.BackfillOptions{Workers: workers, Progress: bar.show})
 			bar.end()
 			if err != nil {
-				return err
+				return errors.Join(err, c.printBackfill(domains, all, asJSON))
 			}
 			all[domain] = kinds
 		}
@@ -66,6 +67,9 @@ func (c *cli) backfill(ctx context.Context, domains []string, workers int, asJSO
 }
 
 func (c *cli) printBackfill(domains []string, all map[string][]cutover.KindProgress, asJSON bool) error {
+	if len(all) == 0 {
+		return nil
+	}
 	if asJSON {
 		return c.printJSON(all)
 	}

@@ -30,7 +30,7 @@ After start come "amanat backfill" and "amanat verify". All of these only show
 what they would do, until they are given --execute.` + "\n" + statusHelp,
 		Example: "  amanat cutover status\n  amanat cutover start payment --execute --why \"the quarter's plan\"",
 	}
-	cmd.AddCommand(c.statusCommand(), c.reportCommand(), c.setCommand(), c.pauseCommand(true), c.pauseCommand(false))
+	cmd.AddCommand(c.statusCommand(), c.reportCommand(), c.shadowCommand(), c.setCommand(), c.pauseCommand(true), c.pauseCommand(false))
 	for _, s := range steps {
 		cmd.AddCommand(c.stepCommand(s))
 	}

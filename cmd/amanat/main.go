@@ -28,6 +28,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	c := &cli{environ: os.Environ(), out: os.Stdout, err: os.Stderr}
 	status := c.run(ctx, os.Args[1:])
 	stop()
@@ -144,7 +145,7 @@ func explain(err error) string {
 	if errors.Is(err, context.Canceled) {
 		return "interrupted: " + text
 	}
-	if fault.Is(err, fault.Unavailable) && !strings.Contains(text, "amanat ") {
+	if fault.Is(err, fault.Unavailable) && strings.Contains(text, "does not answer") {
 		text += " (do the servers of PG_URL and MONGODB_URI run, and may this machine reach them?)"
 	}
 	return text

@@ -44,7 +44,11 @@ func sumUp(kinds []cutover.KindProgress) (t totals) {
 func (c *cli) newProgress(domain string) *progress {
 	p := &progress{out: c.err, domain: domain, begin: time.Now()}
 	if f, ok := c.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		p.bar = progressbar.NewOptions64(1, progressbar.OptionSetWriter(f), progressbar.OptionFullWidth(),
+		width := progressbar.OptionFullWidth()
+		if columns, _, err := term.GetSize(int(f.Fd())); err != nil || columns == 0 {
+			width = progressbar.OptionSetWidth(30) // a terminal that does not tell
+		}
+		p.bar = progressbar.NewOptions64(1, progressbar.OptionSetWriter(f), width,
 			progressbar.OptionSetPredictTime(true), progressbar.OptionShowCount(),
 			progressbar.OptionSetItsString("chunks"), progressbar.OptionSetDescription(domain))
 	}

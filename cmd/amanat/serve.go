@@ -95,34 +95,50 @@ func (a *app) ensureIndexes(ctx context.Context) {
 	if a.mongo == nil {
 		return
 	}
-	if err := a.mongo.EnsureIndexes(ctx); err != nil {
+	err := a.mongo.Ping(ctx) // each index would wait for a server that is away
+	if err == nil {
+		err = a.mongo.EnsureIndexes(ctx)
+	}
+	if err != nil {
 		a.log.Warn("not all of MongoDB's indexes could be made", "error", err)
 	}
 }
 
-// run serves on listener until ctx ends. What runs beside the requests ends
-// after the last of them: they need the lease, and each other's events.
+// run serves on listener until ctx ends, and then stops in the reverse order of
+// its start: requests need the jobs' events, and both need the lease.
 func (a *app) run(ctx context.Context, s *services, listener net.Listener) error {
-	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	a.engine.Run(beside)
-	var jobs sync.WaitGroup
-	for _, job := range s.jobs(a) {
-		jobs.Go(func() { job(beside) })
-	}
-	api := a.newAPI(s)
+	a.engine.Run(context.WithoutCancel(ctx))
+	defer a.leave(ctx)
+	stopJobs := s.startJobs(ctx, a)
+	defer stopJobs()
 	a.log.Info("serving", "address", listener.Addr().String(), "version", buildVersion(), "process", a.process.ID,
 		"mongo", a.conf.MongoURI, "postgres", a.conf.PGURL)
-	err := web.Serve(ctx, listener, api.Handler(), grace)
+	err := web.Serve(ctx, listener, a.newAPI(s).Handler(), grace)
 	a.log.Info("stopping")
-	stop()
-	jobs.Wait()
-	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
-	defer cancel()
-	if lerr := a.engine.Close(leaving); lerr != nil {
-		a.log.Warn("did not leave the control plane; its lease runs out by itself", "error", lerr)
-	}
 	return err
+}
+
+// leave gives up the lease.
+func (a *app) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	defer cancel()
+	if err := a.engine.Close(ctx); err != nil {
+		a.log.Warn("did not leave the control plane; the lease runs out by itself", "error", err)
+	}
+}
+
+// startJobs runs the jobs until the function that it gives is called, which
+// waits for their end.
+func (s *services) startJobs(ctx context.Context, a *app) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var jobs sync.WaitGroup
+	for _, job := range s.jobs(a) {
+		jobs.Go(func() { job(ctx) })
+	}
+	return func() {
+		cancel()
+		jobs.Wait()
+	}
 }
 
 func (a *app) newAPI(s *services) *web.API {

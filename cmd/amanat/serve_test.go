@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"strconv"
@@ -38,15 +40,46 @@ func both(t *testing.T) deployment {
 // onPostgres has a migrated PostgreSQL database alone.
 func onPostgres(t *testing.T) deployment {
 	t.Helper()
-	d := unmigrated(t)
-	status, _, stderr := amanat(t.Context(), d.environ, "migrate", "up")
-	wantStatus(t, exitOK, status, stderr)
-	return d
+	return on(t, devstack.Shared(t).NewDatabase(t, templateKey(t), migrate))
+}
+
+func migrate(ctx context.Context, url string) error {
+	db, err := postgres.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.Up(ctx, postgres.Sources()...)
+	return err
+}
+
+// templateKey is another one whenever a migration is.
+func templateKey(t *testing.T) string {
+	t.Helper()
+	h := sha256.New()
+	for _, source := range postgres.Sources() {
+		err := fs.WalkDir(source.Files, source.Dir, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".sql") {
+				return err
+			}
+			b, err := fs.ReadFile(source.Files, path)
+			h.Write(b)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fmt.Sprintf("amanat %x", h.Sum(nil))
 }
 
 func unmigrated(t *testing.T) deployment {
 	t.Helper()
-	url := devstack.Shared(t).Postgres.NewDatabase(t)
+	return on(t, devstack.Shared(t).Postgres.NewDatabase(t))
+}
+
+func on(t *testing.T, url string) deployment {
+	t.Helper()
 	return deployment{[]string{"PG_URL=" + url, "HOST=127.0.0.1", "JWT_SECRET=" + testSecret, "CODE_SECRET=" + testSecret,
 		"MAILBOX_DIR=" + t.TempDir(), "LOG_LEVEL=warn"}, url}
 }
@@ -288,4 +321,35 @@ func TestServeRefusesATakenPort(t *testing.T) {
 	wantStatus(t, exitFailure, status, stderr)
 	wantText(t, stderr, "set another PORT")
 	wantProcesses(t, d, 0)
+}
+
+func TestServeOnMongoGoesOnWithoutTheControlPlane(t *testing.T) {
+	t.Parallel()
+	d := both(t)
+	d.serve(t).stop() // which leaves a copy of the domains' states in MongoDB
+	d.environ = append(d.environ, "PG_URL=postgres://u@127.0.0.1:1/x")
+	s := d.serve(t)
+	status, body := s.get(t, "/api/health")
+	if status != http.StatusOK || !strings.Contains(body, `"postgres":false`) || !strings.Contains(body, `"mongo":true`) {
+		t.Errorf("health %d: %s", status, body)
+	}
+	d.join(t, s, "a@example.org")
+	s.wantSignIn(t, "a@example.org")
+}
+
+func TestServeOnMongoAlone(t *testing.T) {
+	t.Parallel()
+	d := both(t)
+	d.environ = append(d.environ, "PG_URL=")
+	s := d.serve(t)
+	d.join(t, s, "a@example.org")
+	wantCounted(t, s, "user", "mongo", "update")
+	for _, line := range []string{"cutover start user", "gaps list", "migrate up"} {
+		status, _, stderr := d.run(t, strings.Fields(line)...)
+		if status != exitFailure || !strings.Contains(stderr, "PG_URL") {
+			t.Errorf("amanat %s: status %d, %s", line, status, stderr)
+		}
+	}
+	code, stderr := s.stop()
+	wantStatus(t, exitOK, code, stderr)
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -44,9 +46,10 @@ func (c *cli) verify(ctx context.Context, domains []string, o cutover.VerifyOpti
 	return c.withEngine(ctx, conf, func(a *app) error {
 		var results []cutover.VerifyResult
 		for _, domain := range domains {
+			o.Progress = c.verifyProgress(domain)
 			r, err := a.engine.Verify(ctx, domain, o)
 			if err != nil {
-				return err
+				return errors.Join(err, c.printVerify(results, asJSON))
 			}
 			results = append(results, r)
 		}
@@ -55,6 +58,18 @@ func (c *cli) verify(ctx context.Context, domains []string, o cutover.VerifyOpti
 		}
 		return heldByDifferences(results)
 	})
+}
+
+// verifyProgress tells of a long verify now and then.
+func (c *cli) verifyProgress(domain string) func(kind string, rows int64) {
+	last := time.Now()
+	return func(kind string, rows int64) {
+		if time.Since(last) < lineEvery {
+			return
+		}
+		last = time.Now()
+		fmt.Fprintf(c.err, "%s: comparing %s, %d records\n", domain, kind, rows)
+	}
 }
 
 func heldByDifferences(results []cutover.VerifyResult) error {
@@ -72,7 +87,7 @@ func heldByDifferences(results []cutover.VerifyResult) error {
 }
 
 func (c *cli) printVerify(results []cutover.VerifyResult, asJSON bool) error {
-	if asJSON {
+	if asJSON && len(results) > 0 {
 		return c.printJSON(results)
 	}
 	for _, r := range results {

@@ -20,6 +20,10 @@ import (
 	"github.com/amanat-dev/amanat/store/postgres"
 )
 
+// poolConns bounds the connections to PostgreSQL of one process, the control
+// plane's few left out.
+const poolConns = 12
+
 // app is all that a process is made of.
 type app struct {
 	conf   config.Config
@@ -58,11 +62,24 @@ func (a *app) openDatabases(ctx context.Context) (err error) {
 	if !a.conf.PGURL.IsSet() {
 		return nil
 	}
-	if a.pg, err = postgres.Open(ctx, a.conf.PGURL.Reveal()); err != nil {
+	if a.pg, err = postgres.Open(ctx, pooled(a.conf.PGURL.Reveal())); err != nil {
 		return err
 	}
 	a.plane, err = control.Connect(ctx, a.conf.PGURL.Reveal())
 	return err
+}
+
+// pooled asks for poolConns connections at most, unless the URL says how many.
+// The driver's own default, four, would have reads wait behind copies.
+func pooled(url string) string {
+	if strings.Contains(url, "pool_max_conns=") {
+		return url
+	}
+	separator := "?"
+	if strings.Contains(url, "?") {
+		separator = "&"
+	}
+	return url + separator + "pool_max_conns=" + strconv.Itoa(poolConns)
 }
 
 func (a *app) engineOptions() cutover.Options {

@@ -86,8 +86,9 @@ func (p *Plane) Shadow(ctx context.Context, domain string, since int64) ([]cutov
 		err = row.Scan(&c.Query, &c.Compared, &c.Matched, &c.Diffs, &c.Errors, &c.Dropped, &first, &last)
 		c.First, c.Last = orZero(first), orZero(last)
 		return c, err
-	}, `SELECT query, compared, matched, diffs, errors, dropped, first_seen, last_seen
-		FROM cutover_shadow_counts WHERE domain = $1 AND since = $2 ORDER BY query`, domain, since)
+	}, `SELECT query, sum(compared)::bigint, sum(matched)::bigint, sum(diffs)::bigint, sum(errors)::bigint,
+			sum(dropped)::bigint, min(first_seen), max(last_seen)
+		FROM cutover_shadow_counts WHERE domain = $1 AND since >= $2 GROUP BY query ORDER BY query`, domain, since)
 }
 
 // ShadowSamples: see cutover.ShadowControl. The newest first; a limit of 0
@@ -98,5 +99,5 @@ func (p *Plane) ShadowSamples(ctx context.Context, domain string, since int64, l
 		s.At = s.At.UTC()
 		return s, err
 	}, `SELECT query, at, "primary", secondary FROM cutover_shadow_samples
-		WHERE domain = $1 AND since = $2 ORDER BY id DESC LIMIT nullif($3::bigint, 0)`, domain, since, limit)
+		WHERE domain = $1 AND since >= $2 ORDER BY id DESC LIMIT nullif($3::bigint, 0)`, domain, since, limit)
 }

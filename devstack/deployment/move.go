@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,7 +21,7 @@ type Move struct {
 	Domain     string
 	Out        io.Writer     // of the commands
 	ShadowMin  int           // shadow reads that the gate asks for; at least 1
-	Budget     time.Duration // longest pause; the command's own default when zero
+	Budget     time.Duration // longest pause; when zero the command's own default, and more when that does not do
 	// Say is told what comes next. May be nil.
 	Say func(format string, args ...any)
 }
@@ -32,7 +33,7 @@ type Turn struct {
 	Tries          int // how often it took; one that overruns its budget is undone
 }
 
-// There and back again: dual, mirror, back to dual, and mirror.
+// Run goes there, back, and there again: dual, mirror, dual, mirror.
 func (m *Move) Run(ctx context.Context) ([]Turn, error) {
 	if err := m.begin(ctx); err != nil {
 		return nil, err
@@ -74,40 +75,42 @@ func (m *Move) turn(ctx context.Context, action string, first bool) (Turn, error
 		return Turn{}, err
 	}
 	ask := []string{"cutover", action, m.Domain, "--shadow-min", fmt.Sprint(m.ShadowMin)}
-	if m.Budget > 0 {
-		ask = append(ask, "--budget", m.Budget.String())
-	}
 	if first {
 		ask = append(ask, "--waive", "way-back=the rollback that follows will prove it")
 	}
 	if err := m.awaitGate(ctx, ask); err != nil {
 		return Turn{}, err
 	}
-	// The gate as an operator sees it. Should it hold after all, so does the
-	// step below, which is tried again.
-	if err := m.command(ctx, "gate", ask...); err != nil && !gateHolds(err) {
-		return Turn{}, err
-	}
-	t := Turn{Domain: m.Domain, Action: action}
-	return t, m.execute(ctx, &t, append(ask, "--execute", "--why", "the gate is open"))
+	return m.execute(ctx, action, ask)
 }
 
-// turnTries is how often a switch is tried that its budget or a passing event
-// holds up: undone is not failed.
-const turnTries = 5
+// budgets are the pauses that are allowed, one after the other: the command's
+// own default for a few tries, then more, for a machine that has much else to
+// do. A step that would overrun its budget is undone, which is no failure.
+var budgets = []time.Duration{0, 0, 0, 0, 0, time.Second, time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second}
 
-func (m *Move) execute(ctx context.Context, t *Turn, args []string) error {
-	for t.Tries = 1; ; t.Tries++ {
-		err := m.command(ctx, t.Action, args...)
+func (m *Move) execute(ctx context.Context, action string, ask []string) (Turn, error) {
+	t := Turn{Domain: m.Domain, Action: action}
+	for {
+		args := append(slices.Clone(ask), "--execute", "--why", "the gate is open")
+		if budget := max(m.Budget, budgets[t.Tries]); budget > 0 {
+			args = append(args, "--budget", budget.String())
+		}
+		t.Tries++
+		err := m.command(ctx, action, args...)
 		if err == nil {
-			break
+			return t, m.readReport(ctx, &t)
 		}
-		if t.Tries == turnTries || ctx.Err() != nil {
-			return err
+		if t.Tries == len(budgets) || ctx.Err() != nil {
+			return t, err
 		}
-		m.say("%s was not done (%v); once more", t.Action, err)
+		m.say("the %s was not done, and %s goes on as before: once more", action, m.Domain)
 		pause(ctx, time.Second)
 	}
+}
+
+// readReport takes the pause out of the record that the step has left.
+func (m *Move) readReport(ctx context.Context, t *Turn) error {
 	var reports []struct {
 		Action  string  `json:"action"`
 		Done    bool    `json:"done"`
@@ -131,11 +134,14 @@ type gateLine struct {
 	Waived   string `json:"waived"`
 }
 
+// gateTime is how long time and traffic have to open a gate.
+const gateTime = 3 * time.Minute
+
 // awaitGate waits until shadow reads have seen enough, and the lag is low: the
 // lines that time and traffic bring about.
 func (m *Move) awaitGate(ctx context.Context, ask []string) error {
 	m.say("shadow reads: waiting until every query was seen")
-	deadline := time.Now().Add(5 * time.Minute)
+	deadline := time.Now().Add(gateTime)
 	for {
 		var report struct {
 			Gate []gateLine `json:"gate"`
@@ -143,7 +149,7 @@ func (m *Move) awaitGate(ctx context.Context, ask []string) error {
 		err := m.Deployment.JSON(ctx, &report, ask...)
 		held, broken := held(report.Gate)
 		switch {
-		case err == nil && len(report.Gate) > 0 && held == "":
+		case len(report.Gate) > 0 && held == "":
 			return nil
 		case broken != "" || !gateHolds(err):
 			return errors.Join(fmt.Errorf("the gate of %s: %s", m.Domain, held), err)
@@ -161,8 +167,8 @@ func (m *Move) awaitGate(ctx context.Context, ask []string) error {
 // does not mend: differences.
 func held(gate []gateLine) (all, broken string) {
 	for _, l := range gate {
-		if l.OK || l.Waived != "" {
-			continue
+		if l.OK || l.Waived != "" || l.Name == "rehearsal" {
+			continue // a rehearsal that took too long comes again with the step
 		}
 		all += l.Name + ": " + l.Evidence + "; "
 		if l.Name == "shadow" && !strings.Contains(l.Evidence, " 0 diffs") || l.Name == "verify" {

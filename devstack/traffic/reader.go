@@ -9,8 +9,8 @@ import (
 
 // reader looks around as members and admins do who change nothing, so that
 // every way to read is used all the time.
-func (t *Traffic) reader(ctx context.Context) {
-	random := rand.New(rand.NewPCG(t.o.Seed, 1<<40))
+func (t *Traffic) reader(ctx context.Context, i int) {
+	random := rand.New(rand.NewPCG(t.o.Seed, 1<<40+uint64(i)))
 	l := look{t: t}
 	for ctx.Err() == nil {
 		seller := t.sellers[random.IntN(len(t.sellers))]

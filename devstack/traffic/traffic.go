@@ -34,6 +34,9 @@ type Options struct {
 // Credentials are what a member signs in with.
 type Credentials struct{ Email, Password string }
 
+// readers is how many look around at the same time.
+const readers = 3
+
 // Traffic is members acting. Make it with New.
 type Traffic struct {
 	o       Options
@@ -93,7 +96,9 @@ func (t *Traffic) Run(ctx context.Context) {
 	for i := range t.o.Deals {
 		wg.Go(func() { t.dealer(ctx, i) })
 	}
-	wg.Go(func() { t.reader(ctx) })
+	for i := range readers {
+		wg.Go(func() { t.reader(ctx, i) })
+	}
 	wg.Wait()
 }
 

@@ -206,7 +206,7 @@ func callback(p payment.View, change func(map[string]any)) map[string]any {
 }
 
 // transferTo is the transaction of a payment's usual transfer.
-func transferTo(payment cutover.ID) string { return fmt.Sprintf("0x%064s", payment) }
+func transferTo(payment cutover.ID) string { return "0x" + strings.Repeat("0", 40) + payment.String() }
 
 func hash(n int) string { return fmt.Sprintf("0x%064x", n) }
 

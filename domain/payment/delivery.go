@@ -257,7 +257,7 @@ func DepositEntry(p *Payment, c *Callback, s Split) (Entry, error) {
 	return e, err
 }
 
-// Records says that the entry is the deposit that the callback tells of.
+// recordedBy says that the entry is the deposit that the callback tells of.
 func (c *Callback) recordedBy(e *Entry, p *Payment) bool {
 	return e.PaymentID == p.ID && e.Type == EntryDeposit &&
 		e.On(CustodyAccount(p.Blockchain.Destination)).Equal(c.Amount.Neg())

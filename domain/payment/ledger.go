@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"context"
 	"fmt"
 	"math/big"
 	"strings"
@@ -169,4 +170,19 @@ func balance(entries []Entry, account string) money.Units {
 		sum = sum.Add(entries[i].On(account))
 	}
 	return sum
+}
+
+// post adds an entry to the ledger, unless it is there. Errors: fault.Conflict
+// when its key is there with other content.
+func post(ctx context.Context, tx Tx, e *Entry) error {
+	there, err := tx.LedgerEntry(ctx, e.IdempotencyKey)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return tx.Put(ctx, e)
+	case err != nil:
+		return err
+	case !there.SameContent(e):
+		return fault.New(fault.Conflict, "the ledger has another entry of this key")
+	}
+	return nil
 }

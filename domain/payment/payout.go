@@ -167,7 +167,7 @@ func confirm(ctx context.Context, tx Tx, kind PayoutKind, id cutover.ID, txHash 
 	if err != nil {
 		return Payment{}, err
 	}
-	if err := tx.Put(ctx, &e); err != nil {
+	if err := post(ctx, tx, &e); err != nil {
 		return Payment{}, err
 	}
 	return p, finish(ctx, tx, &p, kind, txHash)

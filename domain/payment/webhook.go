@@ -191,7 +191,7 @@ func credit(ctx context.Context, tx Tx, p *Payment, c *Callback) error {
 		return err
 	}
 	funded := p.Deposit(split, held)
-	if err := tx.Put(ctx, &e); err != nil {
+	if err := post(ctx, tx, &e); err != nil {
 		return err
 	}
 	if err := tx.Put(ctx, p); err != nil || !funded {

@@ -29,6 +29,20 @@ func (b *bundle) wantPrimary(t *testing.T, userID, id cutover.ID) {
 	}
 }
 
+// wantOnePrimary is wantPrimary when it does not matter which.
+func (b *bundle) wantOnePrimary(t *testing.T, userID cutover.ID) {
+	t.Helper()
+	primaries := 0
+	for _, a := range must[[]user.Address](t)(b.Addresses(t.Context(), userID)) {
+		if a.IsPrimary {
+			primaries++
+		}
+	}
+	if primaries != 1 {
+		t.Fatalf("want one primary address, got %d", primaries)
+	}
+}
+
 func TestExactlyOneAddressIsPrimary(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		me := b.join(t, user.Buyer).User.ID
@@ -79,16 +93,20 @@ func TestChangesOfThePrimaryAddressAtOnceLeaveOne(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			primaries := 0
-			for _, a := range must[[]user.Address](t)(b.Addresses(t.Context(), me)) {
-				if a.IsPrimary {
-					primaries++
-				}
-			}
-			if primaries != 1 {
-				t.Fatalf("want one primary address, got %d", primaries)
+			b.wantOnePrimary(t, me)
+		}
+	})
+}
+
+func TestFirstAddressesAtOnceLeaveOnePrimary(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		me := b.join(t, user.Buyer).User.ID
+		for _, err := range together(5, func(int) error { _, err := b.AddAddress(t.Context(), me, addressInput()); return err }) {
+			if err != nil && !fault.Is(err, fault.Conflict) {
+				t.Error(err)
 			}
 		}
+		b.wantOnePrimary(t, me)
 	})
 }
 

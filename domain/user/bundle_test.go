@@ -37,8 +37,14 @@ func mongoSide(t testing.TB) cutover.Side[user.Tx] {
 
 func TestBothDatabasesPassTheContract(t *testing.T) {
 	t.Parallel()
-	t.Run("mongo", func(t *testing.T) { t.Parallel(); storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] { return mongoSide(t) }) })
-	t.Run("postgres", func(t *testing.T) { t.Parallel(); storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] { return postgresSide(t) }) })
+	t.Run("mongo", func(t *testing.T) {
+		t.Parallel()
+		storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] { return mongoSide(t) })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] { return postgresSide(t) })
+	})
 }
 
 // lasting lets what a test opens live until all have run.

@@ -223,7 +223,7 @@ func (s *store) applyOnce(ctx context.Context, col *collection, item cutover.Ite
 			return false, s.settle(ctx, col, item.Key, here, deadline)
 		}
 		if revOf(here) >= item.Rev && !o.Force {
-			return true, nil
+			return true, s.yieldToGrave(ctx, col, item.Key)
 		}
 	} else if !o.Force {
 		rev, buried, err := s.grave(ctx, item.Key)
@@ -240,10 +240,8 @@ func (s *store) applyOnce(ctx context.Context, col *collection, item cutover.Ite
 		return false, err
 	case o.Force:
 		return true, s.unbury(ctx, item.Key)
-	case c.insert:
-		return true, s.yieldToGrave(ctx, col, item)
 	}
-	return true, nil
+	return true, s.yieldToGrave(ctx, col, item.Key)
 }
 
 // blockedCopy looks into a duplicate key: of the identity, then it was another
@@ -317,15 +315,26 @@ func (s *store) unbury(ctx context.Context, key cutover.Key) error {
 	return translate(err, writing)
 }
 
-// yieldToGrave takes a copy back that was inserted while its record's deletion
-// came in.
-func (s *store) yieldToGrave(ctx context.Context, col *collection, item cutover.Item) error {
-	rev, buried, err := s.grave(ctx, item.Key)
-	if err != nil || !buried || rev < item.Rev {
+// yieldToGrave takes copies back that came in after their record's deletion
+// had removed what was there.
+func (s *store) yieldToGrave(ctx context.Context, col *collection, key cutover.Key) error {
+	rev, buried, err := s.grave(ctx, key)
+	if err != nil || !buried {
 		return err
 	}
-	_, err = col.coll.DeleteOne(ctx, atRev(item.Key.ID, item.Rev))
-	return translate(err, writing)
+	for {
+		here, err := col.get(ctx, key.ID)
+		if err != nil || here == nil || isDeleted(here) || revOf(here) >= rev {
+			return err
+		}
+		if _, locked := lockOf(here); locked {
+			return nil // no copy
+		}
+		res, err := col.coll.DeleteOne(ctx, atRev(key.ID, revOf(here)))
+		if err != nil || res.DeletedCount == 1 {
+			return translate(err, writing)
+		}
+	}
 }
 
 // loadBatch is how many documents Load sends at once.
@@ -369,7 +378,7 @@ func (s *store) yieldToGraves(ctx context.Context, col *collection, items []cuto
 	if err != nil || n == 0 {
 		return translate(err, reading)
 	}
-	return inParallel(len(items), func(i int) error { return s.yieldToGrave(ctx, col, items[i]) })
+	return inParallel(len(items), func(i int) error { return s.yieldToGrave(ctx, col, items[i].Key) })
 }
 
 // Analyze does nothing: MongoDB keeps no statistics to refresh.

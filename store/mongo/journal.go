@@ -124,41 +124,42 @@ func (c *collection) forget(ctx context.Context, notes []cutover.Note) error {
 	return translate(err, writing)
 }
 
-// Journal says how many notes there are, and when the oldest was made. A note
-// of a commit that is not decided counts: it may come to stand.
+// journalCounted is up to how many notes of a collection Journal counts.
+const journalCounted = 10_000
+
+// Journal says how many notes there are, up to 10,000 per collection, and when
+// the oldest was made. A note of a commit that is not decided counts: it may
+// come to stand. The notes are found and not counted by the server, since a
+// count there may go through all documents.
 func (s *store) Journal(ctx context.Context) (int64, time.Time, error) {
 	var total int64
 	var oldest time.Time
 	for _, col := range s.cols {
-		n, err := col.coll.CountDocuments(ctx, withNote)
-		if err != nil {
-			return 0, time.Time{}, translate(err, reading)
-		}
-		if n == 0 {
-			continue
-		}
-		at, err := col.oldestNote(ctx)
+		n, at, err := col.journal(ctx)
 		if err != nil {
 			return 0, time.Time{}, err
 		}
-		if total += n; !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+		total += n
+		if n > 0 && (oldest.IsZero() || at.Before(oldest)) {
 			oldest = at
 		}
 	}
 	return total, oldest, nil
 }
 
-// oldestNote gives the time of a collection's oldest note; zero when the last
-// one has gone meanwhile.
-func (c *collection) oldestNote(ctx context.Context) (time.Time, error) {
-	o := options.FindOne().SetSort(bson.D{{Key: fieldNoteAt, Value: 1}}).SetProjection(bson.D{{Key: fieldNoteAt, Value: 1}})
-	doc, err := c.coll.FindOne(ctx, withNote, o).Raw()
-	if err == mongo.ErrNoDocuments {
-		return time.Time{}, nil
-	}
+func (c *collection) journal(ctx context.Context) (n int64, oldest time.Time, err error) {
+	o := options.Find().SetLimit(journalCounted).SetProjection(bson.D{{Key: fieldNoteAt, Value: 1}})
+	cur, err := c.coll.Find(ctx, withNote, o)
 	if err != nil {
-		return time.Time{}, translate(err, reading)
+		return 0, time.Time{}, translate(err, reading)
 	}
-	at, _ := doc.Lookup(fieldNoteAt).TimeOK()
-	return at.UTC(), nil
+	defer cur.Close(ctx)
+	for cur.Next(ctx) {
+		n++
+		at, _ := cur.Current.Lookup(fieldNoteAt).TimeOK()
+		if oldest.IsZero() || at.Before(oldest) {
+			oldest = at.UTC()
+		}
+	}
+	return n, oldest, translate(cur.Err(), reading)
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 
@@ -181,5 +180,3 @@ func (s *store) queueCopy(b *pgx.Batch, in *incoming, o cutover.ApplyOptions) {
 		gone.queueTombstones(b, s.domain)
 	}
 }
-
-var errNotLoadable = errors.New("only whole records can be loaded")

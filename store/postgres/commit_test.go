@@ -260,7 +260,9 @@ func TestUpdate_DoesNotNoticeThatIdleConnectionsWereCut(t *testing.T) {
 	db, side := specimens(t)
 	var wg sync.WaitGroup
 	for range 4 { // so that there are several connections
-		wg.Go(func() { _ = side.View(t.Context(), func(context.Context, event.Tx) error { time.Sleep(20 * time.Millisecond); return nil }) })
+		wg.Go(func() {
+			_ = side.View(t.Context(), func(context.Context, event.Tx) error { time.Sleep(20 * time.Millisecond); return nil })
+		})
 	}
 	wg.Wait()
 	other := storetest.Postgres(t)

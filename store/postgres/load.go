@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -36,6 +37,8 @@ func (s *store) Load(ctx context.Context, kind string, items []cutover.Item) err
 		return translate(q.SendBatch(ctx, b).Close())
 	})
 }
+
+var errNotLoadable = errors.New("only whole records can be loaded")
 
 // loading is one Load under way.
 type loading struct {

@@ -16,15 +16,6 @@ type row struct {
 	children [][][]any
 }
 
-func (r row) hasChildren() bool {
-	for _, c := range r.children {
-		if len(c) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // encode gives the record's rows as it is at this moment.
 func (t *table) encode(rec cutover.Record) (row, error) {
 	v := reflect.ValueOf(rec).Elem()
