@@ -81,6 +81,11 @@ func (m *Move) turn(ctx context.Context, action string, first bool) (Turn, error
 	if err := m.awaitGate(ctx, ask); err != nil {
 		return Turn{}, err
 	}
+	if first { // the gate as an operator sees it; the step below shows it as well
+		if err := m.command(ctx, "gate", ask...); err != nil && !gateHolds(err) {
+			return Turn{}, err
+		}
+	}
 	return m.execute(ctx, action, ask)
 }
 
@@ -99,7 +104,8 @@ func (m *Move) execute(ctx context.Context, action string, ask []string) (Turn, 
 		t.Tries++
 		err := m.command(ctx, action, args...)
 		if err == nil {
-			return t, m.readReport(ctx, &t)
+			t.PauseMS, err = m.pauseOf(ctx, action)
+			return t, err
 		}
 		if t.Tries == len(budgets) || ctx.Err() != nil {
 			return t, err
@@ -109,21 +115,20 @@ func (m *Move) execute(ctx context.Context, action string, ask []string) (Turn, 
 	}
 }
 
-// readReport takes the pause out of the record that the step has left.
-func (m *Move) readReport(ctx context.Context, t *Turn) error {
+// pauseOf reads the pause in the record that the step just done has left.
+func (m *Move) pauseOf(ctx context.Context, action string) (ms float64, err error) {
 	var reports []struct {
 		Action  string  `json:"action"`
 		Done    bool    `json:"done"`
 		PauseMS float64 `json:"pauseMs"`
 	}
 	if err := m.Deployment.JSON(ctx, &reports, "cutover", "report", m.Domain); err != nil {
-		return err
+		return 0, err
 	}
-	if len(reports) == 0 || reports[0].Action != t.Action || !reports[0].Done {
-		return fmt.Errorf("the newest report of %s is not of the %s just done: %+v", m.Domain, t.Action, reports)
+	if len(reports) == 0 || reports[0].Action != action || !reports[0].Done {
+		return 0, fmt.Errorf("the newest report of %s is not of the %s just done: %+v", m.Domain, action, reports)
 	}
-	t.PauseMS = reports[0].PauseMS
-	return nil
+	return reports[0].PauseMS, nil
 }
 
 // gateLine is a condition of a step as the command line prints it.
