@@ -2,6 +2,7 @@ package cutover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"time"
@@ -120,9 +121,13 @@ func (k Key) less(o Key) bool {
 	return string(k.ID[:]) < string(o.ID[:])
 }
 
+// errStale marks the conflicts that running again may mend, also those that a
+// store finds in the middle of a closure, between two reads.
+var errStale = errors.New("has another revision")
+
 // ConflictOn is the fault of a write whose record has changed since it was
 // read.
 func ConflictOn(key Key) error {
-	return fault.Wrap(fmt.Errorf("%s has another revision", key), fault.Conflict,
+	return fault.Wrap(fmt.Errorf("%s %w", key, errStale), fault.Conflict,
 		"somebody else changed this at the same time; read it again and retry")
 }

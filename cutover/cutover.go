@@ -110,10 +110,10 @@ func Update[Tx, R any](ctx context.Context, d *Domain[Tx], fn func(context.Conte
 		return side.Update(ctx, g, func(ctx context.Context, tx Tx) error {
 			r, err := fn(ctx, tx)
 			result = r
-			if err != nil {
+			if err != nil && !errors.Is(err, errStale) {
 				return refused{err}
 			}
-			return nil
+			return err
 		})
 	})
 	if err != nil {

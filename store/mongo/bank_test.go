@@ -59,7 +59,12 @@ type bank struct {
 // openBank opens one process's handle of a database.
 func openBank(t *testing.T, name string) *bank {
 	t.Helper()
-	db, err := mongo.Open(t.Context(), devstack.Shared(t).Mongo.URI(), name)
+	return openBankAt(t, devstack.Shared(t).Mongo.URI(), name)
+}
+
+func openBankAt(t *testing.T, uri, name string) *bank {
+	t.Helper()
+	db, err := mongo.Open(t.Context(), uri, name)
 	if err != nil {
 		t.Fatal(err)
 	}
