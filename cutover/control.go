@@ -142,6 +142,9 @@ type GapControl interface {
 	// Gaps lists a domain's gaps, the oldest first; of all domains when domain
 	// is "".
 	Gaps(ctx context.Context, domain string, openOnly bool, limit int) ([]Gap, error)
+	// GapsOf gives the gaps of these records that are not resolved, waived or
+	// not.
+	GapsOf(ctx context.Context, domain string, keys []Key) ([]Gap, error)
 	// CountOpenGaps counts the gaps that hold the switch.
 	CountOpenGaps(ctx context.Context, domain string) (int64, error)
 	// WaiveGap puts on record that a gap shall not hold the switch; id "" means

@@ -2,6 +2,8 @@ package cutover
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/amanat-dev/amanat/fault"
@@ -21,10 +23,8 @@ func (c *domainCore) copyLoop(ctx context.Context) error {
 	var reconciled int64
 	for ctx.Err() == nil {
 		s := c.current()
-		if s.Epoch != reconciled && !s.Sealed {
-			if err := c.reconcileKeeper(ctx, s); err == nil {
-				reconciled = s.Epoch
-			}
+		if s.Epoch != reconciled && !s.Sealed && c.reconcileKeeper(ctx, s) == nil {
+			reconciled = s.Epoch
 		}
 		if !s.Phase.Copies() {
 			run.rest(ctx, s, time.Second)
@@ -142,7 +142,7 @@ func (c *domainCore) recordCopied(ctx context.Context, r *copyRun, keys []Key, f
 	if err := control.Touch(ctx, c.name, keys); err != nil {
 		return err
 	}
-	var mended []Key
+	var in []Key
 	var gaps []Gap
 	for _, k := range keys {
 		if why, bad := failed[k]; bad {
@@ -153,33 +153,17 @@ func (c *domainCore) recordCopied(ctx context.Context, r *copyRun, keys []Key, f
 		if r.copied != nil {
 			r.copied[k] = true
 		}
-		if _, was := r.waiting[k]; was {
-			delete(r.waiting, k)
-			mended = append(mended, k)
-		}
+		delete(r.waiting, k)
+		in = append(in, k)
 	}
 	if len(gaps) > 0 {
 		if err := control.RecordGaps(ctx, gaps); err != nil {
 			return err
 		}
 	}
-	return c.resolve(ctx, keys, failed, mended)
-}
-
-// resolve closes the gaps of records that have arrived. A copier that has
-// just begun to lead does not know which had gaps, so it asks for all.
-func (c *domainCore) resolve(ctx context.Context, keys []Key, failed map[Key]error, mended []Key) error {
-	open, err := c.engine.opts.Control.CountOpenGaps(ctx, c.name)
-	if err != nil || open == 0 && len(mended) == 0 {
-		return err
-	}
-	var in []Key
-	for _, k := range keys {
-		if failed[k] == nil {
-			in = append(in, k)
-		}
-	}
-	return c.engine.opts.Control.ResolveGaps(ctx, c.name, in)
+	// Of all that are in: a copier that has just begun to lead does not know
+	// which had gaps.
+	return control.ResolveGaps(ctx, c.name, in)
 }
 
 func (r *copyRun) delay(k Key) {
@@ -280,8 +264,9 @@ func (c *domainCore) bringParents(ctx context.Context, from, to Store, item Item
 	return nil
 }
 
-// drain copies until s's primary has no notes left. It fails when notes stay
-// that cannot be copied, or when ctx ends. It gives the keys it copied.
+// drain copies until s's primary has no notes left but those of waived gaps,
+// which stay there, on record. It fails when others stay that cannot be copied,
+// or when ctx ends. It gives the keys it copied.
 func (c *domainCore) drain(ctx context.Context, s State) (map[Key]bool, error) {
 	primary, _ := c.stores(s)
 	run := newCopyRun(c)
@@ -291,14 +276,18 @@ func (c *domainCore) drain(ctx context.Context, s State) (map[Key]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(run.waiting) > 0 {
-			return nil, fault.New(fault.Conflict, "%d records cannot be copied; see: amanat gaps list", len(run.waiting))
+		held, err := c.unwaived(ctx, slices.Collect(maps.Keys(run.waiting)))
+		if err != nil {
+			return nil, err
+		}
+		if len(held) > 0 {
+			return nil, fault.New(fault.Conflict, "%d records cannot be copied; see: amanat gaps list", len(held))
 		}
 		if n > 0 {
 			continue
 		}
-		left, _, err := primary.Journal(ctx)
-		if err != nil || left == 0 {
+		empty, err := run.empty(ctx, primary)
+		if err != nil || empty {
 			return run.copied, err
 		}
 		pause(ctx, 5*time.Millisecond)
@@ -306,6 +295,67 @@ func (c *domainCore) drain(ctx context.Context, s State) (map[Key]bool, error) {
 			return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "the journal did not run empty in time")
 		}
 	}
+}
+
+// empty says that the journal has no notes but of keys that wait for a retry.
+// The count comes first and must be met: it includes marks that are no notes
+// yet.
+func (r *copyRun) empty(ctx context.Context, primary Store) (bool, error) {
+	count, _, err := primary.Journal(ctx)
+	if err != nil || count == 0 || len(r.waiting) == 0 {
+		return count == 0, err
+	}
+	notes, err := primary.Notes(ctx, int(count)+1)
+	if err != nil || int64(len(notes)) != count {
+		return false, err
+	}
+	for _, n := range notes {
+		if _, waits := r.waiting[n.Key]; !waits {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// straysShown is how many stray writes are looked for.
+const straysShown = 1000
+
+// strays gives the records whose notes are in the journal of s's secondary:
+// written there by a process that had not heard that it is no longer the
+// primary, and never answered with success. To turn the domain round would make
+// them good. The notes of waived gaps are there too, from when it was primary.
+func (c *domainCore) strays(ctx context.Context, s State) ([]Key, error) {
+	_, secondary := c.stores(s)
+	notes, err := secondary.Notes(ctx, straysShown)
+	if err != nil {
+		return nil, err
+	}
+	return c.unwaived(ctx, keysOf(notes))
+}
+
+// unwaived leaves out the keys of records with a waived gap.
+func (c *domainCore) unwaived(ctx context.Context, keys []Key) ([]Key, error) {
+	gaps, err := c.gapsOf(ctx, keys)
+	var out []Key
+	for _, k := range keys {
+		if gaps[k.String()].WaivedBy == "" {
+			out = append(out, k)
+		}
+	}
+	return out, err
+}
+
+// gapsOf gives the unresolved gaps of records, waived or not, by key.
+func (c *domainCore) gapsOf(ctx context.Context, keys []Key) (map[string]Gap, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	gaps, err := c.engine.opts.Control.GapsOf(ctx, c.name, keys)
+	out := map[string]Gap{}
+	for _, g := range gaps {
+		out[g.Kind+"/"+g.ID] = g
+	}
+	return out, err
 }
 
 // settleBatch is how many notes awaitCopied follows at most.
@@ -320,7 +370,7 @@ func (c *domainCore) awaitCopied(ctx context.Context, s State) error {
 		return err
 	}
 	for try := 1; len(notes) > 0; try++ {
-		if notes, err = c.unsettled(ctx, primary, notes); err != nil || len(notes) == 0 {
+		if notes, err = c.unsettled(ctx, s, notes); err != nil || len(notes) == 0 {
 			return err
 		}
 		if try%helpAfter == 0 {
@@ -354,8 +404,11 @@ func (c *domainCore) helpCopy(ctx context.Context, s State) error {
 	return err
 }
 
-// unsettled gives those of the notes that are still there and on no record.
-func (c *domainCore) unsettled(ctx context.Context, primary Store, notes []Note) ([]Note, error) {
+// unsettled gives those of the notes whose copies are not in and that are on no
+// record. That a note has made way for a later one of the same key does not say
+// that its copy is in: then the secondary is asked.
+func (c *domainCore) unsettled(ctx context.Context, s State, notes []Note) ([]Note, error) {
+	primary, secondary := c.stores(s)
 	now, err := primary.Notes(ctx, settleBatch)
 	if err != nil || len(now) == 0 {
 		return nil, err
@@ -364,29 +417,37 @@ func (c *domainCore) unsettled(ctx context.Context, primary Store, notes []Note)
 	for _, n := range now {
 		there[n.Key] = max(there[n.Key], n.Rev)
 	}
-	gaps, err := c.openGaps(ctx)
+	var open, again []Note
+	for _, n := range notes {
+		switch rev := there[n.Key]; {
+		case rev == n.Rev:
+			open = append(open, n)
+		case rev > n.Rev:
+			again = append(again, n)
+		}
+	}
+	again, err = notArrived(ctx, secondary, again)
 	if err != nil {
 		return nil, err
 	}
-	var out []Note
-	for _, n := range notes {
-		if rev, ok := there[n.Key]; ok && rev == n.Rev && !gaps[n.Key.String()] {
-			out = append(out, n)
-		}
-	}
-	return out, nil
+	open = append(open, again...)
+	gaps, err := c.gapsOf(ctx, keysOf(open))
+	return slices.DeleteFunc(open, func(n Note) bool { return gaps[n.Key.String()].Kind != "" }), err
 }
 
-// openGaps gives "kind/id" of the records on record as gaps, waived or not.
-func (c *domainCore) openGaps(ctx context.Context) (map[string]bool, error) {
-	gaps, err := c.engine.opts.Control.Gaps(ctx, c.name, false, settleBatch)
-	known := map[string]bool{}
-	for _, g := range gaps {
-		if g.Resolved.IsZero() {
-			known[g.Kind+"/"+g.ID] = true
-		}
+// notArrived gives the notes whose revision, or a later one, is not in the
+// secondary.
+func notArrived(ctx context.Context, secondary Store, notes []Note) ([]Note, error) {
+	if len(notes) == 0 {
+		return nil, nil
 	}
-	return known, err
+	keys := keysOf(notes)
+	items, err := secondary.Get(ctx, keys)
+	revs := map[Key]int64{}
+	for i, item := range items {
+		revs[keys[i]] = item.Rev
+	}
+	return slices.DeleteFunc(notes, func(n Note) bool { return revs[n.Key] >= n.Rev }), err
 }
 
 // lag is the age of the oldest note of s's primary that is not on record as a
@@ -404,12 +465,12 @@ func (c *domainCore) lag(ctx context.Context, s State) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	gaps, err := c.openGaps(ctx)
+	gaps, err := c.gapsOf(ctx, keysOf(notes))
 	if err != nil {
 		return 0, err
 	}
 	for _, n := range notes {
-		if !gaps[n.Key.String()] {
+		if gaps[n.Key.String()].Kind == "" {
 			return time.Since(n.At), nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,9 @@ type Options struct {
 	// CopyEvery is how long the copier rests when there is nothing to copy and
 	// nobody wakes it. Default 100 ms.
 	CopyEvery time.Duration
+	// Jitter picks the pause, below limit, before a conflict is tried again.
+	// Default: at random. A test that shall run alike each time sets its own.
+	Jitter func(limit time.Duration) time.Duration
 	// RunTwice runs each Update's closure twice: for tests.
 	RunTwice bool
 }
@@ -54,6 +58,9 @@ func NewEngine(o Options) *Engine {
 	setDefault(&o.CopyEvery, 100*time.Millisecond)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Jitter == nil {
+		o.Jitter = rand.N[time.Duration]
 	}
 	return &Engine{
 		opts: o, log: o.Logger,
@@ -123,6 +130,9 @@ func (c *domainCore) firstState(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
+	if !s.Phase.PrimaryIsSource() {
+		return s, nil // nothing of it depends on the source: the copier's leader sees to its copy of the state
+	}
 	return s, c.reconcileKeeper(ctx, s)
 }
 
@@ -169,14 +179,8 @@ func (c *domainCore) reconcileKeeper(ctx context.Context, s State) error {
 		return nil
 	}
 	kept, err := k.ReadState(ctx)
-	if err != nil {
-		if !s.Phase.PrimaryIsSource() && fault.Is(err, fault.Unavailable) {
-			return nil // the source is only the secondary: serve without it
-		}
+	if err != nil || kept.Epoch >= s.Epoch {
 		return err
-	}
-	if kept.Epoch >= s.Epoch {
-		return nil
 	}
 	return k.WriteState(ctx, s)
 }

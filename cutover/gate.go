@@ -192,10 +192,17 @@ func (c *domainCore) gateGaps(ctx context.Context, s State, _ GateOptions) (Gate
 	if err != nil {
 		return l, err
 	}
-	l.OK = open == 0 && lag < maxLag
+	strays, err := c.strays(ctx, s)
+	if err != nil {
+		return l, err
+	}
+	l.OK = open == 0 && lag < maxLag && len(strays) == 0
 	l.Evidence = fmt.Sprintf("%d open gaps, copy lag %s", open, lag.Round(time.Millisecond))
 	if open > 0 {
 		l.Evidence += "; see: amanat gaps list"
+	}
+	if len(strays) > 0 {
+		l.Evidence += fmt.Sprintf("; %d stray writes, the first is %s; compare, and overwrite: amanat verify %s --repair", len(strays), strays[0], c.name)
 	}
 	return l, nil
 }
@@ -351,14 +358,18 @@ func (c *domainCore) compareTouched(ctx context.Context, s State) ([]Key, error)
 	}
 }
 
-// unlike gives those of the keys whose records are not alike on both sides.
+// unlike gives those of the keys whose records are not alike on both sides, and
+// whose difference nobody has waived.
 func (c *domainCore) unlike(ctx context.Context, keys []Key) ([]Key, error) {
 	pairs, err := c.fetch(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
 	var out []Key
 	for _, p := range pairs {
 		if !p.same() {
 			out = append(out, p.key)
 		}
 	}
-	return out, err
+	return c.unwaived(ctx, out)
 }

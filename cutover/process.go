@@ -16,7 +16,7 @@ func (e *Engine) Run(ctx context.Context) {
 	if e.opts.Control == nil {
 		return
 	}
-	e.beat(ctx)
+	e.renew(ctx)
 	e.goDo(func() { e.agent(ctx) })
 	e.goDo(func() { e.opts.Control.Watch(ctx, e.wakeAgent) })
 	e.goDo(func() { e.pool.run(ctx) })
@@ -42,6 +42,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	if e.opts.Control == nil {
 		return nil
 	}
+	e.leaseUntil.Store(nil) // nobody waits for this process from here on
 	return e.opts.Control.Leave(ctx, e.opts.Process.ID)
 }
 
@@ -66,10 +67,8 @@ func (e *Engine) agent(ctx context.Context) {
 	tick := time.NewTicker(e.opts.LeaseTTL / 5)
 	defer tick.Stop()
 	for {
-		if err := e.reload(ctx); err != nil && ctx.Err() == nil {
-			e.log.Warn("the control plane does not answer", "error", err)
-		}
-		e.beat(ctx)
+		e.renew(ctx)
+		e.reloadSettings(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -79,7 +78,30 @@ func (e *Engine) agent(ctx context.Context) {
 	}
 }
 
-// reload takes over the recorded states and settings.
+// renew learns the states, acknowledges them and renews the lease.
+//
+// While the old lease holds, nobody can have gone on without this process. Once
+// it has run out somebody may have: a process that was frozen, or has just
+// started, and renewed its lease on what it knew before would answer writes to
+// a database that is no longer primary. So a lease that does not continue an
+// old one counts only when the states were read after it was there.
+func (e *Engine) renew(ctx context.Context) {
+	if err := e.reload(ctx); err != nil && ctx.Err() == nil {
+		e.log.Warn("the control plane does not answer", "error", err)
+	}
+	until, ok := e.beat(ctx)
+	if !ok {
+		return
+	}
+	if !e.leaseHolds() {
+		if err := e.reload(ctx); err != nil {
+			return
+		}
+	}
+	e.leaseUntil.Store(&until)
+}
+
+// reload takes over the recorded states.
 func (e *Engine) reload(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, e.opts.LeaseTTL)
 	defer cancel()
@@ -91,18 +113,27 @@ func (e *Engine) reload(ctx context.Context) error {
 		if s, ok := states[name]; ok {
 			e.domains[name].setState(s)
 		}
-		settings, err := e.opts.Control.Settings(ctx, name)
-		if err != nil {
-			return err
-		}
-		e.domains[name].setSettings(settings)
 	}
 	return nil
 }
 
-// beat renews the lease and acknowledges the epochs on which this process
-// works. The lease counts from before the request.
-func (e *Engine) beat(ctx context.Context) {
+// reloadSettings takes over the settings, after the acknowledgement, for which
+// a switch may be waiting.
+func (e *Engine) reloadSettings(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, e.opts.LeaseTTL/5)
+	defer cancel()
+	for _, name := range e.order {
+		settings, err := e.opts.Control.Settings(ctx, name)
+		if err != nil {
+			return // the next time will do
+		}
+		e.domains[name].setSettings(settings)
+	}
+}
+
+// beat asks for a lease and acknowledges the epochs on which this process
+// works. It gives the lease's end, which counts from before the request.
+func (e *Engine) beat(ctx context.Context) (until time.Time, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, e.opts.LeaseTTL)
 	defer cancel()
 	p := e.opts.Process
@@ -115,17 +146,19 @@ func (e *Engine) beat(ctx context.Context) {
 		if ctx.Err() == nil {
 			e.log.Warn("the lease was not renewed", "error", err)
 		}
-		return
+		return time.Time{}, false
 	}
 	// A tenth less than the control plane grants, for clocks that run unlike.
-	until := before.Add(e.opts.LeaseTTL - e.opts.LeaseTTL/10)
-	e.leaseUntil.Store(&until)
+	return before.Add(e.opts.LeaseTTL - e.opts.LeaseTTL/10), true
 }
 
 // leaseHolds says that no coordinator can have gone on without this process.
+// The monotonic clock stands still while a machine sleeps, the wall clock may
+// be set back: each must agree.
 func (e *Engine) leaseHolds() bool {
 	until := e.leaseUntil.Load()
-	return until != nil && time.Now().Before(*until)
+	now := time.Now()
+	return until != nil && now.Before(*until) && now.Round(0).Before(until.Round(0))
 }
 
 // lead runs do while this process leads the domain in a role, and tries to
@@ -169,7 +202,7 @@ func (c *domainCore) openAbandoned(ctx context.Context, seen State) error {
 		return nil
 	}
 	c.engine.log.Warn("opening a domain that its coordinator left sealed", "domain", c.name, "phase", string(now.Phase))
-	_, err = c.advance(ctx, now, now.Phase, false, Change{
+	_, err = c.unseal(ctx, now, Change{
 		Who: c.engine.opts.Process.ID, Action: "unseal", Why: "the coordinator was gone",
 	})
 	return err

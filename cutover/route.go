@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/amanat-dev/amanat/fault"
@@ -33,7 +32,6 @@ func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, s
 			return err
 		}
 		err = c.updateIn(ctx, s, run)
-		c.release(s.Epoch)
 		var own refused
 		switch {
 		case err == nil:
@@ -46,7 +44,7 @@ func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, s
 				return err
 			}
 		case fault.Is(err, fault.Conflict) && try < conflictTries:
-			pause(ctx, jitter(try))
+			pause(ctx, c.engine.jitter(try))
 			try++
 		default:
 			return err
@@ -57,7 +55,10 @@ func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, s
 	}
 }
 
+// updateIn runs an Update that was admitted in s, which ends with it even when
+// the closure panics: an Update in flight for ever would hold every step.
 func (c *domainCore) updateIn(ctx context.Context, s State, run func(context.Context, bool, Guard) error) error {
+	defer c.release(s.Epoch)
 	source := s.Phase.PrimaryIsSource()
 	c.countOp(source, "update")
 	if err := run(ctx, source, c.guard(s)); err != nil {
@@ -191,7 +192,8 @@ func (c *domainCore) readRoute(ctx context.Context) (State, error) {
 }
 
 // confirmRead says whether what a View read from the source may be answered:
-// the same rule as for writes, except that a seal does not matter.
+// the same rule as for writes, except that a new epoch alone does not matter. A
+// seal does: the flip is recorded elsewhere first, and may have been.
 func (c *domainCore) confirmRead(ctx context.Context, s State) error {
 	if !s.Phase.PrimaryIsSource() || !c.leased() || c.engine.leaseHolds() {
 		return nil
@@ -200,8 +202,8 @@ func (c *domainCore) confirmRead(ctx context.Context, s State) error {
 	if err != nil {
 		return err
 	}
-	if !kept.Phase.PrimaryIsSource() {
-		return errBusy("the domain has moved and this process cannot reach its new primary")
+	if !kept.Phase.PrimaryIsSource() || kept.Sealed {
+		return errBusy("the domain has moved, or is about to, and this process cannot reach its new primary")
 	}
 	return nil
 }
@@ -214,9 +216,9 @@ func (c *domainCore) wake() {
 	}
 }
 
-// jitter gives a random pause that grows with each try: up to 5, 10, 20 … ms.
-func jitter(try int) time.Duration {
-	return time.Duration(rand.Int64N(int64(5*time.Millisecond) << (try - 1)))
+// jitter gives a pause that grows with each try: up to 5, 10, 20 … ms.
+func (e *Engine) jitter(try int) time.Duration {
+	return e.opts.Jitter(5 * time.Millisecond << (try - 1))
 }
 
 // pause sleeps for d or until ctx ends.

@@ -16,6 +16,7 @@ type Status struct {
 	Notes     int64          `json:"notes"`          // in the primary's journal
 	LagMS     float64        `json:"lagMs"`
 	OpenGaps  int64          `json:"openGaps"`
+	Strays    int            `json:"strays"` // writes in the secondary by a process that had not heard of a step
 	Backfill  []KindProgress `json:"backfill,omitempty"`
 	Verify    *VerifyResult  `json:"verify,omitempty"` // the newest
 	Shadow    []ShadowCount  `json:"shadow,omitempty"` // since the phase began
@@ -82,6 +83,11 @@ func (c *domainCore) fillJournal(ctx context.Context, state State, out *Status) 
 		out.Problem = "the journal was not read: " + err.Error()
 	}
 	out.Notes, out.LagMS = count, millis(lag)
+	strays, err := c.strays(ctx, state)
+	if err != nil {
+		out.Problem = "stray writes were not looked for: " + err.Error()
+	}
+	out.Strays = len(strays)
 }
 
 func (c *domainCore) phaseBegan(ctx context.Context, since int64) (time.Time, error) {

@@ -158,6 +158,13 @@ func (t *turn) sealAndDrain(ctx context.Context) error {
 		return err
 	}
 	t.report.Drained = len(drained)
+	strays, err := t.strays(ctx, s)
+	if err != nil {
+		return err
+	}
+	if len(strays) > 0 {
+		return fault.New(fault.Conflict, "%d stray writes, the first is %s", len(strays), strays[0])
+	}
 	t.timed("drain")
 	return t.compareDrained(ctx)
 }
@@ -185,7 +192,11 @@ func (t *turn) compareDrained(ctx context.Context) error {
 // know the new primary before the first write is let in, so that no read of
 // the old one can come after a write to the new one.
 func (t *turn) flip(ctx context.Context) error {
-	s, err := t.advanceControl(ctx, t.state, t.to, true, t.change(t.report.Action))
+	// Bounded, since writes wait: whether a row that was given up on is there
+	// after all, undo finds out.
+	flipping, stop := context.WithTimeout(ctx, t.o.Budget)
+	s, err := t.advanceControl(flipping, t.state, t.to, true, t.change(t.report.Action))
+	stop()
 	if err != nil {
 		return t.undo(ctx, err)
 	}
@@ -216,7 +227,7 @@ func (t *turn) undo(ctx context.Context, why error) error {
 	defer cancel()
 	s, err := t.recorded(ctx)
 	if err == nil && s.Sealed {
-		s, err = t.advance(ctx, s, s.Phase, false, t.change("unseal"))
+		s, err = t.unseal(ctx, s, t.change("unseal"))
 	}
 	t.timed("unseal")
 	t.report.Epoch = s.Epoch
@@ -351,7 +362,22 @@ func (c *domainCore) recordedOpen(ctx context.Context) (State, error) {
 	if err != nil || !s.Sealed {
 		return s, err
 	}
-	return c.advance(ctx, s, s.Phase, false, Change{Who: c.engine.opts.Process.ID, Action: "unseal", Why: "the coordinator was gone"})
+	return c.unseal(ctx, s, Change{Who: c.engine.opts.Process.ID, Action: "unseal", Why: "the coordinator was gone"})
+}
+
+// unseal opens what a coordinator left sealed. If that was after its flip, every
+// process has to know the new primary first, as in flip.
+func (c *domainCore) unseal(ctx context.Context, s State, why Change) (State, error) {
+	flipped, err := c.phaseEpoch(ctx)
+	if err != nil {
+		return s, err
+	}
+	if flipped == s.Epoch {
+		if err := c.awaitAcks(ctx, s); err != nil {
+			return s, err
+		}
+	}
+	return c.advance(ctx, s, s.Phase, false, why)
 }
 
 // awaitAcks waits until every process works on s's epoch, or its lease has

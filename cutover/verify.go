@@ -49,8 +49,9 @@ type KindResult struct {
 	Extra     int64  `json:"extra"`     // in the target only
 	Different int64  `json:"different"` // in both, unlike
 	Unread    int64  `json:"unreadable"`
-	Waived    int64  `json:"waived"` // missing or unreadable, with a waived gap
+	Waived    int64  `json:"waived"` // unlike, with a waived gap
 	Suspects  int64  `json:"suspects"`
+	Moving    int64  `json:"moving"` // suspects that changed all the while, and whose copies kept following
 	SourceSum string `json:"sourceSum"`
 	TargetSum string `json:"targetSum"`
 }
@@ -275,7 +276,7 @@ func (w *kindWalk) count(p pair) {
 	d := RecordDiff{Kind: p.key.Kind, ID: p.key.ID.String()}
 	waived := w.waived[p.key.String()]
 	switch {
-	case waived && (p.source.Err != nil || p.target.Record == nil || p.source.Record == nil):
+	case waived:
 		w.result.Waived++
 		return
 	case p.source.Err != nil:
@@ -350,15 +351,42 @@ func (w *kindWalk) settle(ctx context.Context) ([]pair, error) {
 		keys = moving
 		pause(ctx, 20*time.Millisecond<<round)
 	}
+	if len(keys) == 0 {
+		return left, nil
+	}
+	if err := w.awaitCopied(ctx, w.state); err != nil {
+		return nil, err
+	}
 	still, err := w.fetch(ctx, keys)
 	for _, p := range still {
-		if p.same() {
+		switch {
+		case p.same():
 			w.add(p)
-			continue
+		case w.follows(p, seen[p.key]):
+			w.result.Moving++
+			w.add(w.asPrimary(p))
+		default:
+			left = append(left, p)
 		}
-		left = append(left, p)
 	}
 	return left, err
+}
+
+// follows says of a record that changes all the time, so that its two copies
+// are hardly ever of one revision, that the secondary has what the primary had
+// at the last look. Copies are whole records, and the switch compares it once
+// more when it stands still.
+func (w *kindWalk) follows(p pair, before int64) bool {
+	now, copied := w.primaryRev(p), w.secondaryRev(p)
+	return p.source.Err == nil && p.target.Err == nil && copied < now && before < now && copied >= before
+}
+
+// asPrimary is p with the primary's record on both sides.
+func (w *kindWalk) asPrimary(p pair) pair {
+	if w.state.Phase.PrimaryIsSource() {
+		return pair{p.key, p.source, p.source}
+	}
+	return pair{p.key, p.target, p.target}
 }
 
 func (w *kindWalk) primaryRev(p pair) int64 {
@@ -390,18 +418,47 @@ func (c *domainCore) fetch(ctx context.Context, keys []Key) ([]pair, error) {
 	return out, nil
 }
 
-// repair copies what differs from the primary again, over whatever is there.
+// repair copies what differs from the primary again, over whatever is there. It
+// does so in the coordinator's place: after a flip it would overwrite the new
+// primary with the old one.
 func (w *kindWalk) repair(ctx context.Context, left []pair) ([]pair, error) {
-	primary, secondary := w.stores(w.state)
-	var items []Item
-	var keys []Key
-	for _, p := range left {
-		keys = append(keys, p.key)
-	}
-	now, err := primary.Get(ctx, keys)
+	led, err := w.engine.opts.Control.Lead(ctx, coordinatorRole+":"+w.name, func(ctx context.Context) error {
+		s, err := w.recorded(ctx)
+		if err != nil {
+			return err
+		}
+		if s.Phase != w.state.Phase || s.Sealed {
+			return fault.New(fault.Conflict, "%s has moved since the verify began: verify again", w.name)
+		}
+		return w.overwrite(ctx, left)
+	})
 	if err != nil {
 		return nil, err
 	}
+	if !led {
+		return nil, fault.New(fault.Conflict, "a step of %s is under way; repair when it is over", w.name)
+	}
+	w.suspects = w.suspects[:0:0]
+	for _, p := range left {
+		w.suspects = append(w.suspects, p.key)
+	}
+	return w.settle(ctx)
+}
+
+// overwrite brings the primary's records in by force, and then once more
+// without: a live copy that came in between was perhaps overwritten by an older
+// record, and its note is gone.
+func (w *kindWalk) overwrite(ctx context.Context, left []pair) error {
+	primary, secondary := w.stores(w.state)
+	keys := make([]Key, len(left))
+	for i, p := range left {
+		keys[i] = p.key
+	}
+	now, err := primary.Get(ctx, keys)
+	if err != nil {
+		return err
+	}
+	var items []Item
 	for i, item := range now {
 		if item.Missing() {
 			item = Item{Key: keys[i], Deleted: true, Rev: w.secondaryRev(left[i])}
@@ -411,10 +468,19 @@ func (w *kindWalk) repair(ctx context.Context, left []pair) ([]pair, error) {
 		}
 	}
 	if _, err := secondary.Apply(ctx, items, ApplyOptions{Force: true}); err != nil {
-		return nil, err
+		return err
 	}
-	w.suspects = keys
-	return w.settle(ctx)
+	again, err := primary.Get(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, item := range again {
+		if item.Missing() && now[i].Record != nil { // deleted meanwhile
+			again[i] = Item{Key: keys[i], Deleted: true, Rev: now[i].Rev + 1}
+		}
+	}
+	_, err = w.bring(ctx, primary, secondary, again)
+	return err
 }
 
 func (w *kindWalk) secondaryRev(p pair) int64 {

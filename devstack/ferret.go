@@ -76,13 +76,29 @@ func (f *ferret) prepare(ctx context.Context) error {
 	return nil
 }
 
+// ferretConns is how many connections FerretDB may hold. Its own 50 can all be
+// taken by requests that wait for one more each, and then it answers nobody
+// any more; the server underneath allows 300.
+const ferretConns = "280"
+
+func (f *ferret) pooledURL() string {
+	u, err := url.Parse(f.pg.URL(""))
+	if err != nil {
+		return f.pg.URL("")
+	}
+	q := u.Query()
+	q.Set("pool_max_conns", ferretConns)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
 // startFerret returns the address that FerretDB listens on.
 func (f *ferret) startFerret() (string, error) {
 	server, err := ferretdb.New(&ferretdb.Config{
 		Listener:      ferretdb.ListenerConfig{TCP: "127.0.0.1:0"},
 		Logger:        slog.New(slog.DiscardHandler),
 		Handler:       "postgresql",
-		PostgreSQLURL: f.pg.URL(""),
+		PostgreSQLURL: f.pooledURL(),
 	})
 	if err != nil {
 		return "", err

@@ -18,7 +18,7 @@ import (
 const (
 	mongoDatabase = "marketplace"
 	pgDatabase    = "amanat"
-	requestRate   = 60  // per second
+	requestRate   = 40  // per second
 	shadowMin     = 300 // shadow reads that the gate asks for
 )
 

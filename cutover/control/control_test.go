@@ -504,6 +504,13 @@ func TestGapLifeCycle(t *testing.T) {
 
 	check(t, b.ResolveGaps(t.Context(), "payment", []cutover.Key{{Kind: "payment", ID: one}, {Kind: "payment", ID: two}}))
 	only(true, 0)
+	of := func(want int) {
+		t.Helper()
+		gaps, err := b.GapsOf(t.Context(), "payment", []cutover.Key{{Kind: "payment", ID: one}, {Kind: "payment", ID: two}})
+		check(t, err)
+		equal(t, "unresolved gaps of both", len(gaps), want)
+	}
+	of(0)
 	if g = only(false, 1); g.Open() || time.Since(g.Resolved).Abs() > time.Minute {
 		t.Fatalf("want a gap resolved just now, got %+v", g)
 	}
@@ -519,6 +526,7 @@ func TestGapLifeCycle(t *testing.T) {
 	check(t, b.RecordGaps(t.Context(), []cutover.Gap{gap(one, "again")}))
 	g = only(false, 1)
 	equal(t, "still waived", []any{g.WaivedBy, g.WaivedWhy, g.Open()}, []any{"ada", "a test account", false})
+	of(1)
 	check(t, b.ResolveGaps(t.Context(), "payment", []cutover.Key{{Kind: "payment", ID: one}}))
 	check(t, b.RecordGaps(t.Context(), []cutover.Gap{gap(one, "another failure"), gap(two, "x"), {Domain: "user", Kind: "user", ID: "old-7", Reason: "y"}}))
 	open(2)

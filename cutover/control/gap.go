@@ -68,6 +68,18 @@ func (p *Plane) Gaps(ctx context.Context, domain string, openOnly bool, limit in
 		ORDER BY first_seen, domain, kind, id LIMIT nullif($3::bigint, 0)`, domain, openOnly, limit)
 }
 
+// GapsOf: see cutover.GapControl.
+func (p *Plane) GapsOf(ctx context.Context, domain string, keys []cutover.Key) ([]cutover.Gap, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	kinds, ids := columns(keys)
+	return list(ctx, p, scanGap, `SELECT g.domain, g.kind, g.id, reason, first_seen, last_seen, attempts, resolved_at,
+			coalesce(waived_by, ''), coalesce(waived_reason, '')
+		FROM pg_dualwrite_gaps g JOIN unnest($2::text[], $3::text[]) AS k(kind, id) ON g.kind = k.kind AND g.id = k.id
+		WHERE g.domain = $1 AND g.resolved_at IS NULL`, domain, kinds, ids)
+}
+
 func scanGap(row pgx.CollectableRow) (g cutover.Gap, err error) {
 	var resolved *timestamp
 	err = row.Scan(&g.Domain, &g.Kind, &g.ID, &g.Reason, &g.FirstSeen, &g.LastSeen, &g.Attempts, &resolved,

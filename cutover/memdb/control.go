@@ -2,6 +2,9 @@ package memdb
 
 import (
 	"context"
+	"fmt"
+	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +31,7 @@ type Control struct {
 	watchers  map[int]func()
 	watches   int
 	leads     map[string]bool
-	fences    sync.Map // domain → *sync.RWMutex
+	fences    sync.Map // domain → *fence
 }
 
 type chunk struct {
@@ -65,23 +68,25 @@ func (c *Control) enter(op string) error {
 	return nil
 }
 
-func (c *Control) fenceOf(domain string) *sync.RWMutex {
-	f, _ := c.fences.LoadOrStore(domain, new(sync.RWMutex))
-	return f.(*sync.RWMutex)
+func (c *Control) fenceOf(domain string) *fence {
+	f, _ := c.fences.LoadOrStore(domain, newFence())
+	return f.(*fence)
 }
 
 // fence holds the domain's shared fence for one Update of the target.
-func (c *Control) fence(g cutover.Guard) (release func(), err error) {
+func (c *Control) fence(ctx context.Context, g cutover.Guard) (release func(), err error) {
 	f := c.fenceOf(g.Domain)
-	f.RLock()
+	if err := f.share(ctx); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	s := c.states[g.Domain]
 	c.mu.Unlock()
 	if s.Epoch != g.Epoch || s.Sealed {
-		f.RUnlock()
+		f.unshare()
 		return nil, cutover.ErrMoved
 	}
-	return f.RUnlock, nil
+	return sync.OnceFunc(f.unshare), nil
 }
 
 func (c *Control) States(context.Context) (map[string]cutover.State, error) {
@@ -107,11 +112,13 @@ func (c *Control) Register(_ context.Context, domain string, first cutover.Phase
 	return c.states[domain], nil
 }
 
-func (c *Control) Advance(_ context.Context, from, to cutover.State, why cutover.Change) error {
+func (c *Control) Advance(ctx context.Context, from, to cutover.State, why cutover.Change) error {
 	if !from.Phase.PrimaryIsSource() {
 		f := c.fenceOf(from.Domain)
-		f.Lock()
-		defer f.Unlock()
+		if err := f.exclude(ctx); err != nil {
+			return err
+		}
+		defer f.admit()
 	}
 	if err := c.enter("advance"); err != nil {
 		return err
@@ -133,11 +140,24 @@ func (c *Control) notify() {
 	}
 }
 
-func (c *Control) Barrier(_ context.Context, domain string) error {
+func (c *Control) Barrier(ctx context.Context, domain string) error {
 	f := c.fenceOf(domain)
-	f.Lock()
-	defer f.Unlock()
+	if err := f.exclude(ctx); err != nil {
+		return err
+	}
+	f.admit()
 	return nil
+}
+
+// Restore puts a domain's state back to an earlier one, as a control plane
+// would that had not written down what came after: a mistake for tests.
+func (c *Control) Restore(s cutover.State) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.states[s.Domain] = s
+	for len(c.history[s.Domain]) > 0 && c.history[s.Domain][0].To.Epoch > s.Epoch {
+		c.history[s.Domain] = c.history[s.Domain][1:]
+	}
 }
 
 func (c *Control) History(_ context.Context, domain string, limit int) ([]cutover.HistoryLine, error) {
@@ -229,6 +249,7 @@ func (c *Control) Processes(context.Context) ([]cutover.Process, error) {
 		p.Alive = time.Now().Before(p.Until)
 		out = append(out, p)
 	}
+	sort.Slice(out, func(i, j int) bool { return out[i].ID < out[j].ID })
 	return out, nil
 }
 
@@ -293,6 +314,20 @@ func (c *Control) Gaps(_ context.Context, domain string, openOnly bool, limit in
 	return out, nil
 }
 
+func (c *Control) GapsOf(_ context.Context, domain string, keys []cutover.Key) ([]cutover.Gap, error) {
+	if err := c.enter("gaps"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	var out []cutover.Gap
+	for _, k := range keys {
+		if g := c.gap(domain, k.Kind, k.ID.String()); g != nil && g.Resolved.IsZero() {
+			out = append(out, *g)
+		}
+	}
+	return out, nil
+}
+
 func (c *Control) CountOpenGaps(ctx context.Context, domain string) (int64, error) {
 	gaps, err := c.Gaps(ctx, domain, true, 1<<30)
 	return int64(len(gaps)), err
@@ -313,12 +348,17 @@ func (c *Control) WaiveGap(_ context.Context, domain, kind, id, who, why string)
 	return n, nil
 }
 
-func (c *Control) PlanChunks(_ context.Context, domain string, _ int64, kind string, chunks []cutover.Chunk) error {
+// plan is the key of a kind's chunks.
+func plan(domain string, since int64, kind string) string {
+	return fmt.Sprintf("%s/%d/%s", domain, since, kind)
+}
+
+func (c *Control) PlanChunks(_ context.Context, domain string, since int64, kind string, chunks []cutover.Chunk) error {
 	if err := c.enter("plan"); err != nil {
 		return err
 	}
 	defer c.mu.Unlock()
-	key := domain + "/" + kind
+	key := plan(domain, since, kind)
 	if c.chunks[key] != nil {
 		return nil
 	}
@@ -338,12 +378,12 @@ func (c *Control) Planned(ctx context.Context, domain string, since int64) (map[
 	return out, err
 }
 
-func (c *Control) WithChunk(ctx context.Context, domain string, _ int64, kind string, do func(context.Context, cutover.Chunk) (int64, int64, error)) (bool, error) {
+func (c *Control) WithChunk(ctx context.Context, domain string, since int64, kind string, do func(context.Context, cutover.Chunk) (int64, int64, error)) (bool, error) {
 	if err := c.enter("claim"); err != nil {
 		return false, err
 	}
 	var mine *chunk
-	for _, ch := range c.chunks[domain+"/"+kind] {
+	for _, ch := range c.chunks[plan(domain, since, kind)] {
 		if !ch.claimed && !ch.done && mine == nil {
 			mine, ch.claimed = ch, true
 		}
@@ -363,17 +403,18 @@ func (c *Control) WithChunk(ctx context.Context, domain string, _ int64, kind st
 	return true, nil
 }
 
-func (c *Control) Progress(_ context.Context, domain string, _ int64) ([]cutover.KindProgress, error) {
+func (c *Control) Progress(_ context.Context, domain string, since int64) ([]cutover.KindProgress, error) {
 	if err := c.enter("progress"); err != nil {
 		return nil, err
 	}
 	defer c.mu.Unlock()
 	var out []cutover.KindProgress
 	for _, key := range c.order {
-		if len(key) <= len(domain) || key[:len(domain)+1] != domain+"/" {
+		kind, ours := strings.CutPrefix(key, plan(domain, since, ""))
+		if !ours {
 			continue
 		}
-		p := cutover.KindProgress{Kind: key[len(domain)+1:]}
+		p := cutover.KindProgress{Kind: kind}
 		for _, ch := range c.chunks[key] {
 			p.Chunks++
 			p.Rows += ch.Rows
@@ -478,11 +519,10 @@ func (c *Control) Touched(_ context.Context, domain string, limit int) ([]cutove
 	defer c.mu.Unlock()
 	var out []cutover.Key
 	for k := range c.touched[domain] {
-		if len(out) < limit {
-			out = append(out, k)
-		}
+		out = append(out, k)
 	}
-	return out, nil
+	sort.Slice(out, func(i, j int) bool { return out[i].String() < out[j].String() })
+	return out[:min(limit, len(out))], nil
 }
 
 func (c *Control) Untouch(_ context.Context, domain string, before time.Time) error {

@@ -140,21 +140,64 @@ func (d *DB) View(ctx context.Context, fn func(context.Context, Tx) error) error
 
 // Update runs fn and commits what it put; see cutover.Side.
 func (d *DB) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, Tx) error) error {
-	if g.Fenced && d.Control != nil {
-		release, err := d.Control.fence(g)
-		if err != nil {
-			return err
-		}
-		defer release()
+	t, err := d.Begin(ctx, g)
+	if err != nil {
+		return err
 	}
-	t := tx{cutover.NewBatch(d.kinds, nil), d}
+	defer t.Abort()
 	if err := fn(ctx, t); err != nil {
 		return err
 	}
-	if err := d.before("commit"); err != nil {
+	return t.Commit()
+}
+
+// Txn is an Update in parts, for tests that stop between them.
+type Txn struct {
+	tx
+	guard   cutover.Guard
+	release func()
+
+	mu   sync.Mutex
+	over bool
+}
+
+// Begin starts an Update: on a target it checks the epoch, and keeps Advance
+// waiting until Commit or Abort.
+func (d *DB) Begin(ctx context.Context, g cutover.Guard) (*Txn, error) {
+	t := &Txn{tx: tx{cutover.NewBatch(d.kinds, nil), d}, guard: g, release: func() {}}
+	if g.Fenced && d.Control != nil {
+		release, err := d.Control.fence(ctx, g)
+		if err != nil {
+			return nil, err
+		}
+		t.release = release
+	}
+	return t, nil
+}
+
+// Commit makes the writes, all or none.
+func (t *Txn) Commit() error {
+	if err := t.db.before("commit"); err != nil {
 		return err
 	}
-	return d.commit(t.Writes(), g)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return fault.New(fault.Unavailable, "the connection was lost before the commit")
+	}
+	t.over = true
+	defer t.release()
+	return t.db.commit(t.Writes(), t.guard)
+}
+
+// Abort ends the Update without its writes, unless it has ended already.
+func (t *Txn) Abort() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.over {
+		t.over = true
+		t.release()
+	}
 }
 
 func (d *DB) commit(writes []cutover.Write, g cutover.Guard) error {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -199,8 +200,12 @@ func (d decoder) group(doc bson.Raw, v reflect.Value, fields []shape.Field, path
 		switch {
 		case path == "" && d.internal(name), known && there[name]:
 			continue
+		case !known && !utf8.ValidString(name):
+			err = fmt.Errorf("%s%q: a name that is no text", path, name)
 		case !known:
-			extra[name], err = extendedJSON(e.Value())
+			if extra[name], err = extendedJSON(e.Value()); err != nil {
+				err = fmt.Errorf("%s%s: %w", path, name, err)
+			}
 		case !isNull(e.Value()):
 			there[name] = true
 			var unknown map[string]any
@@ -384,22 +389,31 @@ func integer(x bson.RawValue) (int64, error) {
 	return 0, unlike("", x, "a number")
 }
 
-// instant reads a date, a text of RFC 3339, or milliseconds since 1970.
+// instant reads a date, a text of RFC 3339, or milliseconds since 1970. Years
+// that JSON cannot name are refused.
 func instant(x bson.RawValue) (time.Time, error) {
+	ms, err := millis(x)
+	t := time.UnixMilli(ms).UTC()
+	if err == nil && (t.Year() < 0 || t.Year() > 9999) {
+		err = errors.New("a date out of range")
+	}
+	return t, err
+}
+
+func millis(x bson.RawValue) (int64, error) {
 	switch x.Type {
 	case bson.TypeDateTime:
-		return time.UnixMilli(x.DateTime()).UTC(), nil
+		return x.DateTime(), nil
 	case bson.TypeString:
 		t, err := time.Parse(time.RFC3339, x.StringValue())
 		if err != nil {
-			return time.Time{}, errors.New("not a date")
+			return 0, errors.New("not a date")
 		}
-		return time.UnixMilli(t.UnixMilli()).UTC(), nil
+		return t.UnixMilli(), nil
 	case bson.TypeInt64, bson.TypeDouble:
-		ms, err := integer(x)
-		return time.UnixMilli(ms).UTC(), err
+		return integer(x)
 	}
-	return time.Time{}, unlike("", x, "a date")
+	return 0, unlike("", x, "a date")
 }
 
 func decodeMap(x bson.RawValue, v reflect.Value) error {

@@ -148,7 +148,7 @@ func (s *store) Bounds(ctx context.Context, kind string, size int) ([]cutover.ID
 	if err != nil {
 		return nil, err
 	}
-	o := options.Find().SetSort(bson.D{{Key: fieldID, Value: 1}}).SetProjection(bson.D{{Key: fieldID, Value: 1}})
+	o := options.Find().SetSort(bson.D{{Key: fieldID, Value: 1}}).SetProjection(bson.D{{Key: fieldID, Value: 1}}).SetBatchSize(oneBatch)
 	cur, err := col.coll.Find(ctx, bson.D{}, o)
 	if err != nil {
 		return nil, translate(err, reading)

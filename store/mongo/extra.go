@@ -32,8 +32,49 @@ func extendedJSON(x bson.RawValue) (any, error) {
 	var out struct{ V any }
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
-	err = dec.Decode(&out)
-	return out.V, err
+	if err := dec.Decode(&out); err != nil {
+		return nil, err
+	}
+	return out.V, comesBack(x, out.V)
+}
+
+// comesBack fails on a value that would be written as another one than it was
+// read: a nested name is extended JSON's own, such as "$oid", or is there
+// twice, or a text is not UTF-8.
+func comesBack(x bson.RawValue, tree any) error {
+	text, err := marshalSorted(map[string]any{"v": tree})
+	if err != nil {
+		return err
+	}
+	var doc bson.Raw
+	if bson.UnmarshalExtJSON(text, true, &doc) != nil || !alike(x, doc.Lookup("v")) {
+		return fmt.Errorf("a value that extended JSON cannot tell from another one")
+	}
+	return nil
+}
+
+// alike compares values but for the order of names and the form of doubles.
+func alike(a, b bson.RawValue) bool {
+	switch {
+	case a.Type != b.Type:
+		return false
+	case a.Type == bson.TypeDouble:
+		return true
+	case a.Type != bson.TypeEmbeddedDocument && a.Type != bson.TypeArray:
+		return a.Equal(b)
+	}
+	left, err := bson.Raw(a.Value).Elements()
+	right, err2 := bson.Raw(b.Value).Elements()
+	if err != nil || err2 != nil || len(left) != len(right) {
+		return false
+	}
+	for _, e := range left {
+		other, err := bson.Raw(b.Value).LookupErr(e.Key())
+		if err != nil || !alike(e.Value(), other) {
+			return false
+		}
+	}
+	return true
 }
 
 // joinExtra makes a record's Extra out of what decoding did not know, and of
@@ -43,6 +84,9 @@ func joinExtra(tree map[string]any, doc bson.Raw) (cutover.Extra, error) {
 		var more map[string]any
 		if err := json.Unmarshal([]byte(rest), &more); err != nil {
 			return nil, fmt.Errorf("%s: %w", fieldRest, err)
+		}
+		if more == nil {
+			return nil, fmt.Errorf("%s: want an object", fieldRest)
 		}
 		overlay(more, tree)
 		tree = more

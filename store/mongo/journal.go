@@ -48,7 +48,7 @@ func (s *store) Notes(ctx context.Context, limit int) ([]cutover.Note, error) {
 }
 
 func (s *store) notesIn(ctx context.Context, col *collection, limit int) ([]cutover.Note, error) {
-	o := options.Find().SetLimit(int64(limit)).
+	o := options.Find().SetLimit(int64(limit)).SetBatchSize(int32(limit)).
 		SetSort(bson.D{{Key: fieldNoteAt, Value: 1}, {Key: fieldID, Value: 1}}).
 		SetProjection(bson.D{{Key: fieldRev, Value: 1}, {Key: fieldNoteAt, Value: 1},
 			{Key: fieldNote, Value: 1}, {Key: fieldNoteEpoch, Value: 1}, {Key: fieldLock, Value: 1}})
@@ -148,7 +148,7 @@ func (s *store) Journal(ctx context.Context) (int64, time.Time, error) {
 }
 
 func (c *collection) journal(ctx context.Context) (n int64, oldest time.Time, err error) {
-	o := options.Find().SetLimit(journalCounted).SetProjection(bson.D{{Key: fieldNoteAt, Value: 1}})
+	o := options.Find().SetLimit(journalCounted).SetBatchSize(journalCounted).SetProjection(bson.D{{Key: fieldNoteAt, Value: 1}})
 	cur, err := c.coll.Find(ctx, withNote, o)
 	if err != nil {
 		return 0, time.Time{}, translate(err, reading)

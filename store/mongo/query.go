@@ -78,9 +78,13 @@ func (s *store) findWindow(ctx context.Context, col *collection, filter bson.D, 
 	return inOrder(append(sure, matching...), sort), read, err
 }
 
+// oneBatch is how many documents a query takes at a time: nearly every answer
+// is then whole in the first reply, and no cursor stays open on the server.
+const oneBatch = 5000
+
 // query runs a query as the server sees the documents.
 func (c *collection) query(ctx context.Context, filter bson.D, o *options.FindOptionsBuilder) ([]bson.Raw, error) {
-	cur, err := c.coll.Find(ctx, alive(filter), o)
+	cur, err := c.coll.Find(ctx, alive(filter), o.SetBatchSize(oneBatch))
 	if err != nil {
 		return nil, translate(err, reading)
 	}

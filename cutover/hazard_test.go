@@ -1,0 +1,229 @@
+package cutover_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/memdb"
+	"github.com/amanat-dev/amanat/fault"
+)
+
+func (w *world) recorded(t *testing.T) cutover.State {
+	t.Helper()
+	return must[map[string]cutover.State](t)(w.control.States(t.Context()))["bank"]
+}
+
+// TestLease: a process that slept through a whole switch and renews its lease
+// before it has heard of it must not answer a write to the old primary.
+func TestLease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	must[account](t)(w.banks[0].open(t.Context(), "before"))
+	was := w.recorded(t)
+	var beats atomic.Bool
+	w.control.Before(func(op string) error {
+		if op == "states" || op == "beat" && !beats.Load() {
+			return fault.New(fault.Unavailable, "cut off")
+		}
+		return nil
+	})
+	time.Sleep(600 * time.Millisecond) // its lease runs out
+	moved := cutover.State{Domain: "bank", Phase: cutover.PhaseMirror, Epoch: was.Epoch + 1}
+	if err := w.control.Advance(t.Context(), was, moved, cutover.Change{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := (memdb.Source{DB: w.source}).WriteState(t.Context(), moved); err != nil {
+		t.Fatal(err)
+	}
+	beats.Store(true)
+	time.Sleep(300 * time.Millisecond) // it is alive again, and has not read the states
+	if _, err := w.banks[0].open(t.Context(), "lost"); !fault.Is(err, fault.Unavailable) {
+		t.Fatalf("a write to what is no longer the primary: %v, want the outcome unknown", err)
+	}
+}
+
+// TestPanic: a closure that panics is not in flight for ever.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = cutover.Update(t.Context(), w.banks[0].domain, func(context.Context, memdb.Tx) (int, error) { panic("oops") })
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	must[cutover.Report](t)(w.engine().Start(ctx, "bank", execute))
+}
+
+// TestFlipWithoutAnswer: a flip whose answer was lost is opened only when every
+// process knows it, or is gone.
+func TestFlipWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.copyOver(t)
+	var advances atomic.Int64
+	var flipped time.Time
+	w.control.Before(func(op string) error {
+		if op != "advance" || advances.Add(1) != 3 { // of the rehearsal, the seal, the flip
+			return nil
+		}
+		w.control.Before(nil)
+		s := w.recorded(t)
+		// One that has heard of the seal, and nothing since.
+		slow := cutover.Process{ID: "slow", Acks: map[string]int64{"bank": s.Epoch}}
+		if err := w.control.Beat(t.Context(), slow, 500*time.Millisecond); err != nil {
+			t.Error(err)
+		}
+		flipped = time.Now()
+		to := cutover.State{Domain: "bank", Phase: cutover.PhaseMirror, Epoch: s.Epoch + 1, Sealed: true}
+		if err := w.control.Advance(t.Context(), s, to, cutover.Change{Action: "switch"}); err != nil {
+			t.Error(err)
+		}
+		return fault.New(fault.Unavailable, "the answer got lost")
+	})
+	r := w.switchOver(t)
+	if s := w.recorded(t); !r.Done || s.Phase != cutover.PhaseMirror || s.Sealed {
+		t.Fatalf("the state is %+v after %+v", s, r)
+	}
+	if took := time.Since(flipped); took < 400*time.Millisecond {
+		t.Fatalf("opened %s after the flip, while a process was still reading the old primary", took)
+	}
+}
+
+// TestWaivedGap: the note of a waived gap stays in the journal and on record,
+// and does not hold a switch.
+func TestWaivedGap(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.copyOver(t)
+	orphan := transfer{Account: cutover.NewID(), Amount: 3}
+	orphan.ID = cutover.NewID()
+	must[int](t)(cutover.Update(t.Context(), w.banks[0].domain, func(ctx context.Context, tx memdb.Tx) (int, error) {
+		x := orphan
+		return 0, tx.Put(ctx, &x)
+	}))
+	for len(must[[]cutover.Gap](t)(w.engine().Gaps(t.Context(), "bank", true, 10))) == 0 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if _, err := w.engine().Switch(t.Context(), "bank", execute); err == nil {
+		t.Fatal("switched over an open gap")
+	}
+	if n := must[int64](t)(w.control.WaiveGap(t.Context(), "bank", "transfer", orphan.ID.String(), "test", "of no account")); n != 1 {
+		t.Fatalf("%d gaps waived", n)
+	}
+	w.verify(t)
+	w.switchOver(t)
+	gaps := must[[]cutover.Gap](t)(w.engine().Gaps(t.Context(), "bank", false, 10))
+	if len(gaps) != 1 || gaps[0].WaivedWhy != "of no account" || !gaps[0].Resolved.IsZero() {
+		t.Fatalf("gaps are %+v, want the waived one on record", gaps)
+	}
+}
+
+// TestRepairUnderLoad: a record that is written between a repair's reading and
+// its writing ends up as the primary has it.
+func TestRepairUnderLoad(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	a := must[account](t)(w.banks[0].open(t.Context(), "nika"))
+	w.copyOver(t)
+	key := cutover.Key{Kind: "account", ID: a.ID}
+	w.target.Seed("account", &account{Meta: cutover.Meta{ID: a.ID, Rev: a.Rev}, Owner: "someone", PIN: "1234"})
+	var once atomic.Bool
+	w.target.Before(func(op string) error {
+		if op != "apply" || once.Swap(true) {
+			return nil
+		}
+		must[int](t)(w.banks[0].deposit(t.Context(), a.ID, 7))
+		for must[[]cutover.Item](t)(w.target.Get(t.Context(), []cutover.Key{key}))[0].Rev == a.Rev {
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+	r := must[cutover.VerifyResult](t)(w.engine().Verify(t.Context(), "bank", cutover.VerifyOptions{Repair: true}))
+	if !r.OK {
+		t.Fatalf("the repair put an older record over a live copy: %+v", r)
+	}
+}
+
+// TestRepairAfterFlip: a repair that was begun before a flip must not write the
+// old primary's records over the new one's.
+func TestRepairAfterFlip(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	a := must[account](t)(w.banks[0].open(t.Context(), "nika"))
+	w.copyOver(t)
+	w.target.Seed("account", &account{Meta: cutover.Meta{ID: a.ID, Rev: a.Rev}, Owner: "someone", PIN: "1234"})
+	var leads atomic.Bool
+	w.control.Before(func(op string) error {
+		if op != "lead" || leads.Swap(true) {
+			return nil
+		}
+		s := w.recorded(t)
+		to := s
+		to.Phase, to.Epoch = cutover.PhaseMirror, s.Epoch+1
+		return w.control.Advance(t.Context(), s, to, cutover.Change{})
+	})
+	_, err := w.engine().Verify(t.Context(), "bank", cutover.VerifyOptions{Repair: true})
+	if err == nil || !strings.Contains(err.Error(), "has moved") {
+		t.Fatalf("a repair across a flip: %v", err)
+	}
+}
+
+// TestVerifyHotRecord: a record that is written all the time while copies are
+// slow is no difference.
+func TestVerifyHotRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	a := must[account](t)(w.banks[0].open(t.Context(), "zahra"))
+	w.copyOver(t)
+	w.target.Before(func(op string) error {
+		if op == "apply" {
+			time.Sleep(25 * time.Millisecond)
+		}
+		return nil
+	})
+	stop, _ := traffic(t, w, a.ID)
+	defer stop()
+	time.Sleep(50 * time.Millisecond)
+	if r := w.verify(t); r.Kinds[0].Moving != 1 {
+		t.Logf("the account was caught standing still: %+v", r.Kinds[0])
+	}
+}
+
+// TestStrayWrite: a write that reached a database after it was no longer the
+// primary is counted, holds a rollback, and is never copied.
+func TestStrayWrite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	a := must[account](t)(w.banks[0].open(t.Context(), "nika"))
+	w.copyOver(t)
+	w.switchOver(t)
+	w.verify(t)
+	stale := cutover.Guard{Domain: "bank", Epoch: 2, Journal: true}
+	err := w.source.Update(t.Context(), stale, func(ctx context.Context, tx memdb.Tx) error {
+		a.Owner = "a stray"
+		return tx.Put(ctx, &a)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := must[cutover.Status](t)(w.engine().Status(t.Context(), "bank")); s.Strays != 1 {
+		t.Fatalf("status tells of %d strays", s.Strays)
+	}
+	if _, err := w.engine().Rollback(t.Context(), "bank", execute); err == nil {
+		t.Fatal("rolled back over a stray write")
+	}
+	r := must[cutover.VerifyResult](t)(w.engine().Verify(t.Context(), "bank", cutover.VerifyOptions{Repair: true}))
+	if !r.OK {
+		t.Fatalf("not repaired: %+v", r)
+	}
+	must[cutover.Report](t)(w.engine().Rollback(t.Context(), "bank", execute))
+	awaitState(t, w, cutover.PhaseDual)
+	if got := must[account](t)(w.banks[0].get(t.Context(), a.ID)); got.Owner != "nika" {
+		t.Fatalf("the owner is %q", got.Owner)
+	}
+}
