@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/amanat-dev/amanat/fault"
 )
 
 // Gate lines, by the names with which they are waived.
@@ -308,7 +310,8 @@ func (c *domainCore) gateRehearsal(ctx context.Context, s State, o GateOptions) 
 		return l, s, err
 	}
 	drained := time.Since(begin) - acked
-	if _, err := c.compareTouched(ctx, s); err != nil {
+	if differ, err = c.compareTouched(ctx, s); err != nil || len(differ) > 0 {
+		l.Evidence = fmt.Sprintf("touched since the last verify and not alike: %v", differ)
 		return l, s, err
 	}
 	compared := time.Since(begin) - acked - drained
@@ -338,7 +341,7 @@ func (c *domainCore) compareTouched(ctx context.Context, s State) ([]Key, error)
 		if err != nil {
 			return nil, err
 		}
-		keys, err := control.Touched(ctx, c.name, maxSuspects)
+		keys, err := c.touched(ctx)
 		if err != nil || len(keys) == 0 {
 			return nil, err
 		}
@@ -356,6 +359,15 @@ func (c *domainCore) compareTouched(ctx context.Context, s State) ([]Key, error)
 			return nil, err
 		}
 	}
+}
+
+// touched gives all keys that were copied since the last verify.
+func (c *domainCore) touched(ctx context.Context) ([]Key, error) {
+	keys, err := c.engine.opts.Control.Touched(ctx, c.name, maxSuspects)
+	if err == nil && len(keys) == maxSuspects {
+		return nil, fault.New(fault.Conflict, "more than %d records were written since the last verify; run: amanat verify %s", maxSuspects, c.name)
+	}
+	return keys, err
 }
 
 // unlike gives those of the keys whose records are not alike on both sides, and

@@ -2,6 +2,8 @@ package cutover_test
 
 import (
 	"context"
+	"io"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -225,5 +227,22 @@ func TestStrayWrite(t *testing.T) {
 	awaitState(t, w, cutover.PhaseDual)
 	if got := must[account](t)(w.banks[0].get(t.Context(), a.ID)); got.Owner != "nika" {
 		t.Fatalf("the owner is %q", got.Owner)
+	}
+}
+
+// TestProcessWithoutControlPlane: one that was not told of the target database
+// must not go on writing, without notes, once others move the domain.
+func TestProcessWithoutControlPlane(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	e := cutover.NewEngine(cutover.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	lone := &bank{e, cutover.NewDomain(e, bankSpec(memdb.Source{DB: w.source}, nil))}
+	if err := e.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	must[account](t)(lone.open(t.Context(), "before"))
+	must[cutover.Report](t)(w.engine().Start(t.Context(), "bank", execute))
+	if _, err := lone.open(t.Context(), "after"); !fault.Is(err, fault.Unavailable) {
+		t.Fatalf("a write without a note, while the domain is copied: %v, want unavailable", err)
 	}
 }

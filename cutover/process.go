@@ -14,6 +14,7 @@ import (
 func (e *Engine) Run(ctx context.Context) {
 	ctx, e.stop = context.WithCancel(ctx)
 	if e.opts.Control == nil {
+		e.goDo(func() { e.watchKept(ctx) })
 		return
 	}
 	e.renew(ctx)
@@ -44,6 +45,28 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	e.leaseUntil.Store(nil) // nobody waits for this process from here on
 	return e.opts.Control.Leave(ctx, e.opts.Process.ID)
+}
+
+// watchKept is the agent of a process without a control plane: when others,
+// which have one, change the state kept in the source, this process stops
+// serving the domain, since it can neither leave notes nor be waited for.
+func (e *Engine) watchKept(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause(ctx, time.Second)
+		for _, name := range e.order {
+			c := e.domains[name]
+			k := c.keeper()
+			if k == nil {
+				continue
+			}
+			kept, err := k.ReadState(ctx)
+			if err != nil || kept.Epoch <= max(1, c.current().Epoch) {
+				continue
+			}
+			e.log.Error("others are moving this domain, and this process has no PG_URL: set it, and restart", "domain", name)
+			c.setState(State{Domain: name, Phase: PhasePG, Epoch: kept.Epoch, Sealed: true})
+		}
+	}
 }
 
 func (e *Engine) goDo(do func()) {

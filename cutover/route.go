@@ -87,6 +87,9 @@ func (c *domainCore) admit(ctx context.Context, deadline time.Time) (State, erro
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.state.Sealed || c.state.Epoch == 0 {
+		if c.elsewhere(c.state) {
+			return State{}, errElsewhere(c.name)
+		}
 		if c.waiting >= c.engine.opts.MaxWaiting {
 			return State{}, errBusy("too many writes are waiting; nothing was written")
 		}
@@ -163,6 +166,9 @@ func (c *domainCore) confirmWrite(ctx context.Context, s State) error {
 	if err != nil {
 		return errUnknown(err)
 	}
+	if c.engine.opts.Control == nil && kept.Epoch == 0 {
+		return nil // no move has ever been thought of here
+	}
 	if kept.Epoch != s.Epoch || kept.Sealed {
 		// Not ErrMoved itself: that would have the write made a second time.
 		return errUnknown(fmt.Errorf("%s was in epoch %d, and now is in %d", c.name, s.Epoch, kept.Epoch))
@@ -170,9 +176,20 @@ func (c *domainCore) confirmWrite(ctx context.Context, s State) error {
 	return nil
 }
 
-// leased says that this domain's writes to the source depend on the lease.
-func (c *domainCore) leased() bool {
-	return !c.fixed && c.engine.opts.Control != nil && c.keeper() != nil
+// leased says that this domain's writes to the source depend on a lease, or on
+// the state kept there. A process without a control plane never has a lease;
+// it must notice all the same when others move the domain.
+func (c *domainCore) leased() bool { return !c.fixed && c.keeper() != nil }
+
+// elsewhere says that the domain's primary is a database that this process
+// was not given.
+func (c *domainCore) elsewhere(s State) bool {
+	primary, _ := c.stores(s)
+	return primary == nil
+}
+
+func errElsewhere(domain string) error {
+	return errBusy(domain + " has moved to a database that this process was not given: set MONGODB_URI and PG_URL, and restart it")
 }
 
 // readRoute gives the state by which a View is routed. While this process
@@ -181,6 +198,9 @@ func (c *domainCore) readRoute(ctx context.Context) (State, error) {
 	s := c.current()
 	if s.Epoch == 0 {
 		return s, errBusy("the domain is not open yet")
+	}
+	if c.elsewhere(s) {
+		return s, errElsewhere(c.name)
 	}
 	if s.Phase.PrimaryIsSource() || c.fixed || c.engine.opts.Control == nil || c.engine.leaseHolds() {
 		return s, nil
@@ -195,8 +215,8 @@ func (c *domainCore) readRoute(ctx context.Context) (State, error) {
 // the same rule as for writes, except that a new epoch alone does not matter. A
 // seal does: the flip is recorded elsewhere first, and may have been.
 func (c *domainCore) confirmRead(ctx context.Context, s State) error {
-	if !s.Phase.PrimaryIsSource() || !c.leased() || c.engine.leaseHolds() {
-		return nil
+	if !s.Phase.PrimaryIsSource() || !c.leased() || c.engine.leaseHolds() || c.engine.opts.Control == nil {
+		return nil // without a control plane watchKept looks once a second
 	}
 	kept, err := c.keeper().ReadState(ctx)
 	if err != nil {

@@ -136,7 +136,6 @@ func (t *turn) do(ctx context.Context) error {
 		return err
 	}
 	t.report.PauseMS = millis(time.Since(begin))
-	t.report.Done = true
 	return nil
 }
 
@@ -172,7 +171,7 @@ func (t *turn) sealAndDrain(ctx context.Context) error {
 // compareDrained compares what was copied since the rehearsal, by whichever
 // copier.
 func (t *turn) compareDrained(ctx context.Context) error {
-	keys, err := t.engine.opts.Control.Touched(ctx, t.name, maxSuspects)
+	keys, err := t.touched(ctx)
 	if err != nil {
 		return err
 	}
@@ -203,21 +202,27 @@ func (t *turn) flip(ctx context.Context) error {
 	// From here on a cancelled command must not stop half-way.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTime)
 	defer cancel()
-	t.state = s
+	t.state, t.report.Done, t.report.Epoch = s, true, s.Epoch
 	t.timed("flip")
 	t.keepState(ctx, s)
 	if err := t.awaitAcks(ctx, s); err != nil {
-		return err
+		return stillSealed(err)
 	}
 	t.timed("acknowledge")
 	s, err = t.advance(ctx, s, t.to, false, t.change("open"))
 	if err != nil {
-		return err
+		return stillSealed(err)
 	}
 	t.state = s
 	t.report.Epoch = s.Epoch
 	t.timed("open")
 	return t.awaitAcks(ctx, s)
+}
+
+// stillSealed tells of what went wrong after the flip: there is no way but
+// forward, and any running process will go it.
+func stillSealed(err error) error {
+	return fmt.Errorf("the domain has moved, but is not open yet; any running process will open it: %w", err)
 }
 
 // undo opens the old primary again and passes the reason on. When the flip's

@@ -175,6 +175,12 @@ func (d *DB) Begin(ctx context.Context, g cutover.Guard) (*Txn, error) {
 	return t, nil
 }
 
+// Guard gives what the Update was begun with.
+func (t *Txn) Guard() cutover.Guard { return t.guard }
+
+// Unnoted has the writes leave no notes: a mistake for tests.
+func (t *Txn) Unnoted() { t.guard.Journal = false }
+
 // Commit makes the writes, all or none.
 func (t *Txn) Commit() error {
 	if err := t.db.before("commit"); err != nil {

@@ -111,7 +111,9 @@ func (m *Move) execute(ctx context.Context, action string, ask []string) (Turn, 
 			return t, err
 		}
 		m.say("the %s was not done, and %s goes on as before: once more", action, m.Domain)
-		pause(ctx, time.Second)
+		if err := m.awaitGate(ctx, ask); err != nil {
+			return t, err
+		}
 	}
 }
 
@@ -145,7 +147,7 @@ const gateTime = 3 * time.Minute
 // awaitGate waits until shadow reads have seen enough, and the lag is low: the
 // lines that time and traffic bring about.
 func (m *Move) awaitGate(ctx context.Context, ask []string) error {
-	m.say("shadow reads: waiting until every query was seen")
+	m.say("waiting for the gate: shadow reads of every query, a short lag")
 	deadline := time.Now().Add(gateTime)
 	for {
 		var report struct {

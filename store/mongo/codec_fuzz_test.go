@@ -66,7 +66,7 @@ func legacyValues(f shape.Field) []any {
 	case shape.List:
 		out := []any{bson.A{}, nil, bson.A{nil}, "x", bson.D{}}
 		for _, v := range legacyValues(*f.Elem) {
-			out = append(out, bson.A{legacyValues(*f.Elem)[0], v})
+			out = append(out, bson.A{goodValue(*f.Elem), v})
 		}
 		return out
 	case shape.Group:
@@ -87,6 +87,17 @@ func legacyValues(f shape.Field) []any {
 	return []any{nil}
 }
 
+// goodValue is one that is readable.
+func goodValue(f shape.Field) any {
+	switch f.Class {
+	case shape.Group:
+		return legacyGroup(f.Fields, nil, nil)
+	case shape.List:
+		return bson.A{goodValue(*f.Elem)}
+	}
+	return legacyValues(f)[0]
+}
+
 func decimalOf(s string) bson.Decimal128 {
 	d, err := bson.ParseDecimal128(s)
 	if err != nil {
@@ -104,11 +115,9 @@ func legacyGroup(fields []shape.Field, of *shape.Field, value any) bson.D {
 		case of != nil && f.Name == of.Name:
 			out = append(out, bson.E{Key: f.Name, Value: value})
 		case f.Class == shape.Extra:
-		case f.Class == shape.Group && !f.Pointer:
-			out = append(out, bson.E{Key: f.Name, Value: legacyGroup(f.Fields, nil, nil)})
 		case f.Name == "status":
 		default:
-			out = append(out, bson.E{Key: f.Name, Value: legacyValues(f)[0]})
+			out = append(out, bson.E{Key: f.Name, Value: goodValue(f)})
 		}
 	}
 	return out
@@ -243,6 +252,9 @@ func wantKept(t *testing.T, c *collection, raw []byte) bool {
 		return false
 	}
 	doc, err := c.encode(first)
+	if err != nil && bytes.Contains(raw, []byte(fieldRest)) {
+		return false
+	}
 	if err != nil {
 		t.Fatalf("%s: %s is readable but not writable: %v", c.kind.Name, shown(raw), err)
 	}
@@ -253,6 +265,9 @@ func wantKept(t *testing.T, c *collection, raw []byte) bool {
 	second, err := c.decode(written)
 	if err != nil {
 		t.Fatalf("%s: %s is written as %s, which is not readable: %v", c.kind.Name, shown(raw), shown(written), err)
+	}
+	if _, err := bson.Raw(raw).LookupErr(fieldRest); err == nil {
+		return true // only this package writes it: of another's text it matters that it does no harm
 	}
 	before, after := cutover.Canonical(first), cutover.Canonical(second)
 	if !slices.Equal(before, after) {

@@ -51,7 +51,7 @@ func (s *store) notesIn(ctx context.Context, col *collection, limit int) ([]cuto
 	o := options.Find().SetLimit(int64(limit)).SetBatchSize(int32(limit)).
 		SetSort(bson.D{{Key: fieldNoteAt, Value: 1}, {Key: fieldID, Value: 1}}).
 		SetProjection(bson.D{{Key: fieldRev, Value: 1}, {Key: fieldNoteAt, Value: 1},
-			{Key: fieldNote, Value: 1}, {Key: fieldNoteEpoch, Value: 1}, {Key: fieldLock, Value: 1}})
+			{Key: fieldNote, Value: 1}, {Key: fieldNoteEpoch, Value: 1}, {Key: fieldLock, Value: 1}, {Key: fieldDeleted, Value: 1}})
 	cur, err := col.coll.Find(ctx, withNote, o)
 	if err != nil {
 		return nil, translate(err, reading)
@@ -87,7 +87,11 @@ func (s *store) noteOf(ctx context.Context, col *collection, doc bson.Raw) (cuto
 	}
 	at, _ := doc.Lookup(fieldNoteAt).TimeOK()
 	epoch, _ := doc.Lookup(fieldNoteEpoch).AsInt64OK()
-	return cutover.Note{Key: cutover.Key{Kind: col.Kind, ID: id}, Rev: revOf(doc), At: at.UTC(), Epoch: epoch}, true, nil
+	note := cutover.Note{Key: cutover.Key{Kind: col.Kind, ID: id}, Rev: revOf(doc), At: at.UTC(), Epoch: epoch}
+	if isDeleted(doc) {
+		note.Seq = tombstoned
+	}
+	return note, true, nil
 }
 
 // Forget removes notes, see cutover.Store. What was written since is of
@@ -102,25 +106,34 @@ func (s *store) Forget(ctx context.Context, notes []cutover.Note) error {
 		if err != nil {
 			return err
 		}
-		if err := col.forget(ctx, notes); err != nil {
+		if err := s.forget(ctx, col, notes); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *collection) forget(ctx context.Context, notes []cutover.Note) error {
+// tombstoned is the Seq of a note whose document is a tombstone.
+const tombstoned = 1
+
+// forget takes the notes of one kind off. The tombstone of a deleted record
+// makes room for one in the books, which holds back a copy that comes late.
+func (s *store) forget(ctx context.Context, col *collection, notes []cutover.Note) error {
 	var writes []mongo.WriteModel
 	for _, n := range notes {
-		grave := append(atRev(n.Key.ID, n.Rev), bson.E{Key: fieldDeleted, Value: true})
-		writes = append(writes, mongo.NewDeleteOneModel().SetFilter(grave))
-	}
-	for _, n := range notes {
+		if n.Seq == tombstoned {
+			grave := cutover.Item{Key: n.Key, Rev: n.Rev, Deleted: true}
+			if err := s.raiseGrave(ctx, grave, cutover.ApplyOptions{}); err != nil {
+				return err
+			}
+			filter := append(atRev(n.Key.ID, n.Rev), bson.E{Key: fieldDeleted, Value: true})
+			writes = append(writes, mongo.NewDeleteOneModel().SetFilter(filter))
+			continue
+		}
 		marked := append(atRev(n.Key.ID, n.Rev), withNote[0])
 		writes = append(writes, mongo.NewUpdateOneModel().SetFilter(marked).SetUpdate(unmark))
 	}
-	// In order, so that the tombstones are gone before the other notes go.
-	_, err := c.coll.BulkWrite(ctx, writes)
+	_, err := col.coll.BulkWrite(ctx, writes)
 	return translate(err, writing)
 }
 

@@ -18,6 +18,7 @@ func (tx *Tx) flush(ctx context.Context, g cutover.Guard) error {
 		return nil
 	}
 	b := new(pgx.Batch)
+	tx.queueDeleteLocks(b, g, writes)
 	b.Queue("SAVEPOINT flush")
 	for _, w := range writes {
 		tx.queue(b, w)
@@ -28,6 +29,22 @@ func (tx *Tx) flush(ctx context.Context, g cutover.Guard) error {
 		return err
 	}
 	return tx.untangle(ctx, g, writes)
+}
+
+// queueDeleteLocks keeps a delete apart from copies of its kind, as queueLocks
+// does: a copier that has not heard yet that this database is the primary now
+// would bring the record back.
+func (tx *Tx) queueDeleteLocks(b *pgx.Batch, g cutover.Guard, writes []cutover.Write) {
+	if !g.Journal {
+		return
+	}
+	locked := map[string]bool{}
+	for _, w := range writes {
+		if w.Record == nil && !locked[w.Key.Kind] {
+			locked[w.Key.Kind] = true
+			tx.store.queueLock(b, w.Key.Kind, true)
+		}
+	}
 }
 
 // ordered gives the writes parents first, then the deletes children first,

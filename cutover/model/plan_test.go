@@ -1,0 +1,182 @@
+package model
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// plan is what the seed has in store: how steps are chosen, and what goes
+// wrong when.
+type plan struct {
+	servers int
+	pass    float64 // chance that time passes although work waits
+	think   float64 // chance that a client takes its next turn rather than others
+	trouble float64 // chance that a step on a wire goes wrong by itself
+	starve  bool    // by weights rather than evenly
+	remote  bool    // commands are processes of their own
+	shadow  bool
+	script  []string
+	faults  []*mishap
+}
+
+// mishap is one thing that goes wrong, so many steps after something else.
+type mishap struct {
+	what  string
+	mark  string // "" is the start
+	count int    // its first, second … time
+	wait  int    // steps after it
+	who   int    // which server; -1 who gives the commands
+	op    string
+	on    resource
+	steps int
+	last  time.Duration
+	v     verdict
+	state int // 0 to come, 1 armed, 2 over
+}
+
+func (m *mishap) String() string {
+	return fmt.Sprintf("%s server=%d op=%s on=%s %s for %v or %d steps (%d steps after %s %d)",
+		m.what, m.who, m.op, m.on, m.v, m.last, m.steps, m.wait, m.mark, m.count)
+}
+
+func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
+
+var scripts = [][]string{
+	{"start", "backfill", "verify", "switch"},
+	{"start", "backfill", "verify", "switch"},
+	{"start", "backfill", "verify", "switch", "verify", "rollback"},
+	{"start", "backfill", "verify", "switch", "verify", "rollback", "verify", "switch"},
+	{"start", "backfill", "verify", "switch", "finish"},
+	{"start", "backfill", "abandon", "start", "backfill", "verify", "switch"},
+}
+
+func newPlan(r *rand.Rand) plan {
+	p := plan{
+		servers: pick(r, 1, 2, 2, 3),
+		pass:    pick(r, 0, 0.003, 0.02),
+		think:   pick(r, 0.03, 0.1, 0.25),
+		trouble: pick(r, 0, 0, 0.003, 0.02),
+		starve:  r.IntN(5) < 2,
+		remote:  r.IntN(2) == 0,
+		shadow:  r.IntN(8) == 0,
+		script:  scripts[r.IntN(len(scripts))],
+	}
+	for range r.IntN(5) {
+		p.faults = append(p.faults, newMishap(r, p.servers))
+	}
+	return p
+}
+
+func newMishap(r *rand.Rand, servers int) *mishap {
+	m := &mishap{
+		what:  pick(r, "crash", "crash", "freeze", "freeze-at", "freeze-at", "away", "cut", "hold", "hold", "hold", "wrong", "wrong", "session", "restart-pg", "leave"),
+		mark:  pick(r, "", "start", "plan", "seal", "seal", "seal", "seal", "flip", "flip", "open"),
+		count: pick(r, 1, 1, 1, 2),
+		wait:  r.IntN(40),
+		who:   r.IntN(servers+1) - 1,
+		op:    pick(r, "commit", "commit", "commit", "answer", "answer", "apply", "load", "load", "forget", "notes", "get", "scan", "notify", "beat", "states", "advance", "write-state", "read", "lead", "processes"),
+		on:    pick(r, mongo, pg),
+		steps: r.IntN(120),
+		last:  pick(r, 0, 100*time.Millisecond, time.Second, 6*time.Second, 15*time.Second),
+		v:     pick(r, lost, unheard, late, late),
+	}
+	if m.mark == "" {
+		m.wait = r.IntN(400)
+	}
+	return m
+}
+
+// mark remembers that something has happened.
+func (s *scheduler) mark(what string) { s.marks[what] = append(s.marks[what], s.step) }
+
+func (m *mishap) due(s *scheduler) bool {
+	if m.state != 0 {
+		return false
+	}
+	if m.mark == "" {
+		return s.step >= m.wait
+	}
+	times := s.marks[m.mark]
+	return len(times) >= m.count && s.step >= times[m.count-1]+m.wait
+}
+
+// after lets happen what is due after a step. s.mu is held.
+func (p *plan) after(w *world, _ *request) {
+	for _, m := range p.faults {
+		if m.due(w.sched) {
+			m.state = 2
+			m.begin(w)
+		}
+	}
+}
+
+func (m *mishap) begin(w *world) {
+	s := w.sched
+	victim := w.victim(m.who)
+	said := s.note("", "", "* "+m.String(), nil)
+	switch m.what {
+	case "freeze-at", "hold", "wrong":
+		m.state = 1
+	case "away":
+		s.wires[m.on] = time.Now().Add(m.last)
+	case "restart-pg":
+		w.restartPG(m.last)
+	default:
+		if victim == nil {
+			return
+		}
+		s.history[said].p = victim.name
+		m.strike(w, victim)
+	}
+}
+
+func (m *mishap) strike(w *world, victim *process) {
+	s := w.sched
+	switch m.what {
+	case "crash":
+		w.crash(victim, m.last)
+	case "freeze":
+		w.freeze(victim, m.last)
+	case "cut":
+		s.wires[resource(victim.name)+m.on] = time.Now().Add(m.last)
+	case "session":
+		w.cutSessions(victim)
+	case "leave":
+		w.leave(victim)
+	}
+}
+
+// meet lets armed mishaps happen to a request that comes in.
+func (p *plan) meet(s *scheduler, r *request) {
+	for _, m := range p.faults {
+		if m.state != 1 || m.op != r.op || r.orphan {
+			continue
+		}
+		switch {
+		case m.what == "hold":
+			m.state = 2
+			r.notStep = s.step + m.steps
+			r.notBefore = time.Now().Add(m.last)
+			s.note(r.p.name, r.actor, "* held back: "+r.op, r.arg)
+		case m.what == "freeze-at" && r.p.server:
+			m.state = 2
+			s.note(r.p.name, r.actor, "* frozen at "+r.op, r.arg)
+			r.p.world.freeze(r.p, max(m.last, time.Second))
+		}
+	}
+}
+
+// verdict lets an armed mishap happen to a step that is granted.
+func (p *plan) verdict(r *request) (verdict, bool) {
+	for _, m := range p.faults {
+		if m.state == 1 && m.what == "wrong" && m.op == r.op {
+			m.state = 2
+			if r.read {
+				return lost, true
+			}
+			return m.v, true
+		}
+	}
+	return done, false
+}
