@@ -28,6 +28,8 @@ type Config struct {
 	MigrationPGURL DatabaseURL `env:"MIGRATION_PG_URL" example:"postgres://amanat@127.0.0.1:5432/amanat" about:"the PostgreSQL database that a backfill fills; default PG_URL"`
 	MigrationHosts List        `env:"MIGRATION_PG_ALLOWED_HOSTS" example:"db.example.org,10.0.0.7" about:"hosts beside this machine that a backfill may fill"`
 
+	ReportKeyFile string `env:"REPORT_KEY_FILE" envDefault:"amanat-report.key" example:"/etc/amanat/report.key" about:"the file with the private key that signs reports; made when it is not there"`
+
 	Repo Flags `envPrefix:"REPO_"`
 
 	JWTSecret  Secret `env:"JWT_SECRET" example:"$(openssl rand -hex 32)" about:"the key of access tokens, at least 32 characters"`
@@ -82,7 +84,7 @@ func present(environ []string) map[string]string {
 	vars := make(map[string]string, len(environ))
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if value = strings.TrimSpace(value); value != "" {
+		if value = strings.TrimSpace(value); value != "" && name != "" { // Windows has some without a name
 			vars[name] = value
 		} else {
 			delete(vars, name)

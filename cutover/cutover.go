@@ -27,6 +27,9 @@ type Spec[Tx any] struct {
 	Queries []string
 	// Invariants must hold on both sides, and agree.
 	Invariants []Invariant[Tx]
+	// Scratch opens an empty database of the source's sort for a drill. nil:
+	// there are no drills.
+	Scratch Scratch
 }
 
 // Invariant is a statement about a domain that must hold on both sides. It
@@ -62,14 +65,14 @@ func View[Tx, R any](ctx context.Context, d *Domain[Tx], query string, fn func(c
 	if !d.core.queries[query] {
 		return none, fmt.Errorf("cutover: %s has no query %q in its Spec", d.spec.Name, query)
 	}
-	state, err := d.core.readRoute(ctx)
+	state, term, err := d.core.readRoute(ctx)
 	if err != nil {
 		return none, err
 	}
 	primary := state.Phase.PrimaryIsSource()
 	d.core.countOp(primary, "view")
 	r, err := runView(ctx, d.side(primary), fn)
-	if moved := d.core.confirmRead(ctx, state); moved != nil {
+	if moved := d.core.confirmRead(ctx, state, term); moved != nil {
 		return none, moved
 	}
 	if d.core.sampled(state, err) {

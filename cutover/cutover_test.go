@@ -49,6 +49,7 @@ type world struct {
 	source, target *memdb.DB
 	control        *memdb.Control
 	banks          []*bank
+	scratch        cutover.Scratch // nil: the source's
 }
 
 func newWorld(t *testing.T, processes int) *world {
@@ -86,7 +87,14 @@ func (w *world) newBank(t *testing.T, id string) *bank {
 		// Short, so that a test of what happens without a lease is quick.
 		LeaseTTL: 500 * time.Millisecond, CopyEvery: 2 * time.Millisecond, MaxWait: 5 * time.Second,
 	})
-	d := cutover.NewDomain(e, bankSpec(memdb.Source{DB: w.source}, w.target))
+	spec := bankSpec(memdb.Source{DB: w.source}, w.target)
+	spec.Scratch = func(ctx context.Context) (cutover.Store, func(context.Context) error, error) {
+		if w.scratch != nil {
+			return w.scratch(ctx)
+		}
+		return w.source.Scratch(ctx)
+	}
+	d := cutover.NewDomain(e, spec)
 	if err := e.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

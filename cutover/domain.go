@@ -17,7 +17,8 @@ type domainCore struct {
 	source     Store // nil when the deployment has none
 	target     Store
 	invariants []invariant
-	fixed      bool // a Solo domain: its state never changes
+	scratch    Scratch // nil: none
+	fixed      bool    // a Solo domain: its state never changes
 
 	mu        sync.Mutex
 	state     State
@@ -41,6 +42,7 @@ type invariant struct {
 func NewDomain[Tx any](e *Engine, spec Spec[Tx]) *Domain[Tx] {
 	d := &Domain[Tx]{spec: spec}
 	d.core = newCore(e, spec.Name, spec.Kinds, spec.Queries)
+	d.core.scratch = spec.Scratch
 	if spec.Source != nil {
 		d.core.source = spec.Source
 	}

@@ -41,12 +41,13 @@ type Engine struct {
 	domains map[string]*domainCore
 	order   []string
 
-	leaseUntil atomic.Pointer[time.Time] // on the monotonic clock
-	poke       chan struct{}             // wakes the agent: something may have changed
-	pool       *shadowPool
-	stop       context.CancelFunc
-	done       sync.WaitGroup
-	ops        sync.Map // opKey → *atomic.Int64
+	lease atomic.Pointer[lease]
+	terms int64         // terms of leases so far, for renew alone
+	poke  chan struct{} // wakes the agent: something may have changed
+	pool  *shadowPool
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+	ops   sync.Map // opKey → *atomic.Int64
 }
 
 // NewEngine makes an engine without domains; add them with NewDomain, then

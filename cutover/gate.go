@@ -266,11 +266,21 @@ func shadowEvidence(t ShadowCount, o GateOptions, span time.Duration, unseen []s
 	return text
 }
 
-// gateWayBack asks that the opposite step is known to work.
+// gateWayBack asks that the opposite step is known to work: by the newest drill
+// of this phase, or else by an earlier rollback.
 func (c *domainCore) gateWayBack(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
 	l := GateLine{Name: GateWayBack, Waivable: true}
 	if s.Phase == PhaseMirror {
 		l.OK, l.Evidence = true, "the switch itself was the way that a rollback would be undone by"
+		return l, nil
+	}
+	drill, err := c.lastDrill(ctx)
+	if err != nil {
+		return l, err
+	}
+	if drill != nil {
+		l.OK = drill.OK
+		l.Evidence = fmt.Sprintf("drill: %d of %d records copied back differ, at %s", drill.Differences(), drill.Copied, drill.Started.Format(time.DateTime))
 		return l, nil
 	}
 	history, err := c.engine.opts.Control.History(ctx, c.name, historyAll)
@@ -283,7 +293,7 @@ func (c *domainCore) gateWayBack(ctx context.Context, s State, _ GateOptions) (G
 			return l, nil
 		}
 	}
-	l.Evidence = "no rollback has been done yet"
+	l.Evidence = fmt.Sprintf("neither a drill nor a rollback has been done yet; run: amanat cutover drill %s", c.name)
 	return l, nil
 }
 
@@ -373,7 +383,7 @@ func (c *domainCore) touched(ctx context.Context) ([]Key, error) {
 // unlike gives those of the keys whose records are not alike on both sides, and
 // whose difference nobody has waived.
 func (c *domainCore) unlike(ctx context.Context, keys []Key) ([]Key, error) {
-	pairs, err := c.fetch(ctx, keys)
+	pairs, err := c.both().fetch(ctx, keys)
 	if err != nil {
 		return nil, err
 	}

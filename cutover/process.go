@@ -43,7 +43,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	if e.opts.Control == nil {
 		return nil
 	}
-	e.leaseUntil.Store(nil) // nobody waits for this process from here on
+	e.lease.Store(nil) // nobody waits for this process from here on
 	return e.opts.Control.Leave(ctx, e.opts.Process.ID)
 }
 
@@ -116,12 +116,22 @@ func (e *Engine) renew(ctx context.Context) {
 	if !ok {
 		return
 	}
-	if !e.leaseHolds() {
+	term := e.leaseTerm()
+	if term == 0 {
 		if err := e.reload(ctx); err != nil {
 			return
 		}
+		e.terms++
+		term = e.terms
 	}
-	e.leaseUntil.Store(&until)
+	e.lease.Store(&lease{until, term})
+}
+
+// lease lets this process answer on what it knows. Leases that continue each
+// other without a break are of one term.
+type lease struct {
+	until time.Time // on the monotonic clock
+	term  int64
 }
 
 // reload takes over the recorded states.
@@ -175,13 +185,17 @@ func (e *Engine) beat(ctx context.Context) (until time.Time, ok bool) {
 	return before.Add(e.opts.LeaseTTL - e.opts.LeaseTTL/10), true
 }
 
-// leaseHolds says that no coordinator can have gone on without this process.
+// leaseTerm gives the term of the lease that holds, 0 when none does. As long
+// as it stays the same no coordinator can have gone on without this process.
 // The monotonic clock stands still while a machine sleeps, the wall clock may
 // be set back: each must agree.
-func (e *Engine) leaseHolds() bool {
-	until := e.leaseUntil.Load()
+func (e *Engine) leaseTerm() int64 {
+	l := e.lease.Load()
 	now := time.Now()
-	return until != nil && now.Before(*until) && now.Round(0).Before(until.Round(0))
+	if l == nil || !now.Before(l.until) || !now.Round(0).Before(l.until.Round(0)) {
+		return 0
+	}
+	return l.term
 }
 
 // lead runs do while this process leads the domain in a role, and tries to

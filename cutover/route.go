@@ -27,11 +27,11 @@ func errBusy(message string) error {
 func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, source bool, g Guard) error) error {
 	deadline := time.Now().Add(c.engine.opts.MaxWait)
 	for try := 1; ; {
-		s, err := c.admit(ctx, deadline)
+		s, term, err := c.admit(ctx, deadline)
 		if err != nil {
 			return err
 		}
-		err = c.updateIn(ctx, s, run)
+		err = c.updateIn(ctx, s, term, run)
 		var own refused
 		switch {
 		case err == nil:
@@ -57,14 +57,14 @@ func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, s
 
 // updateIn runs an Update that was admitted in s, which ends with it even when
 // the closure panics: an Update in flight for ever would hold every step.
-func (c *domainCore) updateIn(ctx context.Context, s State, run func(context.Context, bool, Guard) error) error {
+func (c *domainCore) updateIn(ctx context.Context, s State, term int64, run func(context.Context, bool, Guard) error) error {
 	defer c.release(s.Epoch)
 	source := s.Phase.PrimaryIsSource()
 	c.countOp(source, "update")
 	if err := run(ctx, source, c.guard(s)); err != nil {
 		return err
 	}
-	return c.confirmWrite(ctx, s)
+	return c.confirmWrite(ctx, s, term)
 }
 
 // guard says what an Update of state s must respect. On a source database
@@ -82,23 +82,26 @@ func (c *domainCore) guard(s State) Guard {
 	}
 }
 
-// admit lets an Update in, or has it wait while the domain is sealed.
-func (c *domainCore) admit(ctx context.Context, deadline time.Time) (State, error) {
+// admit lets an Update in, or has it wait while the domain is sealed. It gives
+// the state, and the lease's term from before that was looked at.
+func (c *domainCore) admit(ctx context.Context, deadline time.Time) (State, int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	term := c.engine.leaseTerm()
 	for c.state.Sealed || c.state.Epoch == 0 {
 		if c.elsewhere(c.state) {
-			return State{}, errElsewhere(c.name)
+			return State{}, 0, errElsewhere(c.name)
 		}
 		if c.waiting >= c.engine.opts.MaxWaiting {
-			return State{}, errBusy("too many writes are waiting; nothing was written")
+			return State{}, 0, errBusy("too many writes are waiting; nothing was written")
 		}
 		if err := c.wait(ctx, deadline); err != nil {
-			return State{}, err
+			return State{}, 0, err
 		}
+		term = c.engine.leaseTerm()
 	}
 	c.inflight[c.state.Epoch]++
-	return c.state, nil
+	return c.state, term, nil
 }
 
 // wait blocks, with c.mu given up meanwhile, until the state changes.
@@ -154,12 +157,13 @@ func (c *domainCore) awaitNewer(ctx context.Context, epoch int64, deadline time.
 
 // confirmWrite says whether a write that came back may be answered with
 // success. A target database has checked the epoch in the write's own
-// transaction. For a source database either this process's lease still holds,
-// so that no coordinator can have flipped without its acknowledgement; or the
-// state kept in the source is still this one, so that the write came before
-// any seal, and the drain will see its note.
-func (c *domainCore) confirmWrite(ctx context.Context, s State) error {
-	if !s.Phase.PrimaryIsSource() || !c.leased() || c.engine.leaseHolds() {
+// transaction. For a source database either this process has held its lease
+// without a break since the write was admitted, so that no coordinator can
+// have flipped without its acknowledgement; that it holds one again is not
+// enough. Or the state kept in the source is still this one, so that the write
+// came before any seal, and the drain will see its note.
+func (c *domainCore) confirmWrite(ctx context.Context, s State, term int64) error {
+	if !s.Phase.PrimaryIsSource() || !c.leased() || term != 0 && term == c.engine.leaseTerm() {
 		return nil
 	}
 	kept, err := c.keeper().ReadState(ctx)
@@ -194,28 +198,31 @@ func errElsewhere(domain string) error {
 
 // readRoute gives the state by which a View is routed. While this process
 // cannot hear from the control plane, a target primary must be asked again.
-func (c *domainCore) readRoute(ctx context.Context) (State, error) {
-	s := c.current()
+func (c *domainCore) readRoute(ctx context.Context) (s State, term int64, err error) {
+	term = c.engine.leaseTerm()
+	s = c.current()
 	if s.Epoch == 0 {
-		return s, errBusy("the domain is not open yet")
+		return s, 0, errBusy("the domain is not open yet")
 	}
 	if c.elsewhere(s) {
-		return s, errElsewhere(c.name)
+		return s, 0, errElsewhere(c.name)
 	}
-	if s.Phase.PrimaryIsSource() || c.fixed || c.engine.opts.Control == nil || c.engine.leaseHolds() {
-		return s, nil
+	if s.Phase.PrimaryIsSource() || c.fixed || c.engine.opts.Control == nil || term != 0 {
+		return s, term, nil
 	}
 	if err := c.engine.reload(ctx); err != nil {
-		return s, err
+		return s, 0, err
 	}
-	return c.current(), nil
+	return c.current(), 0, nil
 }
 
-// confirmRead says whether what a View read from the source may be answered:
-// the same rule as for writes, except that a new epoch alone does not matter. A
-// seal does: the flip is recorded elsewhere first, and may have been.
-func (c *domainCore) confirmRead(ctx context.Context, s State) error {
-	if !s.Phase.PrimaryIsSource() || !c.leased() || c.engine.leaseHolds() || c.engine.opts.Control == nil {
+// confirmRead says whether what a View read from the source may be answered.
+// It may when a lease held as the route was chosen: what has happened since then
+// happened during the View. Otherwise the state kept in the source is asked. A
+// new epoch alone does not matter, a seal does: the flip is recorded elsewhere
+// first, and may have been.
+func (c *domainCore) confirmRead(ctx context.Context, s State, term int64) error {
+	if !s.Phase.PrimaryIsSource() || !c.leased() || term != 0 || c.engine.opts.Control == nil {
 		return nil // without a control plane watchKept looks once a second
 	}
 	kept, err := c.keeper().ReadState(ctx)

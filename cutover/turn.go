@@ -3,6 +3,7 @@ package cutover
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +31,7 @@ type Report struct {
 	Action  string       `json:"action"`
 	From    Phase        `json:"from"`
 	To      Phase        `json:"to"`
+	Before  int64        `json:"epochBefore"`
 	Epoch   int64        `json:"epoch"` // after the step
 	Who     string       `json:"who"`
 	Why     string       `json:"why"`
@@ -41,6 +43,19 @@ type Report struct {
 	Drained int          `json:"drained"`  // records copied while sealed
 	Matched int          `json:"compared"` // records compared while sealed
 	PauseMS float64      `json:"pauseMs"`  // from the first write held back to the last one let go
+	// Verify is the newest one since the move began, with the rows and checksums
+	// of both databases; nil when there was none.
+	Verify *VerifyEvidence `json:"verify,omitempty"`
+}
+
+// VerifyEvidence is what a report keeps of a verify.
+type VerifyEvidence struct {
+	At         time.Time         `json:"at"`
+	Who        string            `json:"who"`
+	Epoch      int64             `json:"epoch"`
+	OK         bool              `json:"ok"`
+	Kinds      []KindResult      `json:"kinds"`
+	Invariants []InvariantResult `json:"invariants"`
 }
 
 // ReportStep is one timed part of a step.
@@ -103,6 +118,7 @@ func (e *Engine) step(ctx context.Context, domain, action string, from, to Phase
 		if t.state, err = c.recordedOpen(ctx); err != nil {
 			return err
 		}
+		report.Before = t.state.Epoch
 		if t.state.Phase != from {
 			return fault.New(fault.Conflict, "%s is in phase %s; %s goes from %s to %s", domain, t.state.Phase, action, from, to)
 		}
@@ -115,11 +131,37 @@ func (e *Engine) step(ctx context.Context, domain, action string, from, to Phase
 		report.Problem = err.Error()
 	}
 	if o.Execute && led {
-		if serr := e.save(context.WithoutCancel(ctx), domain, DocReport, report.Epoch, o.Who, report.Done, report); serr != nil && err == nil {
+		if serr := c.file(context.WithoutCancel(ctx), &report); serr != nil && err == nil {
 			err = serr
 		}
 	}
 	return report, err
+}
+
+// file puts a report on record, with the newest verify. Nobody is held up any
+// more.
+func (c *domainCore) file(ctx context.Context, r *Report) error {
+	verify, err := c.lastVerify(ctx)
+	r.Verify = verify
+	return errors.Join(err, c.engine.save(ctx, r.Domain, DocReport, r.Epoch, r.Who, r.Done, r))
+}
+
+// lastVerify gives the newest verify since the move began; nil when there is
+// none.
+func (c *domainCore) lastVerify(ctx context.Context) (*VerifyEvidence, error) {
+	since, err := c.startEpoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	docs, err := c.engine.opts.Control.Documents(ctx, c.name, DocVerify, 1)
+	if err != nil || len(docs) == 0 || docs[0].Epoch < since {
+		return nil, err
+	}
+	var r VerifyResult
+	if err := json.Unmarshal(docs[0].Body, &r); err != nil {
+		return nil, err
+	}
+	return &VerifyEvidence{At: docs[0].At, Who: r.Who, Epoch: r.Epoch, OK: r.OK, Kinds: r.Kinds, Invariants: r.Invariants}, nil
 }
 
 // do seals, drains, flips and opens.

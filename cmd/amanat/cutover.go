@@ -26,11 +26,11 @@ func (c *cli) cutoverCommand() *cobra.Command {
   rollback  mirror → dual     MongoDB becomes the primary again
   abandon   dual   → mongo    the move is given up
 
-After start come "amanat backfill" and "amanat verify". All of these only show
-what they would do, until they are given --execute.` + "\n" + statusHelp,
+After start come "amanat backfill", "amanat verify" and "amanat cutover drill".
+All of these steps only show what they would do, until they are given --execute.` + "\n" + statusHelp,
 		Example: "  amanat cutover status\n  amanat cutover start payment --execute --why \"the quarter's plan\"",
 	}
-	cmd.AddCommand(c.statusCommand(), c.reportCommand(), c.shadowCommand(), c.setCommand(), c.pauseCommand(true), c.pauseCommand(false))
+	cmd.AddCommand(c.statusCommand(), c.drillCommand(), c.reportCommand(), c.keyCommand(), c.shadowCommand(), c.setCommand(), c.pauseCommand(true), c.pauseCommand(false))
 	for _, s := range steps {
 		cmd.AddCommand(c.stepCommand(s))
 	}
@@ -173,48 +173,6 @@ func outcome(r cutover.Report, execute bool) string {
 		return move + " was not done"
 	}
 	return move + " was not done: add --execute to do it"
-}
-
-func (c *cli) reportCommand() *cobra.Command {
-	var asJSON bool
-	var limit int
-	cmd := &cobra.Command{
-		Use:     "report <domain>",
-		Short:   "List what was done to a domain, with the evidence",
-		Example: "  amanat cutover report payment --json",
-		Args:    arguments(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withEngineFromEnv(cmd.Context(), func(a *app) error {
-				if err := a.needControl(); err != nil {
-					return err
-				}
-				reports, err := a.engine.Reports(cmd.Context(), args[0], limit)
-				if err != nil {
-					return err
-				}
-				return c.printReports(reports, asJSON)
-			})
-		},
-	}
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many, the newest first")
-	jsonFlag(cmd, &asJSON)
-	return cmd
-}
-
-func (c *cli) printReports(reports []cutover.Report, asJSON bool) error {
-	if asJSON {
-		return c.printJSON(reports)
-	}
-	var rows [][]string
-	for _, r := range reports {
-		result := "done"
-		if !r.Done {
-			result = oneLine("not done: "+r.Problem, 60)
-		}
-		rows = append(rows, []string{moment(r.At), r.Action, string(r.From), string(r.To), number(r.Epoch), result,
-			milliseconds(r.PauseMS), r.Who, oneLine(r.Why, 60)})
-	}
-	return c.printTable("Nothing was done yet.", []string{"AT", "STEP", "FROM", "TO", "EPOCH", "RESULT", "PAUSE", "WHO", "WHY"}, rows)
 }
 
 func (c *cli) setCommand() *cobra.Command {

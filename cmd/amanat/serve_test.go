@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func unmigrated(t *testing.T) deployment {
 func on(t *testing.T, url string) deployment {
 	t.Helper()
 	return deployment{[]string{"PG_URL=" + url, "HOST=127.0.0.1", "JWT_SECRET=" + testSecret, "CODE_SECRET=" + testSecret,
-		"MAILBOX_DIR=" + t.TempDir(), "LOG_LEVEL=warn"}, url}
+		"MAILBOX_DIR=" + t.TempDir(), "REPORT_KEY_FILE=" + filepath.Join(t.TempDir(), "report.key"), "LOG_LEVEL=warn"}, url}
 }
 
 func (d deployment) run(t *testing.T, args ...string) (status int, out, err string) {

@@ -108,7 +108,7 @@ func spec[Tx any](a *app, name string, kinds cutover.Kinds, queries []string, in
 ) cutover.Spec[Tx] {
 	s := cutover.Spec[Tx]{Name: name, Kinds: kinds, Queries: queries, Invariants: invariants}
 	if a.mongo != nil {
-		s.Source = source(a.mongo)
+		s.Source, s.Scratch = source(a.mongo), mongo.Scratch(a.mongo, source)
 	}
 	if a.pg != nil {
 		s.Target = target(a.pg)

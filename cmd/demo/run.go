@@ -18,8 +18,8 @@ import (
 const (
 	mongoDatabase = "marketplace"
 	pgDatabase    = "amanat"
-	requestRate   = 25  // per second
-	shadowMin     = 200 // shadow reads that the gate asks for
+	requestRate   = 30  // per second
+	shadowMin     = 150 // shadow reads that the gate asks for
 )
 
 // show is a running demo.

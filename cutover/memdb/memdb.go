@@ -26,7 +26,8 @@ type DB struct {
 	// Accept, when not nil, may refuse a copy, as a foreign key would.
 	Accept func(has func(cutover.Key) bool, r cutover.Record) error
 
-	hook hook
+	hook      hook
+	scratches atomic.Int64
 
 	mu     sync.Mutex
 	rows   map[cutover.Key]row
@@ -92,7 +93,8 @@ func (h *hook) before(op string) error {
 
 type tx struct {
 	*cutover.Batch
-	db *DB
+	db   *DB
+	seen map[cutover.Key]bool // found there: tells a legacy record of revision 0 from a new one
 }
 
 func (t tx) Get(_ context.Context, kind string, id cutover.ID) (cutover.Record, error) {
@@ -104,6 +106,9 @@ func (t tx) Get(_ context.Context, kind string, id cutover.ID) (cutover.Record, 
 	r := t.db.rows[cutover.Key{Kind: kind, ID: id}]
 	if r.record == nil {
 		return nil, fault.New(fault.NotFound, "no such %s", kind)
+	}
+	if t.seen != nil {
+		t.seen[cutover.Key{Kind: kind, ID: id}] = true
 	}
 	return clone(r.record), nil
 }
@@ -135,7 +140,7 @@ func (d *DB) sorted(kind string) []cutover.Key {
 
 // View runs fn; see cutover.Side.
 func (d *DB) View(ctx context.Context, fn func(context.Context, Tx) error) error {
-	return fn(ctx, tx{cutover.ReadOnly(), d})
+	return fn(ctx, tx{cutover.ReadOnly(), d, nil})
 }
 
 // Update runs fn and commits what it put; see cutover.Side.
@@ -164,7 +169,7 @@ type Txn struct {
 // Begin starts an Update: on a target it checks the epoch, and keeps Advance
 // waiting until Commit or Abort.
 func (d *DB) Begin(ctx context.Context, g cutover.Guard) (*Txn, error) {
-	t := &Txn{tx: tx{cutover.NewBatch(d.kinds, nil), d}, guard: g, release: func() {}}
+	t := &Txn{tx: tx{cutover.NewBatch(d.kinds, nil), d, map[cutover.Key]bool{}}, guard: g, release: func() {}}
 	if g.Fenced && d.Control != nil {
 		release, err := d.Control.fence(ctx, g)
 		if err != nil {
@@ -193,7 +198,7 @@ func (t *Txn) Commit() error {
 	}
 	t.over = true
 	defer t.release()
-	return t.db.commit(t.Writes(), t.guard)
+	return t.db.commit(t.Writes(), t.seen, t.guard)
 }
 
 // Abort ends the Update without its writes, unless it has ended already.
@@ -206,11 +211,11 @@ func (t *Txn) Abort() {
 	}
 }
 
-func (d *DB) commit(writes []cutover.Write, g cutover.Guard) error {
+func (d *DB) commit(writes []cutover.Write, seen map[cutover.Key]bool, g cutover.Guard) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, w := range writes {
-		if have := d.rows[w.Key]; have.rev != w.Base {
+		if have := d.rows[w.Key]; have.rev != w.Base || seen[w.Key] && have.record == nil {
 			return cutover.ConflictOn(w.Key)
 		}
 	}

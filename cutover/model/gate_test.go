@@ -120,6 +120,7 @@ type scheduler struct {
 	events  []event
 	wires   map[resource]time.Time // away until then
 	quiet   bool                   // no more faults: oldest first
+	over    bool                   // nothing more happens
 	weight  map[string]int         // of actors, where the plan is to have some starve
 	marks   map[string][]int       // what has happened, at which steps
 	ready   []*request             // scratch
@@ -162,7 +163,7 @@ func (s *scheduler) after(d time.Duration, name string, do func()) {
 func (s *scheduler) enter(r *request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.p.gone {
+	if r.p.gone || s.over {
 		return false
 	}
 	r.born = s.step
@@ -236,15 +237,15 @@ func (p *process) request(ctx context.Context, r *request) (settled bool, err er
 	case stop:
 		return true, errStop
 	}
-	err = p.world.run(r)
+	err = p.world.happen(r)
 	if v == unheard {
 		return true, away("the answer was lost")
 	}
 	return true, err
 }
 
-// run has a granted step happen.
-func (w *world) run(r *request) error {
+// happen is a granted step.
+func (w *world) happen(r *request) error {
 	if r.effect == nil {
 		return nil
 	}
@@ -286,7 +287,9 @@ func (s *scheduler) turn(w *world) {
 	r.line = s.note(r.p.name, r.actor, r.op, r.arg)
 	s.history[r.line].verdict = v
 	w.seen(r, v)
-	s.plan.after(w, r)
+	if !s.quiet {
+		s.plan.after(w)
+	}
 	s.mu.Unlock()
 	s.carryOut(w, r, v)
 }
@@ -298,7 +301,7 @@ func (s *scheduler) carryOut(w *world, r *request, v verdict) {
 			r.drop()
 		}
 	case r.orphan:
-		go w.run(r) // it may have to wait for others
+		go w.happen(r) // it may have to wait for others
 	case v == late:
 		s.mu.Lock()
 		r.orphan = true

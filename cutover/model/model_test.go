@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,9 +31,13 @@ type outcome struct {
 
 func (o outcome) String() string {
 	var b strings.Builder
+	quiet := false
 	for _, l := range o.history {
-		b.WriteString(l.String())
-		b.WriteByte('\n')
+		quiet = quiet || l.op == opQuiet
+		if !quiet || l.verdict != done || l.err != nil || !slices.Contains([]string{"beat", "states", "lead", "notes"}, l.op) {
+			b.WriteString(l.String())
+			b.WriteByte('\n')
+		}
 	}
 	fmt.Fprintf(&b, "\nseed %d: %s\nreplay it with MODEL_SEED=%d go test -run TestModel ./cutover/model\n", o.seed, o.problem, o.seed)
 	return b.String()
@@ -48,8 +53,8 @@ func explore(t *testing.T, seed uint64, m mutant) (out outcome) {
 	return out
 }
 
-// run_ plays the schedule to its end, and gives what came of it.
-func (w *world) run_() string {
+// play goes through the schedule, and says what did not hold.
+func (w *world) play() string {
 	s := w.sched
 	for i := range s.plan.servers {
 		p := w.start(fmt.Sprintf("s%d", i), i)
@@ -94,13 +99,11 @@ func (w *world) run() outcome {
 	return outcome{problem: problem, history: s.history, acks: w.oracle.acks, strays: w.oracle.strays, phase: w.statePhase(), steps: s.step}
 }
 
-func (w *world) play() string { return w.run_() }
-
 // clear ends every process, so that nothing of the schedule is left.
 func (w *world) clear() {
 	s := w.sched
 	s.mu.Lock()
-	s.quiet = true
+	s.quiet, s.over = true, true
 	s.events = nil
 	for _, r := range s.pending {
 		if r.drop != nil {
@@ -111,7 +114,7 @@ func (w *world) clear() {
 		w.crash(p, 0)
 	}
 	s.mu.Unlock()
-	synctest.Wait()
+	time.Sleep(time.Minute) // for goroutines that pause
 }
 
 func schedules(t *testing.T, otherwise int) int {

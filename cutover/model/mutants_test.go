@@ -120,7 +120,6 @@ func (w *world) noteFirst(ctx context.Context, s side, t *memdb.Txn) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, wr := range t.Writes() {
-			w.oracle.burials[cutover.Key{}] = nil
 			w.apart = append(w.apart, cutover.Note{Key: wr.Key, Rev: wr.Rev(), Seq: int64(1_000_000 + len(w.apart)), Epoch: t.Guard().Epoch})
 		}
 		return nil

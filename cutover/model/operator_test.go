@@ -24,14 +24,14 @@ func (w *world) operate() {
 		done := false
 		for try := 0; try < 4 && !done; try++ {
 			p := w.commander(fmt.Sprintf("c%d%c", i, 'a'+try))
-			err := w.command_(p, what, time.Duration(1+rnd.IntN(90))*time.Second)
+			err := w.give(p, what, time.Duration(1+rnd.IntN(90))*time.Second)
 			p.tell("operator: %s: %v", what, err)
 			done = err == nil
 			if w.sched.isQuiet() {
 				return
 			}
-			if !done {
-				p.world.rest(time.Duration(rnd.Int64N(int64(12 * time.Second))))
+			if !done && !p.isDead() || p.place < 0 {
+				time.Sleep(time.Duration(rnd.Int64N(int64(12 * time.Second))))
 			}
 		}
 		if !done {
@@ -46,8 +46,6 @@ func (s *scheduler) isQuiet() bool {
 	return s.quiet
 }
 
-func (w *world) rest(d time.Duration) { time.Sleep(d) }
-
 // commander is the process that gives a command: one for it alone, or a server.
 func (w *world) commander(name string) *process {
 	if w.sched.plan.remote {
@@ -59,7 +57,7 @@ func (w *world) commander(name string) *process {
 	return w.servers[0]
 }
 
-func (w *world) command_(p *process, what string, limit time.Duration) error {
+func (w *world) give(p *process, what string, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(as(p.ctx, "operator"), limit)
 	defer cancel()
 	if p.place < 0 {

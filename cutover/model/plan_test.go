@@ -102,7 +102,7 @@ func (m *mishap) due(s *scheduler) bool {
 }
 
 // after lets happen what is due after a step. s.mu is held.
-func (p *plan) after(w *world, _ *request) {
+func (p *plan) after(w *world) {
 	for _, m := range p.faults {
 		if m.due(w.sched) {
 			m.state = 2

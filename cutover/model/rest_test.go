@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"testing/synctest"
 	"time"
-
-	"github.com/amanat-dev/amanat/cutover"
 )
 
 // comeToRest ends all that went wrong, lets everything settle, and says what
@@ -15,7 +13,7 @@ func (w *world) comeToRest() string {
 	s := w.sched
 	s.mu.Lock()
 	s.quiet = true
-	s.note("", "", "* quiet: nothing goes wrong from here on", nil)
+	s.note("", "", opQuiet, nil)
 	clear(s.wires)
 	for _, p := range w.all {
 		p.frozen = false
@@ -35,6 +33,8 @@ func (w *world) comeToRest() string {
 	}
 	return w.sameAtLast()
 }
+
+const opQuiet = "* quiet: nothing goes wrong from here on"
 
 const restTime = 150 * time.Second
 
@@ -100,7 +100,7 @@ func (w *world) everybodyWrites() string {
 			ctx := as(p.ctx, "last client")
 			for n := range legacy + 1 {
 				key := keyOf(n + 1)
-				if n+1 <= w.keys && (!p.append(ctx, key) || !p.view(ctx, key)) {
+				if n+1 <= w.keys && (!p.append(ctx, key) || !p.view(ctx, key)) && !p.isDead() {
 					w.mu.Lock()
 					failed = fmt.Sprintf("%s cannot write or read %s", p.name, short(key.ID))
 					w.mu.Unlock()
@@ -171,5 +171,3 @@ func (w *world) repair() string {
 		return ""
 	})
 }
-
-var _ = cutover.PhaseDual

@@ -52,10 +52,10 @@ type world struct {
 	bells     map[*process]chan struct{}
 	txns      map[*memdb.Txn]bool
 	oracle    oracle
-	endSeq    int64            // a mutant's end position
-	apart     []cutover.Note   // a mutant's notes
-	unwritten *unwritten       // a mutant's flip
-	scripted  bool             // the script is over
+	endSeq    int64             // a mutant's end position
+	apart     []cutover.Note    // a mutant's notes
+	unwritten *unwritten        // a mutant's flip
+	scripted  bool              // the script is over
 	rndOf     func() *rand.Rand // a generator for another goroutine
 }
 
@@ -327,9 +327,7 @@ func (w *world) crash(p *process, again time.Duration) {
 	w.mu.Unlock()
 	if p.server {
 		w.sched.after(again+time.Millisecond, "a new process starts in place of "+p.name, func() {
-			if !w.sched.quiet || true {
-				w.replace(p)
-			}
+			w.replace(p)
 		})
 	}
 }

@@ -50,7 +50,7 @@ func New(o Options) (*Deployment, error) {
 	d.env = append(inherited(),
 		"HOST=127.0.0.1",
 		"MONGODB_URI="+o.MongoURI, "DB_NAME="+o.Database, "PG_URL="+o.PGURL,
-		"MAILBOX_DIR="+d.Mailbox(),
+		"MAILBOX_DIR="+d.Mailbox(), "REPORT_KEY_FILE="+filepath.Join(o.Dir, "report.key"),
 		"JWT_SECRET="+rand.Text()+rand.Text(), "CODE_SECRET="+rand.Text()+rand.Text(),
 		"AMN_SCANNER_URL="+scanner.URL(), "SCANNER_API_KEY="+key,
 		"LOG_LEVEL=info",

@@ -119,14 +119,19 @@ func (m *Move) execute(ctx context.Context, action string, ask []string) (Turn, 
 
 // pauseOf reads the pause in the record that the step just done has left.
 func (m *Move) pauseOf(ctx context.Context, action string) (ms float64, err error) {
-	var reports []struct {
-		Action  string  `json:"action"`
-		Done    bool    `json:"done"`
-		PauseMS float64 `json:"pauseMs"`
+	var signed struct {
+		Report struct {
+			Reports []struct {
+				Action  string  `json:"action"`
+				Done    bool    `json:"done"`
+				PauseMS float64 `json:"pauseMs"`
+			} `json:"reports"`
+		} `json:"report"`
 	}
-	if err := m.Deployment.JSON(ctx, &reports, "cutover", "report", m.Domain); err != nil {
+	if err := m.Deployment.JSON(ctx, &signed, "cutover", "report", m.Domain); err != nil {
 		return 0, err
 	}
+	reports := signed.Report.Reports
 	if len(reports) == 0 || reports[0].Action != action || !reports[0].Done {
 		return 0, fmt.Errorf("the newest report of %s is not of the %s just done: %+v", m.Domain, action, reports)
 	}

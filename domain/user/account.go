@@ -187,7 +187,7 @@ func checkLink(field, s string) error {
 		return nil
 	}
 	u, err := url.Parse(s)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		return fault.Field(field, "want a link that begins with http:// or https://")
 	}
 	return checkText(field, s, 500)

@@ -327,3 +327,26 @@ func simple(v bson.RawValue) bool {
 	}
 	return false
 }
+
+func TestWhatCouldNotBeWrittenBackIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	c := collectionOf(allCollections(), 0)
+	for _, e := range []bson.E{
+		{Key: "zz", Value: bson.D{{Key: "a", Value: bson.A{bson.D{{Key: "$oid", Value: 5}}}}}},
+		{Key: "zz", Value: bson.D{{Key: "$numberInt", Value: "5"}}},
+		{Key: "zz", Value: bson.D{{Key: "a", Value: 1}, {Key: "a", Value: 2}}},
+		{Key: "zz", Value: "\xff"},
+		{Key: "createdAt", Value: bson.DateTime(253402300800000)},
+		{Key: "createdAt", Value: bson.DateTime(math.MinInt64)},
+		{Key: fieldRest, Value: "null"},
+	} {
+		if _, err := c.decode(marshalled(bson.D{e})); err == nil || !strings.HasPrefix(err.Error(), e.Key+": ") {
+			t.Errorf("%v: got %v, want an error that names the field", e, err)
+		}
+	}
+	for _, e := range unknownValues {
+		if _, err := c.decode(marshalled(bson.D{e})); err != nil {
+			t.Errorf("%v: %v", e, err)
+		}
+	}
+}

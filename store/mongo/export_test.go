@@ -10,6 +10,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/shape"
+	"github.com/amanat-dev/amanat/domain/user"
 	"github.com/amanat-dev/amanat/event"
 )
 
@@ -87,3 +88,14 @@ func codecOf(r cutover.Record) *collection {
 	}}
 	return &collection{kind: kind, fields: shape.Of(reflect.TypeOf(r))}
 }
+
+// Names lists the server's databases.
+func (db *DB) Names(ctx context.Context) ([]string, error) {
+	return db.client.ListDatabaseNames(ctx, bson.D{})
+}
+
+// ScratchName gives the name of a users' scratch database.
+func ScratchName(s cutover.Store) string { return s.(*side[user.Tx]).db.db.Name() }
+
+// StaleScratch is staleScratch.
+func StaleScratch(name string, now time.Time) bool { return staleScratch(name, now) }

@@ -114,6 +114,10 @@ func Open(_ context.Context, uri, name string) (*DB, error) {
 		// The driver's message may repeat the URI, and with it a password.
 		return nil, fmt.Errorf("the MongoDB URI is not usable: want mongodb://host:port/ or mongodb+srv://host/")
 	}
+	return newDB(client, name), nil
+}
+
+func newDB(client *mongo.Client, name string) *DB {
 	db := client.Database(name)
 	return &DB{
 		client: client, db: db,
@@ -122,7 +126,7 @@ func Open(_ context.Context, uri, name string) (*DB, error) {
 		state:   db.Collection("cutover_state"),
 		waitFor: 1500 * time.Millisecond, abandonAfter: 10 * time.Second,
 		collections: map[string]*collection{},
-	}, nil
+	}
 }
 
 // Close ends all connections.
