@@ -57,6 +57,7 @@ type Purpose int
 const (
 	Command Purpose = iota // a command of an operator: databases
 	Serve                  // a serving process: the secrets as well
+	Alone                  // a command that works without a database
 )
 
 // Read reads an environment, given as os.Environ gives it. A variable that is
@@ -123,6 +124,9 @@ func reason(err error) string {
 
 // check looks at what parsed: ranges, and what must go together.
 func (c *Config) check(vars map[string]string, purpose Purpose) (m Mistakes) {
+	if purpose == Alone {
+		return nil
+	}
 	m = append(m, c.checkDatabases()...)
 	m = append(m, unknownFlags(vars)...)
 	m = append(m, c.checkFlags()...)

@@ -66,6 +66,7 @@ func (r *copyRun) rest(ctx context.Context, s State, d time.Duration) {
 	case <-r.core.wrote:
 	case <-r.core.changedSince(s):
 	}
+	drain(r.core.wrote) // the look that follows will do for it
 }
 
 // round copies one batch of notes from s's primary to its secondary and says

@@ -98,6 +98,16 @@ func (e *Engine) agent(ctx context.Context) {
 		case <-e.poke:
 		case <-tick.C:
 		}
+		drain(e.poke) // the look that follows will do for both
+		drain(tick.C)
+	}
+}
+
+// drain takes away what waits in a channel of one.
+func drain[T any](c <-chan T) {
+	select {
+	case <-c:
+	default:
 	}
 }
 

@@ -31,6 +31,8 @@ type walker struct {
 	// refresh, when not nil, brings these records to the target of sides again
 	// before they are compared once more: nobody else does.
 	refresh func(ctx context.Context, keys []Key) error
+	// still says that nobody writes to sides: then there is nothing to wait for.
+	still bool
 
 	waived map[string]bool
 	found  []KindResult
@@ -57,10 +59,21 @@ func (w *walker) walkAll(ctx context.Context, repair bool) error {
 // catchUp waits until the records of keys could be alike, were they copied
 // rightly.
 func (w *walker) catchUp(ctx context.Context, keys []Key) error {
+	if w.still {
+		return nil
+	}
 	if err := w.awaitCopied(ctx, w.state); err != nil || w.refresh == nil {
 		return err
 	}
 	return w.refresh(ctx, keys)
+}
+
+// same compares a pair; tests make it blind, to see that the self-test sees it.
+func (w *walker) same(p pair) bool {
+	if blind := w.engine.blind; blind != nil && blind(p.diff) {
+		return true
+	}
+	return p.same()
 }
 
 func (w *walker) loadWaived(ctx context.Context) error {
@@ -171,7 +184,7 @@ func (w *kindWalk) see(p pair) error {
 	if w.progress != nil && w.rows%verifyPage == 0 {
 		w.progress(w.result.Kind, w.rows)
 	}
-	if p.same() {
+	if w.same(p) {
 		w.add(p)
 		return nil
 	}
@@ -262,7 +275,7 @@ func (w *kindWalk) settle(ctx context.Context) ([]pair, error) {
 		for _, p := range pairs {
 			rev, again := seen[p.key]
 			switch now := w.primaryRev(p); {
-			case p.same():
+			case w.same(p):
 				w.add(p)
 			case again && rev == now && round >= 2:
 				stable = append(stable, p)
@@ -273,7 +286,9 @@ func (w *kindWalk) settle(ctx context.Context) ([]pair, error) {
 		}
 		left = append(left, stable...)
 		keys = moving
-		pause(ctx, 20*time.Millisecond<<round)
+		if !w.still {
+			pause(ctx, 20*time.Millisecond<<round)
+		}
 	}
 	if len(keys) == 0 {
 		return left, nil
@@ -284,7 +299,7 @@ func (w *kindWalk) settle(ctx context.Context) ([]pair, error) {
 	still, err := w.sides.fetch(ctx, keys)
 	for _, p := range still {
 		switch {
-		case p.same():
+		case w.same(p):
 			w.add(p)
 		case w.follows(p, seen[p.key]):
 			w.result.Moving++

@@ -73,7 +73,7 @@ public half where whoever checks reports finds it.`,
 		Example: "  amanat cutover key > public.key",
 		Args:    arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			conf, err := config.Read(c.environ, config.Command)
+			conf, err := config.Read(c.environ, config.Alone)
 			if err != nil {
 				return err
 			}
@@ -147,7 +147,7 @@ func (c *cli) checkReport(cmd *cobra.Command, file, owner string) error {
 // ownKey gives the public half of this machine's key. Without any key to hold a
 // report against, a check would believe whoever signed it.
 func (c *cli) ownKey(cmd *cobra.Command) (string, error) {
-	conf, err := config.Read(c.environ, config.Command)
+	conf, err := config.Read(c.environ, config.Alone)
 	if err != nil {
 		return "", err
 	}

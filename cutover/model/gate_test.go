@@ -59,7 +59,14 @@ type request struct {
 
 func (r *request) compare(o *request) int {
 	return cmp.Or(cmp.Compare(r.p.n, o.p.n), strings.Compare(r.actor, o.actor),
-		strings.Compare(r.op, o.op), cmp.Compare(r.born, o.born))
+		strings.Compare(r.op, o.op), cmp.Compare(r.born, o.born), r.compareArg(o))
+}
+
+func (r *request) compareArg(o *request) int {
+	if r == o || r.arg == nil || o.arg == nil {
+		return 0
+	}
+	return strings.Compare(fmt.Sprint(r.arg), fmt.Sprint(o.arg))
 }
 
 type actorKey struct{}
@@ -117,6 +124,7 @@ type scheduler struct {
 	mu      sync.Mutex
 	pending []*request
 	history []line
+	told    []told
 	events  []event
 	wires   map[resource]time.Time // away until then
 	quiet   bool                   // no more faults: oldest first
@@ -256,12 +264,19 @@ func (w *world) happen(r *request) error {
 	return err
 }
 
-// tell adds what a step gave to its line in the history.
+// told is what somebody says of himself between two steps.
+type told struct {
+	p    *process
+	text string
+}
+
+// tell puts a line into the history, once all have come to wait again: of
+// several that speak at once it is not known who does so first.
 func (p *process) tell(format string, args ...any) {
 	s := p.world.sched
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.note(p.name, "", fmt.Sprintf(format, args...), nil)
+	s.told = append(s.told, told{p, fmt.Sprintf(format, args...)})
 }
 
 // turn grants the next step, or lets time pass. All else waits when it is
@@ -486,4 +501,11 @@ func (s *scheduler) settle() {
 	case <-s.arrived:
 	default:
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slices.SortStableFunc(s.told, func(a, b told) int { return cmp.Compare(a.p.n, b.p.n) })
+	for _, t := range s.told {
+		s.note(t.p.name, "", t.text, nil)
+	}
+	s.told = s.told[:0]
 }

@@ -84,7 +84,10 @@ func lastToken(log string) string {
 }
 
 // applied looks at copies that came in.
-func (w *world) applied(_ context.Context, _ side, in []cutover.Item) {
+func (w *world) applied(ctx context.Context, s side, in []cutover.Item) {
+	if w.mutant == noTombstone {
+		_ = s.DB.ForgetTombstones(ctx)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, i := range in {

@@ -46,6 +46,7 @@ var scripts = [][]string{
 	{"start", "backfill", "verify", "switch"},
 	{"start", "backfill", "verify", "switch"},
 	{"start", "backfill", "verify", "switch", "verify", "rollback"},
+	{"start", "backfill", "verify", "switch", "verify", "rollback"},
 	{"start", "backfill", "verify", "switch", "verify", "rollback", "verify", "switch"},
 	{"start", "backfill", "verify", "switch", "finish"},
 	{"start", "backfill", "abandon", "start", "backfill", "verify", "switch"},
@@ -59,7 +60,7 @@ func newPlan(r *rand.Rand) plan {
 		trouble: pick(r, 0, 0, 0.003, 0.02),
 		starve:  r.IntN(5) < 2,
 		remote:  r.IntN(2) == 0,
-		shadow:  r.IntN(8) == 0,
+		shadow:  r.IntN(16) == 0,
 		script:  scripts[r.IntN(len(scripts))],
 	}
 	for range r.IntN(5) {
@@ -72,10 +73,10 @@ func newMishap(r *rand.Rand, servers int) *mishap {
 	m := &mishap{
 		what:  pick(r, "crash", "crash", "freeze", "freeze-at", "freeze-at", "away", "cut", "hold", "hold", "hold", "wrong", "wrong", "session", "restart-pg", "leave"),
 		mark:  pick(r, "", "start", "plan", "seal", "seal", "seal", "seal", "flip", "flip", "open"),
-		count: pick(r, 1, 1, 1, 2),
+		count: pick(r, 1, 1, 2),
 		wait:  r.IntN(40),
 		who:   r.IntN(servers+1) - 1,
-		op:    pick(r, "commit", "commit", "commit", "answer", "answer", "apply", "load", "load", "forget", "notes", "get", "scan", "notify", "beat", "states", "advance", "write-state", "read", "lead", "processes"),
+		op:    pick(r, "commit", "commit", "commit", "begin", "answer", "answer", "apply", "load", "load", "forget", "notes", "get", "scan", "notify", "beat", "states", "advance", "write-state", "read", "lead", "processes"),
 		on:    pick(r, mongo, pg),
 		steps: r.IntN(120),
 		last:  pick(r, 0, 100*time.Millisecond, time.Second, 6*time.Second, 15*time.Second),

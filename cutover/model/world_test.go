@@ -19,7 +19,7 @@ const (
 	kind       = "entry"
 	queryGet   = "entry.get"
 	opThink    = "think"
-	leaseTTL   = 5 * time.Second
+	leaseTTL   = 2 * time.Second
 	clientOps  = 30
 	legacy     = 3 // records that are there before the move
 )

@@ -42,7 +42,8 @@ var rules = []rule{
 	// The engine knows no domain and no store.
 	{"cutover/shape", nil},
 	{"cutover/control", []string{"cutover", "fault"}},
-	{"cutover/memdb", []string{"cutover", "fault"}}, // for tests and examples
+	{"cutover/memdb", []string{"cutover", "fault"}},                  // for tests and examples
+	{"cutover/model", []string{"cutover", "cutover/memdb", "fault"}}, // tests alone
 	{"cutover", []string{"cutover/shape", "fault"}},
 	{"event", []string{"cutover", "fault"}},
 	{"config", []string{"cutover", "fault"}},

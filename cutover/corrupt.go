@@ -1,0 +1,216 @@
+package cutover
+
+import (
+	"encoding"
+	"math/big"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/amanat-dev/amanat/cutover/shape"
+)
+
+// Classes of corruption that a self-test plants.
+const (
+	ClassDropped = "dropped row"
+	ClassStray   = "stray row"
+	ClassUnit    = "one unit more"
+	ClassAbsent  = "null for missing"
+	ClassMilli   = "cut millisecond"
+	ClassChild   = "swapped child"
+	ClassStale   = "stale revision"
+)
+
+var classes = []string{ClassDropped, ClassStray, ClassUnit, ClassAbsent, ClassMilli, ClassChild, ClassStale}
+
+// site is a place in a record at which a class of corruption can be planted.
+type site struct {
+	class, path string
+}
+
+// corruption is a corrupted copy of a record.
+type corruption struct {
+	site
+	record Record
+}
+
+// corruptions gives every way in which r's values can be corrupted, each on a
+// copy of its own. donor is another record of the kind, whose children r gets in
+// exchange; nil when there is none.
+func corruptions(r, donor Record) []corruption {
+	c := corrupter{record: r}
+	if donor != nil {
+		c.donor = reflect.ValueOf(donor).Elem()
+	}
+	c.group(reflect.ValueOf(r).Elem(), shape.Of(reflect.TypeOf(r)), "", func(root reflect.Value) reflect.Value { return root })
+	if m := r.RecordMeta(); m.Rev > 0 {
+		c.plant(ClassStale, "rev", func(root reflect.Value) { root.Addr().Interface().(Record).RecordMeta().Rev-- })
+	}
+	return c.out
+}
+
+type corrupter struct {
+	record Record
+	donor  reflect.Value // zero: none
+	out    []corruption
+}
+
+// way finds a value in a copy of the record.
+type way func(root reflect.Value) reflect.Value
+
+func (c *corrupter) plant(class, path string, change func(root reflect.Value)) {
+	copied := deepCopy(reflect.ValueOf(c.record))
+	change(copied.Elem())
+	r := copied.Interface().(Record)
+	if len(DiffRecords(Canonical(c.record), Canonical(r))) == 0 {
+		return // nothing that makes a difference: absent as it was
+	}
+	c.out = append(c.out, corruption{site{class, path}, r})
+}
+
+func (c *corrupter) group(v reflect.Value, fields []shape.Field, prefix string, to way) {
+	for _, f := range fields {
+		if prefix == "" && (f.Name == "_id" || f.Name == "rev") {
+			continue // identity; and the revision is a class by itself
+		}
+		c.field(v.FieldByIndex(f.Index), f, prefix+f.Name, func(root reflect.Value) reflect.Value {
+			return to(root).FieldByIndex(f.Index)
+		})
+	}
+}
+
+func (c *corrupter) field(v reflect.Value, f shape.Field, path string, to way) {
+	if f.Empty(v) {
+		return
+	}
+	if f.Pointer || f.Class != shape.Int && f.Class != shape.Bool && f.Class != shape.Group {
+		c.plant(ClassAbsent, path, func(root reflect.Value) { to(root).SetZero() })
+	}
+	if f.Pointer {
+		v, to = v.Elem(), behind(to)
+	}
+	switch f.Class {
+	case shape.Group:
+		c.group(v, f.Fields, path+".", to)
+	case shape.List:
+		c.list(v, f, path, to)
+	case shape.Int:
+		c.plant(ClassUnit, path, func(root reflect.Value) { to(root).SetInt(v.Int() + 1) })
+	case shape.Text:
+		if more, ok := oneMore(v); ok {
+			c.plant(ClassUnit, path, func(root reflect.Value) { to(root).Set(more) })
+		}
+	case shape.Time:
+		c.plant(ClassMilli, path, func(root reflect.Value) { to(root).Set(reflect.ValueOf(cut(v.Interface().(time.Time)))) })
+	}
+}
+
+func behind(to way) way {
+	return func(root reflect.Value) reflect.Value { return to(root).Elem() }
+}
+
+// list exchanges the first two elements that are unlike, or the first for that
+// of another parent, and goes on inside the first.
+func (c *corrupter) list(v reflect.Value, f shape.Field, path string, to way) {
+	for i := 1; i < v.Len(); i++ {
+		if !reflect.DeepEqual(v.Index(i-1).Interface(), v.Index(i).Interface()) {
+			c.plant(ClassChild, path, func(root reflect.Value) { reflect.Swapper(to(root).Interface())(i-1, i) })
+			break
+		}
+	}
+	if other := c.donated(to); other.IsValid() {
+		c.plant(ClassChild, path+" of another", func(root reflect.Value) { to(root).Index(0).Set(deepCopy(other)) })
+	}
+	if f.Elem.Class == shape.Group && !f.Elem.Pointer {
+		c.group(v.Index(0), f.Elem.Fields, path+"[].", func(root reflect.Value) reflect.Value { return to(root).Index(0) })
+	}
+}
+
+// donated gives the first element of the donor's list; none when the way to it
+// ends before.
+func (c *corrupter) donated(to way) (elem reflect.Value) {
+	if !c.donor.IsValid() {
+		return elem
+	}
+	defer func() {
+		if recover() != nil { // the donor has no such group or element
+			elem = reflect.Value{}
+		}
+	}()
+	return to(c.donor).Index(0)
+}
+
+// cut takes the milliseconds off, or one where there are none.
+func cut(t time.Time) time.Time {
+	if whole := t.Truncate(time.Second); !whole.Equal(t) {
+		return whole
+	}
+	return t.Add(-time.Millisecond)
+}
+
+var decimal = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
+
+// oneMore gives a decimal that is more by one in its last digit; false for what
+// is no decimal.
+func oneMore(v reflect.Value) (reflect.Value, bool) {
+	if v.Type() == reflect.TypeFor[ID]() {
+		return v, false
+	}
+	text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
+	if err != nil || !decimal.Match(text) {
+		return v, false
+	}
+	more := reflect.New(v.Type())
+	reader, ok := more.Interface().(encoding.TextUnmarshaler)
+	if !ok || reader.UnmarshalText([]byte(plusOne(string(text)))) != nil {
+		return v, false
+	}
+	return more.Elem(), true
+}
+
+func plusOne(decimal string) string {
+	whole, fraction, _ := strings.Cut(decimal, ".")
+	n, _ := new(big.Int).SetString(whole+fraction, 10)
+	text := n.Add(n, big.NewInt(1)).String()
+	if fraction == "" {
+		return text
+	}
+	sign := ""
+	if text[0] == '-' {
+		sign, text = "-", text[1:]
+	}
+	if missing := len(fraction) + 1 - len(text); missing > 0 {
+		text = strings.Repeat("0", missing) + text
+	}
+	at := len(text) - len(fraction)
+	return sign + text[:at] + "." + text[at:]
+}
+
+// deepCopy copies what a record's fields lead to, so that a copy can be changed.
+func deepCopy(v reflect.Value) reflect.Value {
+	out := reflect.New(v.Type()).Elem()
+	out.Set(v)
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			out.Set(reflect.New(v.Type().Elem()))
+			out.Elem().Set(deepCopy(v.Elem()))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if out.Field(i).CanSet() {
+				out.Field(i).Set(deepCopy(v.Field(i)))
+			}
+		}
+	case reflect.Slice:
+		if v.IsNil() {
+			break
+		}
+		out.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+		for i := range v.Len() {
+			out.Index(i).Set(deepCopy(v.Index(i)))
+		}
+	}
+	return out
+}
