@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	chunkRows    = 1000
+	chunkRows    = 2000
 	analyzeEvery = 20 // chunks
 	lagLimit     = 2 * time.Second
 	slowDownMax  = 20 // tenths of a second per chunk that a lag may cost
@@ -220,6 +220,9 @@ func (b *backfill) copyChunk(ctx context.Context, chunk Chunk) (rows, gaps int64
 		gaps += int64(bad)
 		rows += int64(len(items) - bad)
 		b.rows.Add(int64(len(items)))
+		if len(items) < chunkRows {
+			return rows, gaps, nil
+		}
 		after = items[len(items)-1].Key.ID
 	}
 }

@@ -27,9 +27,9 @@ type Options struct {
 	// CopyEvery is how long the copier rests when there is nothing to copy and
 	// nobody wakes it. Default 100 ms.
 	CopyEvery time.Duration
-	// Jitter picks the pause, below limit, before a conflict is tried again.
-	// Default: at random. A test that shall run alike each time sets its own.
-	Jitter func(limit time.Duration) time.Duration
+	// Random gives a number from 0 to below n. Default: at random. A test that
+	// shall run alike each time sets its own.
+	Random func(n int64) int64
 	// RunTwice runs each Update's closure twice: for tests.
 	RunTwice bool
 }
@@ -48,6 +48,9 @@ type Engine struct {
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 	ops   sync.Map // opKey → *atomic.Int64
+
+	// blind, in tests, has comparisons overlook a pair with these differences.
+	blind func(diff func() []FieldDiff) bool
 }
 
 // NewEngine makes an engine without domains; add them with NewDomain, then
@@ -60,8 +63,8 @@ func NewEngine(o Options) *Engine {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if o.Jitter == nil {
-		o.Jitter = rand.N[time.Duration]
+	if o.Random == nil {
+		o.Random = rand.Int64N
 	}
 	return &Engine{
 		opts: o, log: o.Logger,

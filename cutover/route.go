@@ -245,7 +245,7 @@ func (c *domainCore) wake() {
 
 // jitter gives a pause that grows with each try: up to 5, 10, 20 … ms.
 func (e *Engine) jitter(try int) time.Duration {
-	return e.opts.Jitter(5 * time.Millisecond << (try - 1))
+	return time.Duration(e.opts.Random(int64(5*time.Millisecond) << (try - 1)))
 }
 
 // pause sleeps for d or until ctx ends.

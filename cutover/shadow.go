@@ -5,7 +5,6 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 	"sort"
 	"strings"
@@ -68,7 +67,7 @@ func (c *domainCore) sampled(s State, err error) bool {
 	if !s.Phase.Copies() || fault.Is(err, fault.Unavailable) || errors.Is(err, context.Canceled) {
 		return false
 	}
-	return rand.IntN(100) < c.currentSettings().ShadowPercent
+	return c.engine.opts.Random(100) < int64(c.currentSettings().ShadowPercent)
 }
 
 // shadow queues a run, or drops it when the pool is busy: members never wait.

@@ -275,6 +275,7 @@ func (v *verifier) broken(r *InvariantResult, err error) error {
 const (
 	DocVerify = "verify"
 	DocDrill  = "drill"
+	DocTest   = "self-test"
 	DocReport = "report"
 )
 

@@ -17,7 +17,7 @@ import (
 const diffsPrinted = 20
 
 func (c *cli) verifyCommand() *cobra.Command {
-	var asJSON, repair bool
+	var asJSON, repair, selfTest bool
 	cmd := &cobra.Command{
 		Use:   "verify <domain>...",
 		Short: "Compare both databases record by record",
@@ -26,14 +26,31 @@ is being used: a difference counts when it persists after what was under way has
 been copied. The invariants are evaluated on both sides. The result is stored,
 and the newest one is part of the gate.
 
-The exit status is 3 when something differs or an invariant is broken.`,
-		Example: "  amanat verify payment\n  amanat verify user marketplace payment --json",
+With --self-test it shows instead that a comparison finds what it is there to
+find: it copies a sample of each kind into a scratch database on the MongoDB server
+and into memory, plants corruptions on the one and on the other, compares them, and
+drops the scratch database. Classes: a dropped row, a stray row, one unit more, null
+for a value, a cut millisecond, a swapped child, a stale revision, each at every
+field that has a place for it (refused: a rule of the database is against it, or
+absent stands for that value). The live databases are only read. PostgreSQL's part
+is played by the records in memory: no second schema is made there.
+
+The exit status is 3 when something differs or an invariant is broken; of a
+self-test, when a corruption was missed or one was found that nobody planted.`,
+		Example: "  amanat verify payment\n  amanat verify user marketplace payment --json\n  amanat verify payment --self-test",
 		Args:    arguments(1, -1),
 		RunE: func(cmd *cobra.Command, domains []string) error {
+			if selfTest {
+				if repair {
+					return usage(cmd, "a self-test repairs nothing: give --self-test or --repair")
+				}
+				return c.selfTest(cmd.Context(), domains, asJSON)
+			}
 			return c.verify(cmd.Context(), domains, cutover.VerifyOptions{Who: operator(), Repair: repair}, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "copy what differs from the primary again, then compare it once more")
+	cmd.Flags().BoolVar(&selfTest, "self-test", false, "plant corruptions on scratch copies, and see that each is found")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }

@@ -52,19 +52,17 @@ type request struct {
 	sent      bool // it had left the process before that froze
 	born      int
 	notStep   int
+	delay     int // in steps, of one that comes late
 	notBefore time.Time
 	met       bool // by the plan
 	line      int  // in the history
 }
 
 func (r *request) compare(o *request) int {
-	return cmp.Or(cmp.Compare(r.p.n, o.p.n), strings.Compare(r.actor, o.actor),
-		strings.Compare(r.op, o.op), cmp.Compare(r.born, o.born), r.compareArg(o))
-}
-
-func (r *request) compareArg(o *request) int {
-	if r == o || r.arg == nil || o.arg == nil {
-		return 0
+	first := cmp.Or(cmp.Compare(r.p.n, o.p.n), strings.Compare(r.actor, o.actor),
+		strings.Compare(r.op, o.op), cmp.Compare(r.born, o.born))
+	if first != 0 || r == o || r.arg == nil || o.arg == nil {
+		return first
 	}
 	return strings.Compare(fmt.Sprint(r.arg), fmt.Sprint(o.arg))
 }
@@ -320,7 +318,7 @@ func (s *scheduler) carryOut(w *world, r *request, v verdict) {
 	case v == late:
 		s.mu.Lock()
 		r.orphan = true
-		r.notStep = s.step + s.rnd.IntN(60)
+		r.notStep = s.step + max(r.delay, s.rnd.IntN(60))
 		s.pending = append(s.pending, r)
 		s.mu.Unlock()
 		r.grant <- v

@@ -266,6 +266,9 @@ func (c plane) States(ctx context.Context) (out map[string]cutover.State, err er
 		out, err = c.Control.States(ctx)
 		return err
 	})
+	if c.p.world.mutant == staleCopier && actorOf(ctx) == "copier:"+domainName && err == nil {
+		out[domainName] = c.p.engine.State(domainName)
+	}
 	return out, err
 }
 

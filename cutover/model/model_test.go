@@ -1,14 +1,16 @@
 package model
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +23,7 @@ const maxSteps = 1500
 // outcome is what one schedule came to.
 type outcome struct {
 	seed    uint64
+	mutant  mutant
 	problem string
 	history []line
 	acks    int
@@ -39,7 +42,11 @@ func (o outcome) String() string {
 			b.WriteByte('\n')
 		}
 	}
-	fmt.Fprintf(&b, "\nseed %d: %s\nreplay it with MODEL_SEED=%d go test -run TestModel ./cutover/model\n", o.seed, o.problem, o.seed)
+	planted := ""
+	if o.mutant != healthy {
+		planted = fmt.Sprintf("MODEL_MUTANT=%q ", o.mutant)
+	}
+	fmt.Fprintf(&b, "\nseed %d: %s\nreplay it with %sMODEL_SEED=%d go test -v -run TestModel ./cutover/model\n", o.seed, o.problem, planted, o.seed)
 	return b.String()
 }
 
@@ -48,7 +55,7 @@ func explore(t *testing.T, seed uint64, m mutant) (out outcome) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(seed, m)
 		out = w.run()
-		out.seed = seed
+		out.seed, out.mutant = seed, m
 	})
 	return out
 }
@@ -117,75 +124,158 @@ func (w *world) clear() {
 	time.Sleep(time.Minute) // for goroutines that pause
 }
 
-func schedules(t *testing.T, otherwise int) int {
-	if text := os.Getenv("MODEL_SCHEDULES"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	if testing.Short() {
-		return otherwise / 5
-	}
-	return otherwise
+// shard is a range of seeds that one child process explores.
+type shard struct {
+	First, Count, Stride uint64
+	Mutant               mutant
+	Enough               int // stop after so many problems
 }
 
-// sweep explores n seeds on all processors, until see gives false.
-func sweep(t *testing.T, first uint64, n int, m mutant, see func(outcome) bool) {
-	var next atomic.Uint64
-	var stop atomic.Bool
-	var mu sync.Mutex
-	t.Run("seeds", func(t *testing.T) {
-		for range runtime.GOMAXPROCS(0) {
-			t.Run("", func(t *testing.T) {
-				t.Parallel()
-				for !stop.Load() {
-					i := next.Add(1) - 1
-					if i >= uint64(n) {
-						return
-					}
-					o := explore(t, first+i, m)
-					mu.Lock()
-					if !see(o) {
-						stop.Store(true)
-					}
-					mu.Unlock()
-				}
-			})
-		}
-	})
+// tally is what a shard, or several together, came to.
+type tally struct {
+	Schedules, Steps, Acks, Strays int
+	Phases                         map[cutover.Phase]int
+	Found                          []finding
 }
 
-func TestModel(t *testing.T) {
-	if text := os.Getenv("MODEL_SEED"); text != "" {
-		seed, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o := explore(t, seed, mutant(os.Getenv("MODEL_MUTANT")))
-		t.Log("\n" + o.String())
+type finding struct {
+	Seed    uint64
+	Problem string
+	History string
+}
+
+func (t *tally) add(o tally) {
+	t.Schedules += o.Schedules
+	t.Steps += o.Steps
+	t.Acks += o.Acks
+	t.Strays += o.Strays
+	t.Found = append(t.Found, o.Found...)
+	if t.Phases == nil {
+		t.Phases = map[cutover.Phase]int{}
+	}
+	for p, n := range o.Phases {
+		t.Phases[p] += n
+	}
+}
+
+func (s shard) explore(t *testing.T) (out tally) {
+	for i := s.First; i < s.First+s.Count && len(out.Found) < s.Enough; i += s.Stride {
+		o := explore(t, i, s.Mutant)
+		one := tally{1, o.steps, o.acks, o.strays, map[cutover.Phase]int{o.phase: 1}, nil}
 		if o.problem != "" {
-			t.Fail()
+			one.Found = []finding{{i, o.problem, o.String()}}
 		}
+		out.add(one)
+	}
+	return out
+}
+
+const (
+	shardVar  = "MODEL_SHARD"
+	resultVar = "MODEL_RESULT"
+)
+
+// TestShard is what a child process runs: see sweep.
+func TestShard(t *testing.T) {
+	text := os.Getenv(shardVar)
+	if text == "" {
+		t.Skip("run by the other tests")
+	}
+	var s shard
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		t.Fatal(err)
+	}
+	result, err := json.Marshal(s.explore(t))
+	if err == nil {
+		err = os.WriteFile(os.Getenv(resultVar), result, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sweep explores count seeds from first in child processes of one thread each:
+// that is twice as fast as many threads in one process, and within one thread
+// a seed gives the same history each time.
+func sweep(t *testing.T, first, count uint64, m mutant, enough, children int) (all tally) {
+	t.Helper()
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	for i := range uint64(children) {
+		wait.Go(func() {
+			one, err := child(t, shard{first + i, count - i, uint64(children), m, enough})
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Errorf("shard %d: %v", i, err)
+			}
+			all.add(one)
+		})
+	}
+	wait.Wait()
+	return all
+}
+
+func child(t *testing.T, s shard) (out tally, err error) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return out, err
+	}
+	result := filepath.Join(t.TempDir(), "result.json")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestShard$", "-test.timeout=30m")
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400", shardVar+"="+string(text), resultVar+"="+result)
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		return out, fmt.Errorf("%w\n%s", err, said)
+	}
+	text, err = os.ReadFile(result)
+	if err != nil {
+		return out, err
+	}
+	return out, json.Unmarshal(text, &out)
+}
+
+// schedules says how many schedules to explore.
+func schedules(t *testing.T) uint64 {
+	if testing.Short() {
+		return number(t, "MODEL_SCHEDULES", 2_000)
+	}
+	return number(t, "MODEL_SCHEDULES", 10_000)
+}
+
+// TestModel explores MODEL_SCHEDULES schedules from MODEL_FIRST on, or replays
+// the one of MODEL_SEED, with MODEL_MUTANT if that is set.
+func TestModel(t *testing.T) {
+	if os.Getenv("MODEL_SEED") != "" {
+		replay(t)
 		return
 	}
-	n := schedules(t, 10_000)
 	began := time.Now()
-	total, acks, strays, steps := 0, 0, 0, 0
-	phases := map[cutover.Phase]int{}
-	sweep(t, 1, n, healthy, func(o outcome) bool {
-		total++
-		acks += o.acks
-		strays += o.strays
-		steps += o.steps
-		phases[o.phase]++
-		if o.problem != "" {
-			t.Errorf("\n%s", o)
-			return false
-		}
-		return true
-	})
+	all := sweep(t, number(t, "MODEL_FIRST", 1), schedules(t), healthy, 1, runtime.NumCPU())
+	for _, f := range all.Found {
+		t.Errorf("\n%s", f.History)
+	}
 	t.Logf("%d schedules in %s, %d steps, %d acknowledged writes, %d stray ones, ended in %v",
-		total, time.Since(began).Round(time.Millisecond), steps, acks, strays, phases)
+		all.Schedules, time.Since(began).Round(time.Millisecond), all.Steps, all.Acks, all.Strays, all.Phases)
+}
+
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func replay(t *testing.T) {
+	runtime.GOMAXPROCS(1)
+	o := explore(t, number(t, "MODEL_SEED", 0), mutant(os.Getenv("MODEL_MUTANT")))
+	t.Logf("\n%s", o)
+	if o.problem != "" {
+		t.Fail()
+	}
 }

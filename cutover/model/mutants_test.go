@@ -24,9 +24,10 @@ const (
 	noSecondAck mutant = "the new primary opens before every process knows of the flip"
 	unguarded   mutant = "a copy overwrites a later revision"
 	unfenced    mutant = "an Update of the target does not check its epoch"
+	staleCopier mutant = "a copier does not look whether its primary is still one"
 )
 
-var mutants = []mutant{earlyEnd, noteApart, noteBlind, noLease, noTombstone, unrecorded, shortLease, noSecondAck, unguarded, unfenced}
+var mutants = []mutant{earlyEnd, noteApart, noteBlind, noLease, noTombstone, unrecorded, shortLease, noSecondAck, unguarded, unfenced, staleCopier}
 
 // unwritten is a flip that only its coordinator remembers.
 type unwritten struct {

@@ -30,8 +30,8 @@ func (w *world) operate() {
 			if w.sched.isQuiet() {
 				return
 			}
-			if !done && !p.isDead() || p.place < 0 {
-				time.Sleep(time.Duration(rnd.Int64N(int64(12 * time.Second))))
+			if !done {
+				time.Sleep(time.Duration(rnd.Int64N(int64(6 * time.Second))))
 			}
 		}
 		if !done {

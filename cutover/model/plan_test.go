@@ -16,9 +16,20 @@ type plan struct {
 	starve  bool    // by weights rather than evenly
 	remote  bool    // commands are processes of their own
 	shadow  bool
+	mix     mix
 	script  []string
 	faults  []*mishap
 }
+
+// mix is how many in twenty of a client's turns append to one record, append to
+// two, create and delete; the rest read.
+type mix [4]int
+
+var (
+	mixed   = mix{10, 3, 2, 2}
+	deleter = mix{6, 2, 3, 6}
+	reader  = mix{7, 1, 1, 0}
+)
 
 // mishap is one thing that goes wrong, so many steps after something else.
 type mishap struct {
@@ -63,10 +74,50 @@ func newPlan(r *rand.Rand) plan {
 		shadow:  r.IntN(16) == 0,
 		script:  scripts[r.IntN(len(scripts))],
 	}
+	p.mix = pick(r, mixed, mixed, deleter, reader)
 	for range r.IntN(5) {
 		p.faults = append(p.faults, newMishap(r, p.servers))
 	}
+	if r.IntN(2) == 0 {
+		p.narrow(r)
+	}
 	return p
+}
+
+// narrow adds one of the situations in which a protocol of this sort breaks
+// when it does.
+func (p *plan) narrow(r *rand.Rand) {
+	m := newMishap(r, p.servers)
+	m.wait = r.IntN(15)
+	switch r.IntN(5) {
+	case 0: // a slow copy, while its record is deleted
+		p.mix = deleter
+		m.mark, m.count, m.what = pick(r, "plan", "start", "open"), 1, "hold"
+		m.op, m.steps, m.last = pick(r, "load", "load", "apply"), 30+r.IntN(150), pick(r, 0, time.Second)
+	case 1: // a process frozen in the middle of a write or a read, until others have gone on
+		p.servers = max(p.servers, 2)
+		m.mark, m.what = pick(r, "seal", "start", "flip"), "freeze-at"
+		m.op, m.last = pick(r, "begin", "commit", "commit", "answer", "read", "beat", "states"), pick(r, 3*time.Second, 8*time.Second)
+		p.think = 0.25
+	case 2: // a process that hears late, or not at all, of the flip
+		p.servers = max(p.servers, 2)
+		p.mix = reader
+		p.think = 0.4
+		m.mark, m.wait, m.what = pick(r, "seal", "flip", "flip"), r.IntN(3), pick(r, "hold", "hold", "cut", "wrong")
+		m.op, m.on, m.who = pick(r, "states", "states", "notify", "beat"), pg, r.IntN(p.servers)
+		m.steps, m.last = 30+r.IntN(150), pick(r, 0, 0, time.Second, 4*time.Second)
+	case 3: // the coordinator dies around the flip
+		m.mark, m.wait, m.what, m.who = pick(r, "seal", "flip", "open"), r.IntN(8), pick(r, "crash", "session", "restart-pg", "freeze"), -1
+		p.think = 0.25
+	case 4: // a write whose sender has given up, on its way for long
+		m.mark, m.what, m.op, m.v, m.steps = pick(r, "plan", "start", "seal", "open"), "wrong", "commit", late, 50+r.IntN(400)
+		m.wait = r.IntN(60)
+	}
+	if r.IntN(2) == 0 {
+		p.script = []string{"start", "backfill", "verify", "switch", "verify", "rollback"}
+		m.count = pick(r, 1, 2, 2)
+	}
+	p.faults = append(p.faults, m)
 }
 
 func newMishap(r *rand.Rand, servers int) *mishap {
@@ -176,6 +227,7 @@ func (p *plan) verdict(r *request) (verdict, bool) {
 			if r.read {
 				return lost, true
 			}
+			r.delay = m.steps
 			return m.v, true
 		}
 	}

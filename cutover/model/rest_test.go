@@ -100,7 +100,7 @@ func (w *world) everybodyWrites() string {
 			ctx := as(p.ctx, "last client")
 			for n := range legacy + 1 {
 				key := keyOf(n + 1)
-				if n+1 <= w.keys && (!p.append(ctx, key) || !p.view(ctx, key)) && !p.isDead() {
+				if n+1 <= w.keys && !p.soon(ctx, func() bool { return p.append(ctx, key) && p.view(ctx, key) }) {
 					w.mu.Lock()
 					failed = fmt.Sprintf("%s cannot write or read %s", p.name, short(key.ID))
 					w.mu.Unlock()
@@ -120,6 +120,17 @@ func (w *world) everybodyWrites() string {
 		}
 		return failed
 	})
+}
+
+// soon tries for a few seconds.
+func (p *process) soon(ctx context.Context, try func() bool) bool {
+	for range 10 {
+		if try() || p.isDead() {
+			return true
+		}
+		p.sleep(ctx, time.Second)
+	}
+	return false
 }
 
 // sameAtLast says how the databases differ when all is quiet. Stray writes,

@@ -118,15 +118,10 @@ func (w *world) start(name string, place int) *process {
 		w.servers = append(w.servers, p)
 	}
 	w.mu.Unlock()
-	jitter := w.rndOf()
 	p.engine = cutover.NewEngine(cutover.Options{
 		Control: plane{w.control, p}, Process: cutover.Process{ID: name}, Logger: slog.New(slog.DiscardHandler),
 		LeaseTTL: leaseTTL, CopyEvery: time.Second, MaxWait: 8 * time.Second,
-		Jitter: func(limit time.Duration) time.Duration {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return time.Duration(jitter.Int64N(int64(limit)))
-		},
+		Random: func(n int64) int64 { return n - 1 }, // no shadow reads but where all are
 	})
 	p.domain = cutover.NewDomain(p.engine, cutover.Spec[memdb.Tx]{
 		Name: domainName, Kinds: kinds, Queries: []string{queryGet},
@@ -181,18 +176,24 @@ func (p *process) client(ctx context.Context) {
 
 func (p *process) oneOp(ctx context.Context) {
 	key := p.someKey()
-	switch n := p.rnd.IntN(20); {
-	case n < 10:
-		p.append(ctx, key)
-	case n < 13:
-		p.append(ctx, key, p.someKey())
-	case n < 15:
-		p.create(ctx)
-	case n < 17:
-		p.delete(ctx, key)
-	default:
-		p.view(ctx, key)
+	n := p.rnd.IntN(20)
+	for what, share := range p.world.sched.plan.mix {
+		if n -= share; n >= 0 {
+			continue
+		}
+		switch what {
+		case 0:
+			p.append(ctx, key)
+		case 1:
+			p.append(ctx, key, p.someKey())
+		case 2:
+			p.create(ctx)
+		case 3:
+			p.delete(ctx, key)
+		}
+		return
 	}
+	p.view(ctx, key)
 }
 
 func (p *process) someKey() cutover.Key {

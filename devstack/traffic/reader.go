@@ -11,8 +11,8 @@ import (
 // every way to read is used all the time.
 func (t *Traffic) reader(ctx context.Context, i int) {
 	random := rand.New(rand.NewPCG(t.o.Seed, 1<<40+uint64(i)))
-	l := look{t: t}
-	for ctx.Err() == nil {
+	for n := i; ctx.Err() == nil; n++ {
+		l := look{t, n}
 		seller := t.sellers[random.IntN(len(t.sellers))]
 		// What fails is counted by the client; the next look begins afresh.
 		_ = l.asMember(ctx, seller)
@@ -22,17 +22,24 @@ func (t *Traffic) reader(ctx context.Context, i int) {
 	}
 }
 
-// look is one look around.
-type look struct{ t *Traffic }
+// look is one look around, the n-th of its reader.
+type look struct {
+	t *Traffic
+	n int
+}
 
+// asMember reads what a member reads all day, and one of the longer lists.
 func (l look) asMember(ctx context.Context, m *member) error {
 	for _, path := range []string{
-		"/api/user/profile", "/api/users/profile/" + l.t.admin.id, "/api/addresses",
-		"/api/marketplace/categories/tree", "/api/payment?limit=10",
+		"/api/user/profile", "/api/users/profile/" + l.t.admin.id, "/api/addresses", "/api/marketplace/categories/tree",
 	} {
 		if _, err := m.get(ctx, path); err != nil {
 			return err
 		}
+	}
+	if l.n%4 != 0 {
+		_, err := m.get(ctx, "/api/payment?limit=10")
+		return err
 	}
 	return l.requests(ctx, m)
 }
@@ -57,17 +64,16 @@ func (l look) requests(ctx context.Context, m *member) error {
 	return nil
 }
 
+// asAdmin reads one of an admin's lists. They go through whole collections,
+// so they take turns.
 func (l look) asAdmin(ctx context.Context, someone *member) error {
-	for _, path := range []string{
-		"/api/admin/users?limit=5", "/api/admin/users?role=seller&limit=5",
-		"/api/admin/users/" + someone.id + "/dependencies",
-		"/api/payment?limit=5", "/api/payment/trezor/accounts", "/api/marketplace/purchase-requests?mine=true",
-	} {
-		if _, err := l.t.admin.get(ctx, path); err != nil {
-			return err
-		}
+	lists := []string{
+		"/api/admin/users?limit=5", "/api/payment?limit=5",
+		"/api/admin/users/" + someone.id + "/dependencies", "/api/payment/trezor/accounts",
+		"/api/admin/users?role=seller&limit=5", "/api/marketplace/purchase-requests?mine=true",
 	}
-	return nil
+	_, err := l.t.admin.get(ctx, lists[l.n%len(lists)])
+	return err
 }
 
 // asNobody reads what is public, and tries what is not.

@@ -35,7 +35,7 @@ type Options struct {
 type Credentials struct{ Email, Password string }
 
 // readers is how many look around at the same time.
-const readers = 3
+const readers = 2
 
 // Traffic is members acting. Make it with New.
 type Traffic struct {

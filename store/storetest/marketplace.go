@@ -287,7 +287,9 @@ func categoriesByOrder(t *testing.T, m market) {
 		m.put(t, c)
 		want = append(want, c.ID)
 	}
-	got := viewOf(t, m, func(ctx context.Context, tx marketplace.Tx) ([]marketplace.Category, error) { return tx.Categories(ctx) })
+	got := viewOf(t, m, func(ctx context.Context, tx marketplace.Tx) ([]marketplace.Category, error) {
+		return tx.Categories(ctx)
+	})
 	wantIDs(t, "categories", idsOf(got), want...)
 }
 
