@@ -41,6 +41,10 @@ type Invariant[Tx any] struct {
 	// breach counts when it persists: records change while they are read.
 	Kind  string
 	Check func(ctx context.Context, tx Tx, r Record) error
+	// Suspects, which may be nil, goes through the domain once and names the
+	// records of Kind that seem in breach, so that Check need only look at
+	// those. It may name too many, never too few.
+	Suspects func(ctx context.Context, tx Tx) ([]ID, error)
 	// Eval gives a text about the whole that must be equal on both sides, such
 	// as "512 payments: 500 completed, 12 pending".
 	Eval func(ctx context.Context, tx Tx) (string, error)

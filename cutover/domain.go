@@ -32,10 +32,11 @@ type domainCore struct {
 
 // invariant is an Invariant bound to both sides.
 type invariant struct {
-	name  string
-	kind  string
-	check func(ctx context.Context, source bool, r Record) error // nil: none
-	eval  func(ctx context.Context, source bool) (string, error) // nil: none
+	name     string
+	kind     string
+	check    func(ctx context.Context, source bool, r Record) error // nil: none
+	eval     func(ctx context.Context, source bool) (string, error) // nil: none
+	suspects func(ctx context.Context, source bool) ([]ID, error)   // nil: all are
 }
 
 // NewDomain makes a domain known to the engine; call it before Engine.Open.
@@ -89,6 +90,11 @@ func bind[Tx any](d *Domain[Tx], inv Invariant[Tx]) invariant {
 	if inv.Check != nil {
 		out.check = func(ctx context.Context, source bool, r Record) error {
 			return d.side(source).View(ctx, func(ctx context.Context, tx Tx) error { return inv.Check(ctx, tx, r) })
+		}
+	}
+	if inv.Suspects != nil {
+		out.suspects = func(ctx context.Context, source bool) ([]ID, error) {
+			return runView(ctx, d.side(source), inv.Suspects)
 		}
 	}
 	if inv.Eval != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/amanat-dev/amanat/fault"
@@ -168,37 +169,74 @@ func (v *verifier) evalInvariants(ctx context.Context) error {
 }
 
 // checkEach runs a per-record invariant over both sides. A breach counts when
-// it persists while the record stays the same.
+// it persists.
 func (v *verifier) checkEach(ctx context.Context, inv invariant, r *InvariantResult) error {
 	for _, source := range []bool{true, false} {
 		store := v.target
 		if source {
 			store = v.source
 		}
-		records := cursor{store: store, kind: inv.kind}
-		for {
-			item, err := records.peek(ctx)
-			if err != nil {
-				return err
-			}
-			if item == nil {
-				break
-			}
-			records.next()
-			if item.Record == nil {
-				continue
-			}
-			breach, err := v.breach(ctx, inv, source, store, *item)
-			if err != nil {
-				return err
-			}
+		err := v.eachSuspect(ctx, inv, source, store, func(item Item) error {
+			breach, err := v.breach(ctx, inv, source, store, item)
 			if breach != nil {
 				r.OK = false
 				r.Why = fmt.Sprintf("%s %s: %v", store.Name(), item.Key, breach)
 			}
+			return err
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// eachSuspect gives the records that an invariant has to look at.
+func (v *verifier) eachSuspect(ctx context.Context, inv invariant, source bool, store Store, do func(Item) error) error {
+	if inv.suspects == nil {
+		return eachRecord(ctx, store, inv.kind, do)
+	}
+	ids, err := inv.suspects(ctx, source)
+	if err != nil {
+		return err
+	}
+	for page := range slices.Chunk(ids, verifyPage) {
+		keys := make([]Key, len(page))
+		for i, id := range page {
+			keys[i] = Key{inv.kind, id}
+		}
+		items, err := store.Get(ctx, keys)
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			if item.Record == nil {
+				continue
+			}
+			if err := do(item); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// eachRecord gives all readable records of a kind.
+func eachRecord(ctx context.Context, store Store, kind string, do func(Item) error) error {
+	records := cursor{store: store, kind: kind}
+	for {
+		item, err := records.peek(ctx)
+		if err != nil || item == nil {
+			return err
+		}
+		records.next()
+		if item.Record == nil {
+			continue
+		}
+		if err := do(*item); err != nil {
+			return err
+		}
+	}
 }
 
 func (v *verifier) breach(ctx context.Context, inv invariant, source bool, store Store, item Item) (breach, err error) {

@@ -126,8 +126,8 @@ var Queries = []string{
 var Invariants = []cutover.Invariant[Tx]{
 	{Name: "requests by status", Eval: requestsByStatus},
 	{Name: "offers by status", Eval: offersByStatus},
-	{Name: "a selected offer is an accepted one of its request", Kind: KindRequest, Check: checkSelected},
-	{Name: "at most one live offer per seller and request", Kind: KindOffer, Check: checkOneLive},
+	{Name: "a selected offer is an accepted one of its request", Kind: KindRequest, Check: checkSelected, Suspects: suspectSelected},
+	{Name: "at most one live offer per seller and request", Kind: KindOffer, Check: checkOneLive, Suspects: suspectLive},
 }
 
 func requestsByStatus(ctx context.Context, tx Tx) (string, error) {
@@ -179,6 +179,46 @@ func checkSelected(ctx context.Context, tx Tx, record cutover.Record) error {
 		return fmt.Errorf("selected offer %s is %s", o.ID, o.Status)
 	}
 	return nil
+}
+
+// suspectSelected names the requests whose selected offer was not found among
+// the accepted ones of that request.
+func suspectSelected(ctx context.Context, tx Tx) ([]cutover.ID, error) {
+	accepted := map[cutover.ID]cutover.ID{} // offer → request
+	err := tx.EachOffer(ctx, func(o SellerOffer) error {
+		if o.Status == OfferAccepted {
+			accepted[o.ID] = o.PurchaseRequestID
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []cutover.ID
+	err = tx.EachRequest(ctx, func(r PurchaseRequest) error {
+		if !r.SelectedOfferID.IsZero() && accepted[r.SelectedOfferID] != r.ID {
+			out = append(out, r.ID)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// suspectLive names the offers that are the second live one of their seller on
+// a request.
+func suspectLive(ctx context.Context, tx Tx) ([]cutover.ID, error) {
+	type place struct{ request, seller cutover.ID }
+	live := map[place]bool{}
+	var out []cutover.ID
+	err := tx.EachOffer(ctx, func(o SellerOffer) error {
+		at := place{o.PurchaseRequestID, o.SellerID}
+		if o.Status.Live() && live[at] {
+			out = append(out, o.ID)
+		}
+		live[at] = live[at] || o.Status.Live()
+		return nil
+	})
+	return out, err
 }
 
 func checkOneLive(ctx context.Context, tx Tx, record cutover.Record) error {

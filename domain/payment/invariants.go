@@ -13,9 +13,9 @@ import (
 
 // Invariants of the domain.
 var Invariants = []cutover.Invariant[Tx]{
-	{Name: "the funds ledger sums to zero per asset", Kind: KindEntry, Check: checkEntry, Eval: ledgerTotals},
-	{Name: "escrow equals its postings and is not below zero", Kind: KindPayment, Check: checkEscrow, Eval: escrowTotal},
-	{Name: "a ledger key names one entry", Kind: KindEntry, Check: checkKey},
+	{Name: "the funds ledger sums to zero per asset", Kind: KindEntry, Check: checkEntry, Suspects: suspectEntries, Eval: ledgerTotals},
+	{Name: "escrow equals its postings and is not below zero", Kind: KindPayment, Check: checkEscrow, Suspects: suspectEscrow, Eval: escrowTotal},
+	{Name: "a ledger key names one entry", Kind: KindEntry, Check: checkKey, Suspects: suspectKeys},
 	{Name: "payments by status", Eval: paymentsByStatus},
 }
 
@@ -40,6 +40,74 @@ func checkEntry(ctx context.Context, tx Tx, r cutover.Record) error {
 		}
 	}
 	return nil
+}
+
+// suspectEntries names the entries that are off balance by themselves or post
+// to the escrow of a payment that was not found.
+func suspectEntries(ctx context.Context, tx Tx) ([]cutover.ID, error) {
+	escrows := map[string]bool{}
+	err := tx.EachPayment(ctx, func(p Payment) error {
+		escrows[EscrowAccount(p.ID)] = true
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []cutover.ID
+	err = tx.EachEntry(ctx, func(e Entry) error {
+		off := e.Normalize() != nil
+		for _, p := range e.Postings {
+			off = off || strings.HasPrefix(p.Account, "escrow:") && !escrows[p.Account]
+		}
+		if off {
+			out = append(out, e.ID)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// suspectEscrow names the payments whose figure is not the sum of their
+// postings, or is below zero.
+func suspectEscrow(ctx context.Context, tx Tx) ([]cutover.ID, error) {
+	posted := map[string]*big.Int{}
+	err := tx.EachEntry(ctx, func(e Entry) error {
+		for _, p := range e.Postings {
+			if strings.HasPrefix(p.Account, "escrow:") {
+				addTo(posted, p.Account, p.Amount.Big())
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []cutover.ID
+	err = tx.EachPayment(ctx, func(p Payment) error {
+		sum := posted[EscrowAccount(p.ID)]
+		if sum == nil {
+			sum = new(big.Int)
+		}
+		if sum.Sign() < 0 || p.EscrowBalance != nil && p.EscrowBalance.Big().Cmp(sum) != 0 {
+			out = append(out, p.ID)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// suspectKeys names every entry whose key another one has as well.
+func suspectKeys(ctx context.Context, tx Tx) ([]cutover.ID, error) {
+	first := map[string]cutover.ID{}
+	var out []cutover.ID
+	err := tx.EachEntry(ctx, func(e Entry) error {
+		if other, twice := first[e.IdempotencyKey]; twice {
+			out = append(out, other, e.ID)
+		}
+		first[e.IdempotencyKey] = e.ID
+		return nil
+	})
+	return out, err
 }
 
 // checkEscrow compares a payment's own figure with its postings.
