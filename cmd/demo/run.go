@@ -18,8 +18,8 @@ import (
 const (
 	mongoDatabase = "marketplace"
 	pgDatabase    = "amanat"
-	requestRate   = 30  // per second
-	shadowMin     = 150 // shadow reads that the gate asks for
+	requestRate   = 20  // per second
+	shadowMin     = 120 // shadow reads that the gate asks for
 )
 
 // show is a running demo.
@@ -124,7 +124,7 @@ func (s *show) serve(ctx context.Context, cast *seed.Cast) error {
 	}
 	var err error
 	s.traffic, err = traffic.New(ctx, traffic.Options{
-		Servers: s.d.Addresses(), Mailbox: s.d.Mailbox(), Scanner: s.d.Scanner(), Seed: 1, Rate: requestRate, Deals: 5,
+		Servers: s.d.Addresses(), Mailbox: s.d.Mailbox(), Scanner: s.d.Scanner(), Seed: 1, Rate: requestRate, Deals: 4,
 		Admin: cast.Admin, Sellers: cast.Sellers, Buyers: cast.Buyers, Note: s.screen.warn,
 	})
 	s.screen.say("members act, %d requests per second", requestRate)

@@ -658,9 +658,12 @@ func TestChunkIsFreeAgainAfterFailureOrLostWorker(t *testing.T) {
 		}
 	})
 	checkKind(t, err, fault.Unavailable)
-	found, err = b.WithChunk(t.Context(), "payment", 2, "payment", func(context.Context, cutover.Chunk) (int64, int64, error) { return 7, 0, nil })
-	check(t, err)
-	equal(t, "found again", found, true)
+	// The server takes a moment to notice that the worker is gone.
+	eventually(t, "found again", func() bool {
+		found, err = b.WithChunk(t.Context(), "payment", 2, "payment", func(context.Context, cutover.Chunk) (int64, int64, error) { return 7, 0, nil })
+		check(t, err)
+		return found
+	})
 	progress, err := b.Progress(t.Context(), "payment", 2)
 	check(t, err)
 	equal(t, "progress", progress, []cutover.KindProgress{{Kind: "payment", Chunks: 1, Done: 1, Rows: 7}})

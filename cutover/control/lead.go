@@ -24,7 +24,17 @@ func (p *Plane) Lead(ctx context.Context, role string, do func(context.Context) 
 	}
 	conn := held.Hijack() // it is not to come back with the lock
 	defer hangUp(conn)
+	defer unlock(conn, lockKey("role", role))
 	return true, whileAlive(ctx, conn, do)
+}
+
+// unlock frees the role before the server notices that the session has ended,
+// so that whoever comes next finds it free. Without a connection it is free
+// anyway, a little later.
+func unlock(conn *pgx.Conn, key int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), callTime)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "SELECT pg_advisory_unlock($1)", key)
 }
 
 func tryLock(ctx context.Context, conn *pgx.Conn, key int64) (won bool, err error) {
