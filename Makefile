@@ -13,7 +13,7 @@ WITH := go run ./devstack/cmd/with --
 VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet staticcheck arrows race clean
+.PHONY: help build demo test check fmt vet staticcheck arrows race model clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ race: ## the race detector on the engine and the stores
 	@command -v $$(go env CC) >/dev/null || \
 		{ echo "the race detector needs a C compiler: apt-get install gcc libc6-dev"; exit 1; }
 	CGO_ENABLED=1 $(WITH) go test -race ./cutover/... ./store/...
+
+model: ## seeded schedules of the engine, with crashes, on toy databases (MODEL_SCHEDULES=n)
+	go test -tags model -count=1 -timeout 30m -v -run '^TestModel$$' ./cutover/model
 
 clean: ## remove what was built
 	rm -rf bin

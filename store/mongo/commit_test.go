@@ -559,16 +559,18 @@ func TestRandomCrashesLoseNoMoney(t *testing.T) {
 	var mu sync.Mutex
 	acknowledged := map[cutover.ID]bool{}
 	var wg sync.WaitGroup
-	for w := range 4 {
-		mine := []*bank{bk, other}[w%2]
-		mine.guard.Journal = true
-		mine.db.SetPatience(500*time.Millisecond, 300*time.Millisecond)
-		mine.db.OnStep(func(string) error {
+	for _, process := range []*bank{bk, other} {
+		process.guard.Journal = true
+		process.db.SetPatience(500*time.Millisecond, 300*time.Millisecond)
+		process.db.OnStep(func(string) error {
 			if rand.IntN(60) == 0 {
 				return errCrash
 			}
 			return nil
 		})
+	}
+	for w := range 4 {
+		mine := []*bank{bk, other}[w%2]
 		wg.Go(func() {
 			for range 15 {
 				id, from := cutover.NewID(), rand.IntN(4)
