@@ -43,7 +43,8 @@ type StateControl interface {
 	// history. to.Epoch must be from.Epoch+1. It fails with fault.Conflict when
 	// the domain is not in state from. Where the target is the primary of
 	// from, it waits for the Updates in flight there (see Barrier) in the same
-	// step, so that none of the old epoch can commit afterwards.
+	// step, so that none of the old epoch can commit afterwards. Where it becomes
+	// the primary, it waits likewise for the copies under way.
 	Advance(ctx context.Context, from, to State, why Change) error
 	// Barrier returns once no Update that was admitted on the target in an
 	// epoch before the present one can still commit.

@@ -91,25 +91,11 @@ func (r *copyRun) round(ctx context.Context, s State) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := r.core.stillPrimary(ctx, s); err != nil {
-		return 0, err
-	}
 	if err := r.settle(ctx, primary, notes, keys, failed); err != nil {
 		return 0, err
 	}
 	r.core.countOps(!s.Phase.PrimaryIsSource(), "copy", int64(len(keys)-len(failed)))
 	return len(keys) - len(failed), nil
-}
-
-// stillPrimary fails when another database than in s is the primary by now. A
-// copier that slept through a flip may have read a stray write's note, and what
-// it brought may have met a later record there: that note has to stay.
-func (c *domainCore) stillPrimary(ctx context.Context, s State) error {
-	now, err := c.recorded(ctx)
-	if err == nil && now.Phase.PrimaryIsSource() != s.Phase.PrimaryIsSource() {
-		return fault.New(fault.Conflict, "%s has another primary by now", c.name)
-	}
-	return err
 }
 
 // due leaves out the notes of keys whose retry is not due.

@@ -75,10 +75,14 @@ type Store interface {
 	// is Deleted removes the record and leaves a tombstone of its revision,
 	// which keeps a slower copy from bringing it back. The result has one
 	// error per item, nil when the copy is in or was older than what is here;
-	// the second error says that the database as a whole failed.
+	// the second error says that the database as a whole failed. A target takes
+	// no copies, and gives ErrMoved, while it is the domain's primary, which it
+	// checks in the copy's own transaction as an Update does: a copier that slept
+	// through the flip may have read stray writes, of revisions as high as any.
 	Apply(ctx context.Context, items []Item, o ApplyOptions) ([]error, error)
 	// Load is Apply for many records of one kind at once by the fastest way
-	// there is, all or nothing: after an error the caller uses Apply.
+	// there is, all or nothing, under the same check: after an error the caller
+	// uses Apply.
 	Load(ctx context.Context, kind string, items []Item) error
 	// Analyze refreshes the planner's statistics of the kind's tables.
 	Analyze(ctx context.Context, kind string) error

@@ -49,6 +49,32 @@ func Fence(ctx context.Context, tx pgx.Tx, domain string, epoch int64) error {
 	return checkFence(state, isolation, domain, epoch)
 }
 
+// FenceCopy is Fence for copies that come to this database: it returns without
+// error only while another database is the domain's primary, and that stays so
+// until tx ends. An unknown domain has no primary yet.
+//
+// Errors: cutover.ErrMoved; fault.Unavailable when the database is away.
+func FenceCopy(ctx context.Context, tx pgx.Tx, domain string) error {
+	b := new(pgx.Batch)
+	b.Queue("SELECT pg_advisory_xact_lock_shared($1)", fenceKey(domain))
+	b.Queue(`SELECT phase, epoch, sealed, current_setting('transaction_isolation')
+		FROM cutover_domains WHERE domain = $1`, domain)
+	results := tx.SendBatch(ctx, b)
+	state, isolation, err := readFence(results)
+	if closing := results.Close(); err == nil {
+		err = closing
+	}
+	switch {
+	case err != nil:
+		return translate(err)
+	case isolation != "read committed":
+		return fault.New(fault.Internal, "fence of %s: the transaction is %s, want read committed", domain, isolation)
+	case state.Phase != "" && !state.Phase.PrimaryIsSource():
+		return cutover.ErrMoved
+	}
+	return nil
+}
+
 func readFence(results pgx.BatchResults) (s cutover.State, isolation string, err error) {
 	if _, err := results.Exec(); err != nil {
 		return s, "", err

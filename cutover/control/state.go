@@ -48,7 +48,7 @@ func (p *Plane) Advance(ctx context.Context, from, to cutover.State, why cutover
 		return fault.New(fault.Internal, "advance from %+v to %+v is not one step of one domain", from, to)
 	}
 	return p.inTx(ctx, func(tx pgx.Tx) error {
-		if !from.Phase.PrimaryIsSource() {
+		if !from.Phase.PrimaryIsSource() || !to.Phase.PrimaryIsSource() {
 			if err := shutOut(ctx, tx, from.Domain); err != nil {
 				return err
 			}

@@ -89,6 +89,35 @@ func (c *Control) fence(ctx context.Context, g cutover.Guard) (release func(), e
 	return sync.OnceFunc(f.unshare), nil
 }
 
+// fenceCopy is fence for copies that come to a target: they are not taken
+// while it is the primary.
+func (c *Control) fenceCopy(ctx context.Context, domain string) (release func(), err error) {
+	f := c.fenceOf(domain)
+	if err := f.share(ctx); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	s, known := c.states[domain]
+	c.mu.Unlock()
+	if known && !s.Phase.PrimaryIsSource() {
+		f.unshare()
+		return nil, cutover.ErrMoved
+	}
+	return f.unshare, nil
+}
+
+// only gives the name of the only domain, "" when there are none or several.
+func (c *Control) only() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.states {
+		if len(c.states) == 1 {
+			return name
+		}
+	}
+	return ""
+}
+
 func (c *Control) States(context.Context) (map[string]cutover.State, error) {
 	if err := c.enter("states"); err != nil {
 		return nil, err
@@ -113,16 +142,17 @@ func (c *Control) Register(_ context.Context, domain string, first cutover.Phase
 }
 
 func (c *Control) Advance(ctx context.Context, from, to cutover.State, why cutover.Change) error {
-	if !from.Phase.PrimaryIsSource() {
+	if err := c.hook.before("advance"); err != nil {
+		return err
+	}
+	if !from.Phase.PrimaryIsSource() || !to.Phase.PrimaryIsSource() {
 		f := c.fenceOf(from.Domain)
 		if err := f.exclude(ctx); err != nil {
 			return err
 		}
 		defer f.admit()
 	}
-	if err := c.enter("advance"); err != nil {
-		return err
-	}
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.states[from.Domain] != from || to.Epoch != from.Epoch+1 {
 		return fault.New(fault.Conflict, "the domain is not in that state")

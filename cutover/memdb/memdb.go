@@ -21,7 +21,8 @@ import (
 type DB struct {
 	name  string
 	kinds cutover.Kinds
-	// Control, for a target, is asked for the epoch within each Update.
+	// Control, for a target, is asked for the epoch within each Update, and
+	// within each copy whether the target is the primary of its only domain.
 	Control *Control
 	// Accept, when not nil, may refuse a copy, as a foreign key would.
 	Accept func(has func(cutover.Key) bool, r cutover.Record) error
@@ -319,17 +320,30 @@ func (d *DB) Bounds(_ context.Context, kind string, size int) ([]cutover.ID, err
 }
 
 // Apply brings copies in.
-func (d *DB) Apply(_ context.Context, items []cutover.Item, o cutover.ApplyOptions) ([]error, error) {
+func (d *DB) Apply(ctx context.Context, items []cutover.Item, o cutover.ApplyOptions) ([]error, error) {
 	if err := d.before("apply"); err != nil {
 		return nil, err
 	}
+	if d.Control != nil {
+		release, err := d.Control.fenceCopy(ctx, d.Control.only())
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	return d.Copy(items, o), nil
+}
+
+// Copy is Apply without asking whether this database is the primary: a mistake
+// for tests.
+func (d *DB) Copy(items []cutover.Item, o cutover.ApplyOptions) []error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	errs := make([]error, len(items))
 	for i, item := range items {
 		errs[i] = d.apply(item, o)
 	}
-	return errs, nil
+	return errs
 }
 
 func (d *DB) apply(i cutover.Item, o cutover.ApplyOptions) error {

@@ -147,16 +147,11 @@ func newScheduler(seed uint64) *scheduler {
 		arrived: make(chan struct{}, 1), wires: map[resource]time.Time{}, weight: map[string]int{},
 		marks: map[string][]int{},
 	}
-	s.plan = newPlan(s.rnd)
+	s.plan = newPlan(s.rnd, situation(seed>>32))
 	return s
 }
 
 func (s *scheduler) chance(of float64) bool { return s.rnd.Float64() < of }
-
-// between gives a time from lo to hi.
-func (s *scheduler) between(lo, hi time.Duration) time.Duration {
-	return lo + time.Duration(s.rnd.Int64N(int64(hi-lo)+1))
-}
 
 func (s *scheduler) note(p, actor, op string, arg any) int {
 	s.history = append(s.history, line{step: s.step, at: time.Since(s.began), p: p, actor: actor, op: op, arg: arg})
@@ -376,14 +371,23 @@ func (s *scheduler) choose(ready []*request) *request {
 		work = append(work, r)
 	}
 	switch {
-	case len(work) == 0 && s.chance(0.7):
+	case len(work) == 0 && s.chance(0.85):
 		return nil
-	case len(idle) > 0 && (len(work) == 0 || s.chance(s.plan.think)):
+	case len(idle) > 0 && (len(work) == 0 || s.chance(s.think())):
 		return idle[s.rnd.IntN(len(idle))]
 	case s.plan.starve:
 		return s.heaviest(work)
 	}
 	return work[s.rnd.IntN(len(work))]
+}
+
+// think is the chance of a client's turn: lower before the first seal, so that
+// clients have turns left around the flip.
+func (s *scheduler) think() float64 {
+	if len(s.marks["seal"]) == 0 {
+		return s.plan.think / 4
+	}
+	return s.plan.think
 }
 
 // heaviest prefers actors by weights that change now and then, so that some
@@ -503,7 +507,7 @@ func (s *scheduler) settle() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slices.SortStableFunc(s.told, func(a, b told) int { return cmp.Compare(a.p.n, b.p.n) })
+	slices.SortStableFunc(s.told, func(a, b told) int { return cmp.Or(cmp.Compare(a.p.n, b.p.n), strings.Compare(a.text, b.text)) })
 	for _, t := range s.told {
 		s.note(t.p.name, "", t.text, nil)
 	}

@@ -180,7 +180,11 @@ func (s side) Apply(ctx context.Context, in []cutover.Item, o cutover.ApplyOptio
 	w := s.p.world
 	err = s.p.step(ctx, s.on, "apply", items(in), func() (err error) {
 		o.Force = o.Force || w.mutant == unguarded
-		errs, err = s.DB.Apply(ctx, in, o)
+		if w.mutant == lateCopy {
+			errs = s.DB.Copy(in, o)
+		} else {
+			errs, err = s.DB.Apply(ctx, in, o)
+		}
 		w.applied(ctx, s, in)
 		return err
 	})
@@ -268,9 +272,6 @@ func (c plane) States(ctx context.Context) (out map[string]cutover.State, err er
 		out, err = c.Control.States(ctx)
 		return err
 	})
-	if c.p.world.mutant == staleCopier && actorOf(ctx) == "copier:"+domainName && err == nil {
-		out[domainName] = c.p.engine.State(domainName)
-	}
 	return out, err
 }
 

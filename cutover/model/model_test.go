@@ -164,6 +164,11 @@ func (s shard) explore(t *testing.T) (out tally) {
 	for i := s.First; i < s.First+s.Count && len(out.Found) < s.Enough; i += s.Stride {
 		o := explore(t, i, s.Mutant)
 		one := tally{1, o.steps, o.acks, o.strays, map[cutover.Phase]int{o.phase: 1}, nil}
+		if o.problem != "" && s.Mutant != healthy {
+			if plain := explore(t, i, healthy); plain.problem != "" {
+				t.Fatalf("without any mistake planted:\n%s", plain)
+			}
+		}
 		if o.problem != "" {
 			one.Found = []finding{{i, o.problem, o.String()}}
 		}
@@ -239,7 +244,10 @@ func child(t *testing.T, s shard) (out tally, err error) {
 
 // schedules says how many schedules to explore.
 func schedules(t *testing.T) uint64 {
-	if testing.Short() {
+	switch {
+	case raceEnabled:
+		return number(t, "MODEL_RACE_SCHEDULES", 200)
+	case testing.Short():
 		return number(t, "MODEL_SCHEDULES", 2_000)
 	}
 	return number(t, "MODEL_SCHEDULES", 10_000)

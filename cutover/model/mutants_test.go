@@ -26,10 +26,18 @@ const (
 	noSecondAck mutant = "the new primary opens before every process knows of the flip"
 	unguarded   mutant = "a copy overwrites a later revision"
 	unfenced    mutant = "an Update of the target does not check its epoch"
-	staleCopier mutant = "a copier does not look whether its primary is still one"
+	lateCopy    mutant = "a copy comes in where the primary is by now"
 )
 
-var mutants = []mutant{earlyEnd, noteApart, noteBlind, noLease, noTombstone, unrecorded, shortLease, noSecondAck, unguarded, unfenced, staleCopier}
+// mutants are the mistakes with the situation in which each does its harm.
+var mutants = []struct {
+	mutant
+	situation
+}{
+	{earlyEnd, asleep}, {noteApart, anything}, {noteBlind, anything}, {noLease, asleep},
+	{noTombstone, slowCopy}, {unrecorded, headless}, {shortLease, asleep}, {noSecondAck, deaf},
+	{unguarded, slowCopy}, {unfenced, asleep}, {lateCopy, cutOff},
+}
 
 // unwritten is a flip that only its coordinator remembers.
 type unwritten struct {

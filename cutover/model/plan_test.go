@@ -65,7 +65,7 @@ var scripts = [][]string{
 	{"start", "backfill", "abandon", "start", "backfill", "verify", "switch"},
 }
 
-func newPlan(r *rand.Rand) plan {
+func newPlan(r *rand.Rand, given situation) plan {
 	p := plan{
 		servers: pick(r, 1, 2, 2, 3),
 		pass:    pick(r, 0, 0.003, 0.02),
@@ -80,40 +80,63 @@ func newPlan(r *rand.Rand) plan {
 	for range r.IntN(5) {
 		p.faults = append(p.faults, newMishap(r, p.servers))
 	}
-	if r.IntN(2) == 0 {
-		p.narrow(r)
+	switch {
+	case given != anything:
+		p.narrow(r, given)
+	case r.IntN(2) == 0:
+		p.narrow(r, situation(1+r.IntN(6)))
 	}
 	return p
 }
 
-// narrow adds one of the situations in which a protocol of this sort breaks
-// when it does.
-func (p *plan) narrow(r *rand.Rand) {
+// situation is one in which a protocol of this sort breaks when it does. The
+// upper half of a seed may ask for one.
+type situation uint64
+
+const (
+	anything  situation = iota
+	slowCopy            // while its record is deleted
+	asleep              // a process in the middle of a write or a read, until others have gone on
+	deaf                // a process hears late, or not at all, of the flip
+	headless            // the coordinator dies around the flip
+	longOnWay           // a write whose sender has given up
+	cutOff              // a process is cut off, and its lease runs out
+)
+
+// of gives a seed in this situation.
+func (s situation) of(seed uint64) uint64 { return uint64(s)<<32 | seed }
+
+// narrow has a situation come about.
+func (p *plan) narrow(r *rand.Rand, s situation) {
 	m := newMishap(r, p.servers)
 	m.wait = r.IntN(15)
-	switch r.IntN(5) {
-	case 0: // a slow copy, while its record is deleted
+	switch s {
+	case slowCopy:
 		p.mix = deleter
 		m.mark, m.count, m.what = pick(r, "plan", "start", "open"), 1, "hold"
 		m.op, m.steps, m.last = pick(r, "load", "load", "apply"), 30+r.IntN(150), pick(r, 0, time.Second)
-	case 1: // a process frozen in the middle of a write or a read, until others have gone on
+	case asleep:
 		p.servers = max(p.servers, 2)
 		m.mark, m.what = pick(r, "seal", "start", "flip"), "freeze-at"
 		m.op, m.last = pick(r, "begin", "commit", "commit", "answer", "read", "beat", "states"), pick(r, 3*time.Second, 8*time.Second)
 		p.think = 0.25
-	case 2: // a process that hears late, or not at all, of the flip
+	case deaf:
 		p.servers = max(p.servers, 2)
 		p.mix = reader
 		p.think = 0.4
 		m.mark, m.wait, m.what = pick(r, "seal", "flip", "flip"), r.IntN(3), pick(r, "hold", "hold", "cut", "wrong")
 		m.op, m.on, m.who = pick(r, "states", "states", "notify", "beat"), pg, r.IntN(p.servers)
 		m.steps, m.last = 30+r.IntN(150), pick(r, 0, 0, time.Second, 4*time.Second)
-	case 3: // the coordinator dies around the flip
+	case headless:
 		m.mark, m.wait, m.what, m.who = pick(r, "seal", "flip", "open"), r.IntN(8), pick(r, "crash", "session", "restart-pg", "freeze"), -1
 		p.think = 0.25
-	case 4: // a write whose sender has given up, on its way for long
+	case longOnWay:
 		m.mark, m.what, m.op, m.v, m.steps = pick(r, "plan", "start", "seal", "open"), "wrong", "commit", late, 50+r.IntN(400)
 		m.wait = r.IntN(60)
+	case cutOff:
+		p.servers, p.think = max(p.servers, 2), 0.4
+		m.mark, m.wait, m.what, m.on, m.who = "seal", r.IntN(3), "cut", pg, r.IntN(p.servers)
+		m.last = pick(r, 2500*time.Millisecond, 3500*time.Millisecond)
 	}
 	if r.IntN(2) == 0 {
 		p.script = []string{"start", "backfill", "verify", "switch", "verify", "rollback"}

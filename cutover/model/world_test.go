@@ -216,8 +216,6 @@ func (p *process) attempt(gone bool, keys ...cutover.Key) attempt {
 	return attempt{fmt.Sprintf("%s.%d;", p.name, p.tokens), keys, gone}
 }
 
-type attemptKey struct{}
-
 func (p *process) append(ctx context.Context, keys ...cutover.Key) bool {
 	if len(keys) == 2 && keys[0] == keys[1] {
 		keys = keys[:1]

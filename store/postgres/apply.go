@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/control"
 	"github.com/amanat-dev/amanat/fault"
 )
 
@@ -32,7 +34,7 @@ func (s *store) Apply(ctx context.Context, items []cutover.Item, o cutover.Apply
 	if err == nil {
 		return errs, nil
 	}
-	if fault.Is(err, fault.Unavailable) {
+	if failedAsAWhole(err) {
 		return nil, err
 	}
 	// In rounds: a copy may be in the way of another only until its own turn.
@@ -40,7 +42,7 @@ func (s *store) Apply(ctx context.Context, items []cutover.Item, o cutover.Apply
 		var left []*incoming
 		for _, in := range todo {
 			errs[in.index] = s.applyTogether(ctx, []*incoming{in}, o)
-			if fault.Is(errs[in.index], fault.Unavailable) {
+			if failedAsAWhole(errs[in.index]) {
 				return nil, errs[in.index]
 			}
 			if errs[in.index] != nil {
@@ -52,6 +54,12 @@ func (s *store) Apply(ctx context.Context, items []cutover.Item, o cutover.Apply
 		}
 		todo = left
 	}
+}
+
+// failedAsAWhole says that no item could have been copied: the database is
+// away, or it is the domain's primary now and takes no copies.
+func failedAsAWhole(err error) bool {
+	return fault.Is(err, fault.Unavailable) || errors.Is(err, cutover.ErrMoved)
 }
 
 // prepare encodes the items, in the order in which they are written: parents
@@ -112,6 +120,9 @@ func (s *store) applyTogether(ctx context.Context, todo []*incoming, o cutover.A
 		return nil
 	}
 	return s.inTx(ctx, current, func(q pgx.Tx) error {
+		if err := control.FenceCopy(ctx, q, s.domain); err != nil {
+			return err
+		}
 		b := new(pgx.Batch)
 		s.queueLocks(b, todo)
 		for _, in := range todo {

@@ -184,6 +184,32 @@ func TestUpdate_KeepsToItsEpoch(t *testing.T) {
 	}
 }
 
+// A copier that slept through the flip must not write over what the new primary
+// has acknowledged since.
+func TestApply_TakesNoCopiesWhilePostgreSQLIsThePrimary(t *testing.T) {
+	t.Parallel()
+	db, side := specimens(t)
+	execute(t, db, "INSERT INTO cutover_domains (domain, phase, epoch, sealed) VALUES ('specimen', 'dual', 2, false)")
+	item := func() cutover.Item {
+		r := new(storetest.Specimen)
+		r.ID, r.Rev = cutover.NewID(), 1
+		return cutover.Item{Key: cutover.Key{Kind: "specimen", ID: r.ID}, Rev: 1, Record: r}
+	}
+	if errs, err := side.Apply(t.Context(), []cutover.Item{item()}, cutover.ApplyOptions{}); err != nil || errs[0] != nil {
+		t.Fatalf("a copy in phase dual: %v %v", errs, err)
+	}
+	execute(t, db, "UPDATE cutover_domains SET phase = 'mirror', epoch = 4")
+	if _, err := side.Apply(t.Context(), []cutover.Item{item()}, cutover.ApplyOptions{}); !errors.Is(err, cutover.ErrMoved) {
+		t.Errorf("Apply in phase mirror gave %v, want ErrMoved", err)
+	}
+	if err := side.Load(t.Context(), "specimen", []cutover.Item{item()}); !errors.Is(err, cutover.ErrMoved) {
+		t.Errorf("Load in phase mirror gave %v, want ErrMoved", err)
+	}
+	if n := count(t, db, "SELECT count(*) FROM specimens"); n != 1 {
+		t.Errorf("%d specimens, want 1", n)
+	}
+}
+
 func TestOpen_IsUnavailableWithoutAServer(t *testing.T) {
 	t.Parallel()
 	db, err := postgres.Open(t.Context(), "postgres://nobody:hush@127.0.0.1:1/none")

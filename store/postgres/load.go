@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/control"
 	"github.com/amanat-dev/amanat/fault"
 )
 
@@ -21,6 +22,9 @@ func (s *store) Load(ctx context.Context, kind string, items []cutover.Item) err
 		return err
 	}
 	return s.inTx(ctx, current, func(q pgx.Tx) error {
+		if err := control.FenceCopy(ctx, q, s.domain); err != nil {
+			return err
+		}
 		l := &loading{table: t, q: q, items: items}
 		b := new(pgx.Batch)
 		b.Queue("SET LOCAL statement_timeout = 0")

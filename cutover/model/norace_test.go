@@ -1,0 +1,5 @@
+//go:build model && !race
+
+package model
+
+const raceEnabled = false
