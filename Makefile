@@ -13,7 +13,7 @@ WITH := go run ./devstack/cmd/with --
 VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet staticcheck arrows race model clean
+.PHONY: help build demo test check fmt vet staticcheck arrows migrations race model clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ demo: build ## two servers, live traffic, three domains moved and back (ONCE=1 e
 test: ## run every test, on databases that it starts for itself
 	$(WITH) go test ./...
 
-check: fmt vet staticcheck arrows test race ## what CI runs: all of the following, and test
+check: fmt vet staticcheck arrows migrations test race ## what CI runs: all of the following, and test
 
 fmt: ## gofmt
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || \
@@ -41,6 +41,9 @@ staticcheck: ## staticcheck, in the version that go.mod names
 
 arrows: ## which package may import which, and who may touch a transaction
 	go test -count=1 -v ./internal/arrows
+
+migrations: ## what migrations make of an empty database, compared with what the code expects
+	$(WITH) go test -count=1 -v -run '^TestUp_|^TestCompare_' ./store/postgres
 
 race: ## the race detector on the engine and the stores
 	@command -v $$(go env CC) >/dev/null || \

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -60,6 +61,7 @@ func TestThreeDomainsMoveThereBackAndOverUnderTraffic(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		s.awaitDeals(t, 3)
 	})
 	s.served(t)
 	s.judge(t, true)
@@ -143,6 +145,17 @@ func (s *stage) move(t *testing.T, domain string) {
 	}
 }
 
+// awaitDeals waits until so many more deals have come to the release.
+func (s *stage) awaitDeals(t *testing.T, n int) {
+	t.Helper()
+	want := s.traffic.Stages()["released"] + n
+	for deadline := time.Now().Add(2 * time.Minute); s.traffic.Stages()["released"] < want; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("want %d deals released, got %v", want, s.traffic.Stages())
+		}
+	}
+}
+
 // served wants every request answered, and deals carried to their end.
 func (s *stage) served(t *testing.T) {
 	t.Helper()
@@ -168,9 +181,11 @@ func (s *stage) judge(t *testing.T, postgresOnly bool) {
 		}
 	}
 	r := s.audit(t, postgresOnly)
-	if err := r.Print(logger{t}); err != nil {
+	var table strings.Builder
+	if err := r.Print(&table); err != nil {
 		t.Fatal(err)
 	}
+	t.Logf("\n%s", &table)
 	if !r.OK() {
 		t.Errorf("want nothing lost, different or off balance; got %d, %d, %d: %q", r.Lost(), r.Differences(), r.Unbalanced(), r.Problems())
 	}

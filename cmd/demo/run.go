@@ -16,10 +16,8 @@ import (
 )
 
 const (
-	mongoDatabase = "marketplace"
-	pgDatabase    = "amanat"
-	requestRate   = 20  // per second
-	shadowMin     = 120 // shadow reads that the gate asks for
+	requestRate = 20  // per second
+	shadowMin   = 120 // shadow reads that the gate asks for
 )
 
 // show is a running demo.
@@ -27,6 +25,7 @@ type show struct {
 	options
 	screen  *screen
 	dir     string
+	name    string // of the database, on both servers
 	stack   *devstack.Stack
 	d       *deployment.Deployment
 	traffic *traffic.Traffic
@@ -39,7 +38,8 @@ func run(ctx context.Context, binary string) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &show{options: o, screen: newScreen(os.Stdout)}
+	// The servers may be somebody's own (see devstack), with databases on them.
+	s := &show{options: o, screen: newScreen(os.Stdout), name: fmt.Sprintf("amanat_demo_%x", time.Now().UnixNano())}
 	if s.dir, err = os.MkdirTemp("", "amanat-demo-"); err != nil {
 		return err
 	}
@@ -68,9 +68,15 @@ func (s *show) end(err error) error {
 		err = errors.Join(err, s.d.Stop())
 	}
 	if s.stack != nil {
-		err = errors.Join(err, s.stack.Stop())
+		err = errors.Join(err, s.dropDatabases(), s.stack.Stop())
 	}
 	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+func (s *show) dropDatabases() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return errors.Join(s.stack.Mongo.DropDatabase(ctx, s.name), s.stack.Postgres.DropDatabase(ctx, s.name))
 }
 
 // build starts the databases, fills one, and starts the servers.
@@ -80,14 +86,14 @@ func (s *show) build(ctx context.Context) error {
 	if s.stack, err = devstack.Start(ctx, devstack.Options{Logf: s.screen.say}); err != nil {
 		return err
 	}
-	if err := s.stack.Postgres.CreateDatabase(ctx, pgDatabase, ""); err != nil {
+	if err := s.stack.Postgres.CreateDatabase(ctx, s.name, ""); err != nil {
 		return err
 	}
-	s.screen.say("MongoDB     %s%s", s.stack.Mongo.URI(), mongoDatabase)
-	s.screen.say("PostgreSQL  %s", s.stack.Postgres.URL(pgDatabase))
+	s.screen.say("MongoDB     %s%s", s.stack.Mongo.URI(), s.name)
+	s.screen.say("PostgreSQL  %s", s.stack.Postgres.URL(s.name))
 	if s.d, err = deployment.New(deployment.Options{
 		Binary: s.binary, Dir: s.dir, Ports: []int{s.port, s.port + 1},
-		MongoURI: s.stack.Mongo.URI(), Database: mongoDatabase, PGURL: s.stack.Postgres.URL(pgDatabase),
+		MongoURI: s.stack.Mongo.URI(), Database: s.name, PGURL: s.stack.Postgres.URL(s.name),
 	}); err != nil {
 		return err
 	}
@@ -100,7 +106,7 @@ func (s *show) build(ctx context.Context) error {
 
 func (s *show) fill(ctx context.Context) (*seed.Cast, error) {
 	begin := time.Now()
-	cast, err := seed.Fill(ctx, seed.Options{URI: s.stack.Mongo.URI(), Database: mongoDatabase, Users: s.size, Seed: 1})
+	cast, err := seed.Fill(ctx, seed.Options{URI: s.stack.Mongo.URI(), Database: s.name, Users: s.size, Seed: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +153,7 @@ func (s *show) play(ctx context.Context) (*audit.Report, error) {
 		return nil, err
 	}
 	return audit.Run(ctx, audit.Options{
-		MongoURI: s.stack.Mongo.URI(), Database: mongoDatabase, PGURL: s.stack.Postgres.URL(pgDatabase),
+		MongoURI: s.stack.Mongo.URI(), Database: s.name, PGURL: s.stack.Postgres.URL(s.name),
 		Facts: s.traffic.Account().Facts(),
 	})
 }
@@ -171,8 +177,8 @@ func (s *show) stayUp(ctx context.Context) {
 	for _, url := range s.d.Addresses() {
 		s.screen.say("%s/docs", url)
 	}
-	s.screen.say("MongoDB     %s%s", s.stack.Mongo.URI(), mongoDatabase)
-	s.screen.say("PostgreSQL  %s", s.stack.Postgres.URL(pgDatabase))
+	s.screen.say("MongoDB     %s%s", s.stack.Mongo.URI(), s.name)
+	s.screen.say("PostgreSQL  %s", s.stack.Postgres.URL(s.name))
 	s.screen.say("mail, logs  %s", s.dir)
 	<-ctx.Done()
 }

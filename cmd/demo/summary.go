@@ -57,7 +57,7 @@ func (s *show) results(r *audit.Report) []line {
 func balanced(s audit.Side) line {
 	var held []string
 	for _, asset := range slices.Sorted(maps.Keys(s.Ledger.Held)) {
-		held = append(held, fmt.Sprintf("%s of %s in escrow", s.Ledger.Held[asset], asset))
+		held = append(held, fmt.Sprintf("%s units of %s in escrow", s.Ledger.Held[asset], asset))
 	}
 	n := len(s.Ledger.Unbalanced)
 	came := fmt.Sprintf("%d entries, %s", s.Ledger.Entries, strings.Join(held, ", "))

@@ -75,8 +75,10 @@ func (m *Move) turn(ctx context.Context, action string, first bool) (Turn, error
 		return Turn{}, err
 	}
 	ask := []string{"cutover", action, m.Domain, "--shadow-min", fmt.Sprint(m.ShadowMin)}
-	if first {
-		ask = append(ask, "--waive", "way-back=the rollback that follows will prove it")
+	if first { // before any rollback, a drill shows that there is a way back
+		if err := m.command(ctx, "drill", "cutover", "drill", m.Domain); err != nil {
+			return Turn{}, err
+		}
 	}
 	if err := m.awaitGate(ctx, ask); err != nil {
 		return Turn{}, err

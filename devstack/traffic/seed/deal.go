@@ -63,6 +63,9 @@ func (w *world) addDeal(i int) {
 		buyer: w.buyers[w.random.IntN(len(w.buyers))], seller: w.sellers[w.random.IntN(len(w.sellers))],
 		at: w.moment(), cents: 1000 + w.random.Int64N(50_000), outcome: outcomes[i%len(outcomes)], old: w.legacy(),
 	}
+	if w.random.IntN(3) == 0 {
+		d.cents -= d.cents % 100 // a round price
+	}
 	if i%20 == 0 {
 		d.buyer = w.castBuyers[i/20%len(w.castBuyers)]
 	}

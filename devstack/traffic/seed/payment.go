@@ -14,7 +14,7 @@ import (
 const (
 	xpub         = "xpub6DCoCpSuQZB2jawqnGMEPS63ePKWkwWPH4TU45Q7LPXWuNd8TMtVxRrgjtEshuqpK3mdhaWHPFsBngh5GFZaM6si3yZdUsT8ddYM3PwnATt"
 	firstAddress = "0x9858EfFD232B4033E47d90003D41EC34EcaEda94"
-	fingerprint  = "73c5da0a"
+	fingerprint  = "60b68b69"
 	tokenAddress = "0x55d398326f99059fF775485246999027B3197955" // USDT on BSC, 18 decimals
 	unitsPerCent = 10_000_000_000_000_000
 )
