@@ -34,19 +34,16 @@ func fenceKey(domain string) int64 { return lockKey("fence", domain) }
 // Errors: cutover.ErrMoved when the epoch is another one or the domain is
 // sealed; fault.Unavailable when the database is away.
 func Fence(ctx context.Context, tx pgx.Tx, domain string, epoch int64) error {
-	b := new(pgx.Batch)
-	b.Queue("SELECT pg_advisory_xact_lock_shared($1)", fenceKey(domain))
-	b.Queue(`SELECT phase, epoch, sealed, current_setting('transaction_isolation')
-		FROM cutover_domains WHERE domain = $1`, domain)
-	results := tx.SendBatch(ctx, b)
-	state, isolation, err := readFence(results)
-	if closing := results.Close(); err == nil {
-		err = closing
+	s, err := share(ctx, tx, domain)
+	switch {
+	case err != nil:
+		return err
+	case s.Phase == "" || s.Epoch != epoch || s.Sealed:
+		return cutover.ErrMoved
+	case s.Phase.PrimaryIsSource():
+		return fault.New(fault.Internal, "fence of %s: an Update on the target in phase %s", domain, s.Phase)
 	}
-	if err != nil {
-		return translate(err)
-	}
-	return checkFence(state, isolation, domain, epoch)
+	return nil
 }
 
 // FenceCopy is Fence for copies that come to this database: it returns without
@@ -55,24 +52,35 @@ func Fence(ctx context.Context, tx pgx.Tx, domain string, epoch int64) error {
 //
 // Errors: cutover.ErrMoved; fault.Unavailable when the database is away.
 func FenceCopy(ctx context.Context, tx pgx.Tx, domain string) error {
+	s, err := share(ctx, tx, domain)
+	if err != nil {
+		return err
+	}
+	if s.Phase != "" && !s.Phase.PrimaryIsSource() {
+		return cutover.ErrMoved
+	}
+	return nil
+}
+
+// share takes the domain's fence, which others may hold as well, until tx
+// ends, and then reads the state: the zero one of an unknown domain.
+func share(ctx context.Context, tx pgx.Tx, domain string) (cutover.State, error) {
 	b := new(pgx.Batch)
 	b.Queue("SELECT pg_advisory_xact_lock_shared($1)", fenceKey(domain))
 	b.Queue(`SELECT phase, epoch, sealed, current_setting('transaction_isolation')
 		FROM cutover_domains WHERE domain = $1`, domain)
 	results := tx.SendBatch(ctx, b)
-	state, isolation, err := readFence(results)
+	s, isolation, err := readFence(results)
 	if closing := results.Close(); err == nil {
 		err = closing
 	}
-	switch {
-	case err != nil:
-		return translate(err)
-	case isolation != "read committed":
-		return fault.New(fault.Internal, "fence of %s: the transaction is %s, want read committed", domain, isolation)
-	case state.Phase != "" && !state.Phase.PrimaryIsSource():
-		return cutover.ErrMoved
+	if err != nil {
+		return s, translate(err)
 	}
-	return nil
+	if isolation != "read committed" {
+		return s, fault.New(fault.Internal, "fence of %s: the transaction is %s, want read committed", domain, isolation)
+	}
+	return s, nil
 }
 
 func readFence(results pgx.BatchResults) (s cutover.State, isolation string, err error) {
@@ -84,18 +92,6 @@ func readFence(results pgx.BatchResults) (s cutover.State, isolation string, err
 		return cutover.State{}, "read committed", nil // unknown domain: no epoch fits
 	}
 	return s, isolation, err
-}
-
-func checkFence(s cutover.State, isolation, domain string, epoch int64) error {
-	switch {
-	case isolation != "read committed":
-		return fault.New(fault.Internal, "fence of %s: the transaction is %s, want read committed", domain, isolation)
-	case s.Phase == "" || s.Epoch != epoch || s.Sealed:
-		return cutover.ErrMoved
-	case s.Phase.PrimaryIsSource():
-		return fault.New(fault.Internal, "fence of %s: an Update on the target in phase %s", domain, s.Phase)
-	}
-	return nil
 }
 
 // Barrier waits until no transaction holds an earlier Fence. See
