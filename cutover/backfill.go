@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/internal/step"
 )
 
 const (
@@ -108,6 +109,7 @@ func (b *backfill) plan(ctx context.Context) error {
 		if err := b.control.PlanChunks(ctx, b.name, b.since, kind.Name, chunksOf(kind.Name, bounds)); err != nil {
 			return err
 		}
+		step.At(step.BackfillPlanned)
 		if err := b.recordForeign(ctx, kind.Name); err != nil {
 			return err
 		}
@@ -208,6 +210,7 @@ func kindDone(progress []KindProgress, kind string) bool {
 }
 
 func (b *backfill) copyChunk(ctx context.Context, chunk Chunk) (rows, gaps int64, err error) {
+	step.At(step.BackfillClaimed)
 	for after := chunk.After; ; {
 		items, err := b.source.Scan(ctx, chunk.Kind, after, chunk.Until, chunkRows)
 		if err != nil || len(items) == 0 {
@@ -217,6 +220,7 @@ func (b *backfill) copyChunk(ctx context.Context, chunk Chunk) (rows, gaps int64
 		if err != nil {
 			return rows, gaps, err
 		}
+		step.At(step.BackfillLoaded)
 		gaps += int64(bad)
 		rows += int64(len(items) - bad)
 		b.rows.Add(int64(len(items)))

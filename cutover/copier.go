@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/internal/step"
 )
 
 const (
@@ -87,13 +88,16 @@ func (r *copyRun) round(ctx context.Context, s State) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	step.At(step.CopyRead)
 	failed, err := r.core.bring(ctx, primary, secondary, items)
 	if err != nil {
 		return 0, err
 	}
+	step.At(step.CopyApplied)
 	if err := r.settle(ctx, primary, notes, keys, failed); err != nil {
 		return 0, err
 	}
+	step.At(step.CopyForgot)
 	r.core.countOps(!s.Phase.PrimaryIsSource(), "copy", int64(len(keys)-len(failed)))
 	return len(keys) - len(failed), nil
 }
@@ -133,6 +137,7 @@ func (r *copyRun) settle(ctx context.Context, primary Store, notes []Note, keys 
 	if err := r.core.recordCopied(ctx, r, keys, failed); err != nil {
 		return err
 	}
+	step.At(step.CopyRecorded)
 	return primary.Forget(ctx, done)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/internal/step"
 )
 
 // conflictTries is how often an Update runs before a conflict reaches its
@@ -61,9 +62,11 @@ func (c *domainCore) updateIn(ctx context.Context, s State, term int64, run func
 	defer c.release(s.Epoch)
 	source := s.Phase.PrimaryIsSource()
 	c.countOp(source, "update")
+	step.At(step.WriteAdmitted)
 	if err := run(ctx, source, c.guard(s)); err != nil {
 		return err
 	}
+	step.At(step.WriteDone)
 	return c.confirmWrite(ctx, s, term)
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/internal/step"
 )
 
 const (
@@ -190,10 +191,12 @@ func (t *turn) sealAndDrain(ctx context.Context) error {
 	}
 	t.state = s
 	t.timed("seal")
+	t.pass(step.Sealed)
 	if err := t.awaitAcks(ctx, s); err != nil {
 		return err
 	}
 	t.timed("acknowledge")
+	t.pass(step.SealAcked)
 	drained, err := t.drain(ctx, s)
 	if err != nil {
 		return err
@@ -207,6 +210,7 @@ func (t *turn) sealAndDrain(ctx context.Context) error {
 		return fault.New(fault.Conflict, "%d stray writes, the first is %s", len(strays), strays[0])
 	}
 	t.timed("drain")
+	t.pass(step.Drained)
 	return t.compareDrained(ctx)
 }
 
@@ -226,6 +230,7 @@ func (t *turn) compareDrained(ctx context.Context) error {
 	}
 	t.report.Matched = len(keys)
 	t.timed("compare")
+	t.pass(step.Compared)
 	return nil
 }
 
@@ -246,11 +251,14 @@ func (t *turn) flip(ctx context.Context) error {
 	defer cancel()
 	t.state, t.report.Done, t.report.Epoch = s, true, s.Epoch
 	t.timed("flip")
+	t.pass(step.Flipped)
 	t.keepState(ctx, s)
+	t.pass(step.FlipKept)
 	if err := t.awaitAcks(ctx, s); err != nil {
 		return stillSealed(err)
 	}
 	t.timed("acknowledge")
+	t.pass(step.FlipAcked)
 	s, err = t.advance(ctx, s, t.to, false, t.change("open"))
 	if err != nil {
 		return stillSealed(err)
@@ -258,7 +266,12 @@ func (t *turn) flip(ctx context.Context) error {
 	t.state = s
 	t.report.Epoch = s.Epoch
 	t.timed("open")
-	return t.awaitAcks(ctx, s)
+	t.pass(step.Opened)
+	if err := t.awaitAcks(ctx, s); err != nil {
+		return err
+	}
+	t.pass(step.OpenedAcked)
+	return nil
 }
 
 // stillSealed tells of what went wrong after the flip: there is no way but
@@ -291,6 +304,9 @@ func (t *turn) undo(ctx context.Context, why error) error {
 func (t *turn) change(action string) Change {
 	return Change{Who: t.o.Who, Action: action, Why: t.o.Why}
 }
+
+// pass passes a named step.
+func (t *turn) pass(name string) { step.At(step.Turn(t.report.Action, name)) }
 
 func (t *turn) timed(name string) {
 	now := time.Now()
@@ -335,7 +351,12 @@ func (e *Engine) simple(ctx context.Context, domain, action string, from, to Pha
 			return err
 		}
 		t.report.Epoch, t.report.Done = s.Epoch, true
-		return t.awaitAcks(ctx, s)
+		t.pass(step.Recorded)
+		if err := t.awaitAcks(ctx, s); err != nil {
+			return err
+		}
+		t.pass(step.Acked)
+		return nil
 	})
 }
 
@@ -358,6 +379,7 @@ func (c *domainCore) advance(ctx context.Context, from State, phase Phase, seale
 	if err != nil {
 		return to, err
 	}
+	step.At(step.StateRecorded)
 	k := c.keeper()
 	if k == nil {
 		return to, nil

@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"reflect"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -12,6 +13,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/shape"
 	"github.com/amanat-dev/amanat/domain/user"
 	"github.com/amanat-dev/amanat/event"
+	"github.com/amanat-dev/amanat/internal/step"
 )
 
 // Specimens gives the side of the contract's own domain.
@@ -30,7 +32,10 @@ func NewSide[T any](db *DB, domain string, kinds cutover.Kinds, cols []Collectio
 
 // OnStep has hook told of each write before it is sent; its error stops the
 // writer there, and nothing is cleaned up.
-func (db *DB) OnStep(hook func(name string) error) { db.step.Store(&hook) }
+func (db *DB) OnStep(hook func(name string) error) {
+	short := func(name step.Name) error { return hook(strings.TrimPrefix(string(name), "commit.")) }
+	db.step.Store(&short)
+}
 
 // SetPatience sets how long a writer waits for a lock, and when a pending
 // commit counts as abandoned.

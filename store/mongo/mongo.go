@@ -56,6 +56,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/internal/step"
 )
 
 // selectTimeout is how long an operation looks for a server that answers.
@@ -76,7 +77,7 @@ type DB struct {
 
 	// step, in tests, is told of each write of a commit before it is sent; its
 	// error leaves everything as it is at that moment, as a crash would.
-	step atomic.Pointer[func(name string) error]
+	step atomic.Pointer[func(name step.Name) error]
 
 	mu          sync.Mutex
 	collections map[string]*collection // by name: what EnsureIndexes goes through
@@ -141,7 +142,8 @@ func (db *DB) Ping(ctx context.Context) error {
 }
 
 // at announces a write of a commit to the tests' hook.
-func (db *DB) at(name string) error {
+func (db *DB) at(name step.Name) error {
+	step.At(name)
 	hook := db.step.Load()
 	if hook == nil {
 		return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/internal/step"
 )
 
 // store is the database as the engine sees it, for the kinds of one domain.
@@ -63,6 +64,10 @@ func (s *side[T]) Update(ctx context.Context, g cutover.Guard, fn func(context.C
 		if err := fn(ctx, s.wrap(tx)); err != nil {
 			return err
 		}
-		return translate(tx.flush(ctx, g))
+		if err := tx.flush(ctx, g); err != nil {
+			return translate(err)
+		}
+		step.At(step.TransactionFlushed)
+		return nil
 	})
 }
