@@ -2,6 +2,7 @@ package cutover
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +15,8 @@ const (
 	chunkRows    = 2000
 	analyzeEvery = 20 // chunks
 	lagLimit     = 2 * time.Second
-	slowDownMax  = 20 // tenths of a second per chunk that a lag may cost
+	slowDownMax  = 20 // tenths of a second per chunk that a busy primary or a lag may cost
+	backfillRole = "backfill"
 )
 
 // BackfillOptions tune a backfill.
@@ -34,7 +36,7 @@ func (e *Engine) Backfill(ctx context.Context, domain string, o BackfillOptions)
 	if err != nil {
 		return nil, err
 	}
-	b := &backfill{domainCore: c, control: e.opts.Control, o: o}
+	b := &backfill{domainCore: c, control: e.opts.Control, o: o, teller: &teller{core: c, role: backfillRole}}
 	if err := b.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -54,6 +56,8 @@ type backfill struct {
 	since   int64 // the epoch in which dual began
 	rows    atomic.Int64
 	begin   time.Time
+	gauge   *gauge
+	teller  *teller
 }
 
 func (b *backfill) prepare(ctx context.Context) error {
@@ -73,7 +77,7 @@ func (b *backfill) prepare(ctx context.Context) error {
 	if b.since, err = b.startEpoch(ctx); err != nil {
 		return err
 	}
-	b.begin = time.Now()
+	b.begin, b.gauge = time.Now(), b.newGauge(s)
 	return b.awaitAcks(ctx, s)
 }
 
@@ -167,6 +171,7 @@ func (b *backfill) work(ctx context.Context, kind string) error {
 		if err := b.throttle(ctx); err != nil {
 			return err
 		}
+		b.teller.tell(ctx, "copies %s, %d records so far", kind, b.rows.Load())
 		found, err := b.control.WithChunk(ctx, b.name, b.since, kind, b.copyChunk)
 		if err != nil || !found {
 			return err
@@ -256,28 +261,55 @@ func (b *backfill) load(ctx context.Context, kind string, items []Item) (bad int
 }
 
 // throttle waits while the operator has paused the backfill or while it is
-// ahead of its rate, and for a while when the copies of live writes fall
-// behind.
+// ahead of its rate, and for a while when the primary is busy or the copies of
+// live writes fall behind.
 func (b *backfill) throttle(ctx context.Context) error {
 	for slow := 0; ctx.Err() == nil; slow++ {
 		settings, err := b.control.Settings(ctx, b.name)
 		if err != nil {
 			return err
 		}
-		behind := false
-		if slow < slowDownMax && b.rows.Load() > 0 {
-			lag, err := b.lag(ctx, State{Phase: PhaseDual})
-			if err != nil {
-				return err
-			}
-			behind = lag > lagLimit
+		why := b.held(settings)
+		if why == "" && slow < slowDownMax {
+			why, err = b.slowed(ctx, settings)
 		}
-		if !settings.Paused && !behind && !b.ahead(settings.BackfillRate) {
-			return nil
+		if err != nil || why == "" {
+			return err
 		}
+		b.teller.tell(ctx, "waits: %s", why)
 		pause(ctx, 100*time.Millisecond)
 	}
 	return ctx.Err()
+}
+
+// held says why an operator's settings hold the backfill; "" when they do not.
+func (b *backfill) held(settings Settings) string {
+	switch {
+	case settings.Paused:
+		return pausedText
+	case b.ahead(settings.BackfillRate):
+		return rateText(settings.BackfillRate)
+	}
+	return ""
+}
+
+const pausedText = "paused by an operator"
+
+func rateText(rate int) string { return fmt.Sprintf("held to %d records a second", rate) }
+
+// slowed says for whose sake the backfill should slow down; "" for nobody's.
+func (b *backfill) slowed(ctx context.Context, settings Settings) (string, error) {
+	if b.rows.Load() == 0 {
+		return "", nil
+	}
+	lag, err := b.lag(ctx, State{Phase: PhaseDual})
+	if err != nil {
+		return "", err
+	}
+	if lag > lagLimit {
+		return fmt.Sprintf("the copies of live writes are %s behind, more than %s", ms(lag), lagLimit), nil
+	}
+	return b.gauge.busy(ctx, settings.maxLatency())
 }
 
 func (b *backfill) ahead(rate int) bool {

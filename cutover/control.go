@@ -18,6 +18,25 @@ type Control interface {
 	ShadowControl
 	DocumentControl
 	TouchControl
+	ActivityControl
+}
+
+// ActivityControl knows what the workers of a move, on any machine, are doing.
+type ActivityControl interface {
+	// Tell stores what a worker does now, in place of what it told before.
+	Tell(ctx context.Context, a Activity) error
+	// Activities gives what was told of a domain within the last half minute,
+	// in the order of roles, then workers.
+	Activities(ctx context.Context, domain string) ([]Activity, error)
+}
+
+// Activity is what one worker of a move does, or waits for.
+type Activity struct {
+	Domain string    `json:"domain"`
+	Role   string    `json:"role"` // copier or backfill
+	Who    string    `json:"who"`  // the process
+	Doing  string    `json:"doing"`
+	At     time.Time `json:"at"` // by the control plane's clock
 }
 
 // TouchControl remembers which records were copied since the last verify, so
@@ -83,6 +102,11 @@ type Settings struct {
 	ShadowPercent int  `json:"shadowPercent"` // share of Views that also run on the secondary, 0 to 100
 	BackfillRate  int  `json:"backfillRate"`  // records per second over all workers; 0: no limit
 	Paused        bool `json:"paused"`        // backfill pauses
+	CopyRate      int  `json:"copyRate"`      // records per second of the copier; 0: no limit
+	CopyPaused    bool `json:"copyPaused"`    // the copier pauses: the journal grows, and no switch is possible
+	// MaxLatencyMS is how long, in milliseconds, the primary may take for a small
+	// read before backfill and copier slow down. 0: five times what is usual.
+	MaxLatencyMS int `json:"maxLatencyMs"`
 }
 
 // DefaultSettings hold until an operator sets others.

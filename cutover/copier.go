@@ -2,6 +2,7 @@ package cutover
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -21,6 +22,7 @@ const (
 // copyLoop copies what the journal announces while this process leads.
 func (c *domainCore) copyLoop(ctx context.Context) error {
 	run := newCopyRun(c)
+	say := &teller{core: c, role: copierRole}
 	var reconciled int64
 	for ctx.Err() == nil {
 		s := c.current()
@@ -31,13 +33,22 @@ func (c *domainCore) copyLoop(ctx context.Context) error {
 			run.rest(ctx, s, time.Second)
 			continue
 		}
+		if why, d := run.held(); d > 0 {
+			say.tell(ctx, "waits: %s", why)
+			run.rest(ctx, s, d)
+			continue
+		}
 		n, err := run.round(ctx, s)
 		switch {
 		case err != nil && ctx.Err() == nil:
+			say.tell(ctx, "waits: %s", err)
 			c.engine.log.Warn("the copier waits", "domain", c.name, "error", err)
 			pause(ctx, copierErrors)
 		case n == 0:
+			say.tell(ctx, "%s", run.idle())
 			run.rest(ctx, s, c.engine.opts.CopyEvery)
+		default:
+			say.tell(ctx, "%s", run.giveWay(ctx, s, n))
 		}
 	}
 	return nil
@@ -48,6 +59,10 @@ type copyRun struct {
 	core    *domainCore
 	waiting map[Key]retry
 	copied  map[Key]bool // when not nil: collects the keys that were copied
+	batch   int          // notes per round
+	next    time.Time    // when the rate that was set allows another round
+	gauge   *gauge
+	gauged  Phase // of which gauge watches the primary
 }
 
 type retry struct {
@@ -55,7 +70,54 @@ type retry struct {
 	after time.Duration
 }
 
-func newCopyRun(c *domainCore) *copyRun { return &copyRun{core: c, waiting: map[Key]retry{}} }
+func newCopyRun(c *domainCore) *copyRun {
+	return &copyRun{core: c, waiting: map[Key]retry{}, batch: copyBatch}
+}
+
+// held says why, and for how long, an operator's settings hold the copier.
+func (r *copyRun) held() (why string, d time.Duration) {
+	settings := r.core.currentSettings()
+	r.batch = copyBatch
+	if settings.CopyRate > 0 {
+		r.batch = min(copyBatch, settings.CopyRate) // so that no round is for longer than a second
+	}
+	switch {
+	case settings.CopyPaused:
+		return pausedText, time.Second
+	case settings.CopyRate > 0:
+		return rateText(settings.CopyRate), time.Until(r.next)
+	}
+	return "", 0
+}
+
+// slowCopy is how long the copier rests after a round while the primary is busy.
+const slowCopy = 200 * time.Millisecond
+
+// giveWay keeps the rate after a round of n records, rests when the primary is
+// busy, and says which.
+func (r *copyRun) giveWay(ctx context.Context, s State, n int) string {
+	settings := r.core.currentSettings()
+	if settings.CopyRate > 0 {
+		r.next = time.Now().Add(time.Duration(n) * time.Second / time.Duration(settings.CopyRate))
+	}
+	if r.gauged != s.Phase {
+		r.gauge, r.gauged = r.core.newGauge(s), s.Phase
+	}
+	why, err := r.gauge.busy(ctx, settings.maxLatency())
+	if err != nil || why == "" {
+		return "copies" // the next round meets the error
+	}
+	pause(ctx, slowCopy)
+	return "copies slowly: " + why
+}
+
+// idle says what a copier without work waits for.
+func (r *copyRun) idle() string {
+	if len(r.waiting) > 0 {
+		return fmt.Sprintf("waits: to try again %d records that cannot be copied; see: amanat gaps list", len(r.waiting))
+	}
+	return "has nothing to copy"
+}
 
 // rest waits until a write of this process, a change of state, or for d.
 func (r *copyRun) rest(ctx context.Context, s State, d time.Duration) {
@@ -75,7 +137,7 @@ func (r *copyRun) rest(ctx context.Context, s State, d time.Duration) {
 // goes on record as a gap.
 func (r *copyRun) round(ctx context.Context, s State) (int, error) {
 	primary, secondary := r.core.stores(s)
-	notes, err := primary.Notes(ctx, copyBatch+len(r.waiting))
+	notes, err := primary.Notes(ctx, r.batch+len(r.waiting))
 	if err != nil {
 		return 0, err
 	}
@@ -380,7 +442,7 @@ func (c *domainCore) awaitCopied(ctx context.Context, s State) error {
 			return err
 		}
 		if try%helpAfter == 0 {
-			if err := c.helpCopy(ctx, s); err != nil {
+			if err := c.expectCopies(ctx, s); err != nil {
 				return err
 			}
 		}
@@ -395,6 +457,19 @@ func (c *domainCore) awaitCopied(ctx context.Context, s State) error {
 // helpAfter is how many looks at the journal awaitCopied takes before it asks
 // whether anybody copies at all.
 const helpAfter = 10
+
+// expectCopies fails when an operator has the copier paused, and copies when
+// nobody does.
+func (c *domainCore) expectCopies(ctx context.Context, s State) error {
+	settings, err := c.engine.opts.Control.Settings(ctx, c.name)
+	if err != nil {
+		return err
+	}
+	if settings.CopyPaused {
+		return fault.New(fault.Conflict, "the copier of %s is paused; run: amanat cutover resume %s", c.name, c.name)
+	}
+	return c.helpCopy(ctx, s)
+}
 
 // helpCopy copies while no process leads as the copier: a command may be run
 // when no server is up.

@@ -3,6 +3,7 @@ package cutover
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/amanat-dev/amanat/fault"
 )
@@ -28,6 +29,7 @@ type domainCore struct {
 	waiting   int
 	wrote     chan struct{} // wakes the copier
 	shadowLog shadowCounts
+	filled    atomic.Int64 // the epoch of phase dual in which the backfill was found complete
 }
 
 // invariant is an Invariant bound to both sides.

@@ -23,6 +23,7 @@ const (
 
 const (
 	maxLag    = time.Second
+	shadowMin = 1000
 	lostAfter = 30 * time.Second // a process that was lost longer ago does not hold a switch
 )
 
@@ -64,26 +65,53 @@ const DefaultBudget = 250 * time.Millisecond
 
 // gate evaluates the conditions under which s's domain may be turned round.
 func (c *domainCore) gate(ctx context.Context, s State, o GateOptions) (Gate, State, error) {
-	setDefault(&o.ShadowMin, 1000)
+	setDefault(&o.ShadowMin, shadowMin)
 	setDefault(&o.Budget, DefaultBudget)
-	var out Gate
-	for _, line := range []func(context.Context, State, GateOptions) (GateLine, error){
-		c.gateProcesses, c.gateVerify, c.gateGaps, c.gateShadow, c.gateWayBack,
-	} {
-		l, err := line(ctx, s, o)
-		if err != nil {
-			return nil, s, err
-		}
-		if why, asked := o.Waive[l.Name]; asked && l.Waivable && !l.OK {
-			l.Waived = why
-		}
-		out = append(out, l)
+	out, err := c.gateLines(ctx, s, o)
+	if err != nil {
+		return nil, s, err
 	}
 	if !out.Passed() {
 		return append(out, GateLine{Name: GateRehearsal, Evidence: "not rehearsed: the lines above come first"}), s, nil
 	}
 	l, s, err := c.gateRehearsal(ctx, s, o)
 	return append(out, l), s, err
+}
+
+// gateLines evaluates all conditions but the rehearsal.
+func (c *domainCore) gateLines(ctx context.Context, s State, o GateOptions) (out Gate, err error) {
+	for _, line := range []func(context.Context, State, GateOptions) (GateLine, error){
+		c.gateProcesses, c.gateVerify, c.gateGaps, c.gateShadow, c.gateWayBack,
+	} {
+		l, err := line(ctx, s, o)
+		if err != nil {
+			return nil, err
+		}
+		if why, asked := o.Waive[l.Name]; asked && l.Waivable && !l.OK {
+			l.Waived = why
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+// Gate gives the conditions of the next switch or rollback of a domain as they
+// are now, without the rehearsal, which would take a step; none in a phase
+// from which there is neither.
+func (e *Engine) Gate(ctx context.Context, domain string, o GateOptions) (Gate, error) {
+	c, err := e.core(domain)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.needBoth(); err != nil {
+		return nil, err
+	}
+	s, err := c.recorded(ctx)
+	if err != nil || !s.Phase.Copies() {
+		return nil, err
+	}
+	setDefault(&o.ShadowMin, shadowMin)
+	return c.gateLines(ctx, s, o)
 }
 
 func (c *domainCore) gateProcesses(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
@@ -198,10 +226,17 @@ func (c *domainCore) gateGaps(ctx context.Context, s State, _ GateOptions) (Gate
 	if err != nil {
 		return l, err
 	}
-	l.OK = open == 0 && lag < maxLag && len(strays) == 0
+	settings, err := c.engine.opts.Control.Settings(ctx, c.name)
+	if err != nil {
+		return l, err
+	}
+	l.OK = open == 0 && lag < maxLag && len(strays) == 0 && !settings.CopyPaused
 	l.Evidence = fmt.Sprintf("%d open gaps, copy lag %s", open, lag.Round(time.Millisecond))
 	if open > 0 {
 		l.Evidence += "; see: amanat gaps list"
+	}
+	if settings.CopyPaused {
+		l.Evidence += fmt.Sprintf("; the copier is paused; run: amanat cutover resume %s", c.name)
 	}
 	if len(strays) > 0 {
 		l.Evidence += fmt.Sprintf("; %d stray writes, the first is %s; compare, and overwrite: amanat verify %s --repair", len(strays), strays[0], c.name)

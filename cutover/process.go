@@ -160,8 +160,9 @@ func (e *Engine) reload(ctx context.Context) error {
 	return nil
 }
 
-// reloadSettings takes over the settings, after the acknowledgement, for which
-// a switch may be waiting.
+// reloadSettings takes over the settings, and looks whether shadow reads have
+// something to compare with; after the acknowledgement, for which a switch may
+// be waiting.
 func (e *Engine) reloadSettings(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, e.opts.LeaseTTL/5)
 	defer cancel()
@@ -170,7 +171,11 @@ func (e *Engine) reloadSettings(ctx context.Context) {
 		if err != nil {
 			return // the next time will do
 		}
-		e.domains[name].setSettings(settings)
+		c := e.domains[name]
+		c.setSettings(settings)
+		if err := c.lookFilled(ctx); err != nil {
+			return
+		}
 	}
 }
 

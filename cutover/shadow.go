@@ -5,7 +5,9 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -23,6 +25,7 @@ const (
 
 // shadowRun is one View that also runs on the secondary.
 type shadowRun struct {
+	state              State // in which it is counted
 	query              string
 	answer             string // the primary's, as the caller got it
 	primary, secondary func(context.Context) string
@@ -62,20 +65,40 @@ const noAnswer = "no answer: "
 
 func answered(s string) bool { return !strings.HasPrefix(s, noAnswer) }
 
-// sampled says whether this View shall run on the secondary too.
+// sampled says whether this View shall run on the secondary too: not before
+// there is something to compare with.
 func (c *domainCore) sampled(s State, err error) bool {
-	if !s.Phase.Copies() || fault.Is(err, fault.Unavailable) || errors.Is(err, context.Canceled) {
+	if !c.comparable(s) || fault.Is(err, fault.Unavailable) || errors.Is(err, context.Canceled) {
 		return false
 	}
 	return c.engine.opts.Random(100) < int64(c.currentSettings().ShadowPercent)
 }
 
+// comparable says that the secondary has, but for the journal, all that the
+// primary has.
+func (c *domainCore) comparable(s State) bool {
+	return s.Phase == PhaseMirror || s.Phase == PhaseDual && c.filled.Load() == s.Epoch
+}
+
+// lookFilled finds out whether the backfill is complete, until it is.
+func (c *domainCore) lookFilled(ctx context.Context) error {
+	s := c.current()
+	if s.Phase != PhaseDual || c.currentSettings().ShadowPercent == 0 || c.comparable(s) {
+		return nil
+	}
+	todo, err := c.unfinished(ctx)
+	if err == nil && todo == "" {
+		c.filled.Store(s.Epoch)
+	}
+	return err
+}
+
 // shadow queues a run, or drops it when the pool is busy: members never wait.
 func (c *domainCore) shadow(run shadowRun) {
-	since := c.current().Epoch
-	queued := c.engine.pool.offer(func(ctx context.Context) { c.compareShadow(ctx, since, run) })
+	run.state = c.current()
+	queued := c.engine.pool.offer(func(ctx context.Context) { c.compareShadow(ctx, run) })
 	if !queued {
-		c.shadowLog.add(run.query, func(n *ShadowCount) { n.Dropped++ })
+		c.shadowLog.add(run, func(n *ShadowCount) { n.Dropped++ })
 	}
 }
 
@@ -83,26 +106,26 @@ func (c *domainCore) shadow(run shadowRun) {
 // runs both again after the notes of that moment are worked off; only what
 // differs twice in the same way while the primary's answer stays the same is a
 // diff.
-func (c *domainCore) compareShadow(ctx context.Context, epoch int64, run shadowRun) {
+func (c *domainCore) compareShadow(ctx context.Context, run shadowRun) {
 	ctx, cancel := context.WithTimeout(ctx, shadowTimeout)
 	defer cancel()
-	s := c.current()
+	s := run.state
 	c.countOp(!s.Phase.PrimaryIsSource(), "shadow")
 	first, second := run.answer, run.secondary(ctx)
 	suspect := ""
 	for range shadowTries {
 		if first == second {
-			c.shadowLog.add(run.query, func(n *ShadowCount) { n.Compared++; n.Matched++ })
+			c.shadowLog.add(run, func(n *ShadowCount) { n.Compared++; n.Matched++ })
 			return
 		}
 		if !answered(first) || !answered(second) {
-			c.shadowLog.add(run.query, func(n *ShadowCount) { n.Compared++; n.Errors++ })
+			c.shadowLog.add(run, func(n *ShadowCount) { n.Compared++; n.Errors++ })
 			return
 		}
 		// The primary is read before the notes are worked off: what that answer
 		// rests on has then been copied.
 		before := run.primary(ctx)
-		if err := c.awaitCopied(ctx, s); err != nil || c.current().Epoch != epoch {
+		if err := c.awaitCopied(ctx, s); err != nil || c.current() != s {
 			break
 		}
 		second = run.secondary(ctx)
@@ -116,11 +139,11 @@ func (c *domainCore) compareShadow(ctx context.Context, epoch int64, run shadowR
 			suspect = again
 			continue
 		}
-		c.shadowLog.diff(run.query, first, second)
+		c.shadowLog.diff(run, first, second)
 		return
 	}
 	// The records moved all the time, or the domain itself did: no finding.
-	c.shadowLog.add(run.query, func(n *ShadowCount) { n.Dropped++ })
+	c.shadowLog.add(run, func(n *ShadowCount) { n.Dropped++ })
 }
 
 // shadowPool runs shadow reads on few workers.
@@ -158,46 +181,71 @@ func (p *shadowPool) run(ctx context.Context) {
 
 // shadowCounts gathers a domain's counts until they are flushed.
 type shadowCounts struct {
-	mu      sync.Mutex
-	counts  map[string]*ShadowCount
+	mu     sync.Mutex
+	epochs map[int64]*epochCounts
+}
+
+// epochCounts are those of Views that were run in one epoch.
+type epochCounts struct {
+	counts  map[string]*ShadowCount // by query
 	samples []ShadowSample
 }
 
-func (l *shadowCounts) add(query string, change func(*ShadowCount)) {
+const samplesHeld = 20 // of an epoch, until they are flushed
+
+func (l *shadowCounts) add(run shadowRun, change func(*ShadowCount)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.counts == nil {
-		l.counts = map[string]*ShadowCount{}
+	l.epoch(run.state.Epoch).add(run.query, change)
+}
+
+// epoch gives an epoch's counts. l.mu is held.
+func (l *shadowCounts) epoch(n int64) *epochCounts {
+	if l.epochs == nil {
+		l.epochs = map[int64]*epochCounts{}
 	}
-	n, ok := l.counts[query]
+	if l.epochs[n] == nil {
+		l.epochs[n] = &epochCounts{counts: map[string]*ShadowCount{}}
+	}
+	return l.epochs[n]
+}
+
+func (e *epochCounts) add(query string, change func(*ShadowCount)) {
+	n, ok := e.counts[query]
 	if !ok {
 		n = &ShadowCount{Query: query, First: Now()}
-		l.counts[query] = n
+		e.counts[query] = n
 	}
 	n.Last = Now()
 	change(n)
 }
 
-func (l *shadowCounts) diff(query, primary, secondary string) {
-	l.add(query, func(n *ShadowCount) { n.Compared++; n.Diffs++ })
+func (l *shadowCounts) diff(run shadowRun, primary, secondary string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.samples) < 20 {
-		l.samples = append(l.samples, ShadowSample{query, Now(), clip(primary), clip(secondary)})
+	e := l.epoch(run.state.Epoch)
+	e.add(run.query, func(n *ShadowCount) { n.Compared++; n.Diffs++ })
+	if len(e.samples) < samplesHeld {
+		e.samples = append(e.samples, ShadowSample{run.query, Now(), clip(primary), clip(secondary)})
 	}
 }
 
-func (l *shadowCounts) take() ([]ShadowCount, []ShadowSample) {
+// take gives what was counted and begins anew.
+func (l *shadowCounts) take() map[int64]*epochCounts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	taken := l.epochs
+	l.epochs = nil
+	return taken
+}
+
+// sorted gives the counts by query.
+func (e *epochCounts) sorted() []ShadowCount {
 	var counts []ShadowCount
-	for _, n := range l.counts {
-		counts = append(counts, *n)
+	for _, query := range slices.Sorted(maps.Keys(e.counts)) {
+		counts = append(counts, *e.counts[query])
 	}
-	sort.Slice(counts, func(i, j int) bool { return counts[i].Query < counts[j].Query })
-	samples := l.samples
-	l.counts, l.samples = nil, nil
-	return counts, samples
+	return counts
 }
 
 func clip(s string) string {
@@ -212,13 +260,10 @@ func (e *Engine) flushShadows(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, time.Second)
 		for _, name := range e.order {
-			c := e.domains[name]
-			counts, samples := c.shadowLog.take()
-			if len(counts) == 0 {
-				continue
-			}
-			if err := e.opts.Control.AddShadow(ctx, name, c.current().Epoch, counts, samples); err != nil && ctx.Err() == nil {
-				e.log.Warn("shadow counts were lost", "domain", name, "error", err)
+			for epoch, n := range e.domains[name].shadowLog.take() {
+				if err := e.opts.Control.AddShadow(ctx, name, epoch, n.sorted(), n.samples); err != nil && ctx.Err() == nil {
+					e.log.Warn("shadow counts were lost", "domain", name, "error", err)
+				}
 			}
 		}
 	}

@@ -21,8 +21,12 @@ type Status struct {
 	Verify    *VerifyResult  `json:"verify,omitempty"` // the newest
 	Shadow    []ShadowCount  `json:"shadow,omitempty"` // since the phase began
 	Settings  Settings       `json:"settings"`
+	Working   []Activity     `json:"working,omitempty"` // what copier and backfill do, or wait for
 	Processes []Process      `json:"processes"`
-	Problem   string         `json:"problem,omitempty"` // what could not be read
+	// Gate has what the next switch or rollback waits for; filled by whoever
+	// asks for it, with Engine.Gate.
+	Gate    Gate   `json:"gate,omitempty"`
+	Problem string `json:"problem,omitempty"` // what could not be read
 }
 
 // Status gathers what is known of a domain. A database that is away is told
@@ -54,6 +58,7 @@ func (c *domainCore) fill(ctx context.Context, state State, out *Status) error {
 		func() (err error) { out.Since, err = c.phaseBegan(ctx, since); return },
 		func() (err error) { out.OpenGaps, err = control.CountOpenGaps(ctx, c.name); return },
 		func() (err error) { out.Settings, err = control.Settings(ctx, c.name); return },
+		func() (err error) { out.Working, err = control.Activities(ctx, c.name); return },
 		func() (err error) { out.Processes, err = control.Processes(ctx); return },
 		func() (err error) { out.Shadow, err = control.Shadow(ctx, c.name, since); return },
 		func() (err error) { out.Backfill, err = c.backfillProgress(ctx); return },

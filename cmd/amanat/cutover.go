@@ -176,16 +176,22 @@ func outcome(r cutover.Report, execute bool) string {
 }
 
 func (c *cli) setCommand() *cobra.Command {
-	var shadow, rate int
+	var shadow, rate, copyRate int
+	var latency time.Duration
 	cmd := &cobra.Command{
-		Use:     "set <domain>",
-		Short:   "Change a domain's shadow reads or the speed of its backfill, while they run",
-		Example: "  amanat cutover set payment --shadow 50\n  amanat cutover set payment --rate 2000",
+		Use:   "set <domain>",
+		Short: "Change a domain's shadow reads, or the speed of its backfill or copier, while they run",
+		Long: `Change a domain's shadow reads, or the speed of its backfill or copier, while they run.
+
+Both slow down by themselves when the primary takes longer for a small read than
+--max-latency, or than five times what is usual when that is 0. The backfill also does when
+the copies of live writes are more than two seconds behind.`,
+		Example: "  amanat cutover set payment --shadow 50\n  amanat cutover set payment --rate 2000 --max-latency 40ms",
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f := cmd.Flags()
-			if !f.Changed("shadow") && !f.Changed("rate") {
-				return usage(cmd, "there is nothing to set: give --shadow or --rate")
+			if f.NFlag() == 0 {
+				return usage(cmd, "there is nothing to set: give --shadow, --rate, --copy-rate or --max-latency")
 			}
 			return c.changeSettings(cmd.Context(), args[0], func(s *cutover.Settings) {
 				if f.Changed("shadow") {
@@ -194,28 +200,53 @@ func (c *cli) setCommand() *cobra.Command {
 				if f.Changed("rate") {
 					s.BackfillRate = rate
 				}
+				if f.Changed("copy-rate") {
+					s.CopyRate = copyRate
+				}
+				if f.Changed("max-latency") {
+					s.MaxLatencyMS = int(latency.Milliseconds())
+				}
 			})
 		},
 	}
 	cmd.Flags().IntVar(&shadow, "shadow", 0, "percent of reads that also run on the other database, 0 to 100")
 	cmd.Flags().IntVar(&rate, "rate", 0, "records per second of the backfill over all workers; 0 sets no limit")
+	cmd.Flags().IntVar(&copyRate, "copy-rate", 0, "records per second of the copier; 0 sets no limit")
+	cmd.Flags().DurationVar(&latency, "max-latency", 0, "how long the primary may take for a small read before both slow down; 0 for five times the usual")
 	return cmd
 }
 
 func (c *cli) pauseCommand(pause bool) *cobra.Command {
-	name, short := "resume", "Let a domain's backfill go on"
+	name, short := "resume", "Let a domain's backfill and copier go on"
 	if pause {
-		name, short = "pause", "Hold a domain's backfill until resume"
+		name, short = "pause", "Hold a domain's backfill and copier until resume"
 	}
-	return &cobra.Command{
-		Use:     name + " <domain>",
-		Short:   short,
-		Example: "  amanat cutover " + name + " payment",
+	var only string
+	cmd := &cobra.Command{
+		Use:   name + " <domain>",
+		Short: short,
+		Long: short + `.
+
+While the copier is held the journal grows, members notice nothing, and neither verify nor
+switch nor rollback is possible.`,
+		Example: "  amanat cutover " + name + " payment\n  amanat cutover " + name + " payment --only backfill",
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.changeSettings(cmd.Context(), args[0], func(s *cutover.Settings) { s.Paused = pause })
+			if only != "" && only != "backfill" && only != "copier" {
+				return usage(cmd, "--only %s: want backfill or copier", only)
+			}
+			return c.changeSettings(cmd.Context(), args[0], func(s *cutover.Settings) {
+				if only != "copier" {
+					s.Paused = pause
+				}
+				if only != "backfill" {
+					s.CopyPaused = pause
+				}
+			})
 		},
 	}
+	cmd.Flags().StringVar(&only, "only", "", "backfill or copier; both when not given")
+	return cmd
 }
 
 func (c *cli) changeSettings(ctx context.Context, domain string, change func(*cutover.Settings)) error {
@@ -237,15 +268,22 @@ func (c *cli) changeSettings(ctx context.Context, domain string, change func(*cu
 }
 
 func settingsText(s cutover.Settings) string {
-	rate := "no limit"
-	if s.BackfillRate > 0 {
-		rate = fmt.Sprintf("%d/s", s.BackfillRate)
+	latency := "five times the usual"
+	if s.MaxLatencyMS > 0 {
+		latency = milliseconds(float64(s.MaxLatencyMS))
 	}
-	text := fmt.Sprintf("shadow reads %d %%, backfill %s", s.ShadowPercent, rate)
-	if s.Paused {
-		text += ", paused"
+	return fmt.Sprintf("shadow reads %d %%, backfill %s, copier %s, both slower when the primary takes more than %s",
+		s.ShadowPercent, speedText(s.BackfillRate, s.Paused), speedText(s.CopyRate, s.CopyPaused), latency)
+}
+
+func speedText(rate int, paused bool) string {
+	switch {
+	case paused:
+		return "paused"
+	case rate > 0:
+		return fmt.Sprintf("%d/s", rate)
 	}
-	return text
+	return "no limit"
 }
 
 func (c *cli) withEngineFromEnv(ctx context.Context, do func(*app) error) error {

@@ -23,6 +23,9 @@ func (c *cli) statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if len(domains) == 1 {
+					outlook(cmd.Context(), a, &all[0])
+				}
 				return c.printStatus(all, len(domains) == 1, asJSON)
 			})
 		},
@@ -45,6 +48,18 @@ func statuses(ctx context.Context, a *app, domains []string) ([]cutover.Status, 
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// outlook adds what the next switch or rollback waits for.
+func outlook(ctx context.Context, a *app, s *cutover.Status) {
+	if a.plane == nil {
+		return
+	}
+	gate, err := a.engine.Gate(ctx, s.Domain, cutover.GateOptions{})
+	if err != nil && s.Problem == "" {
+		s.Problem = "the gate was not looked at: " + explain(err)
+	}
+	s.Gate = gate
 }
 
 func (c *cli) printStatus(all []cutover.Status, whole, asJSON bool) error {
@@ -105,18 +120,46 @@ func shadowText(counts []cutover.ShadowCount) string {
 
 // printWhole prints what the one line of a domain has no room for.
 func (c *cli) printWhole(s cutover.Status) error {
+	fmt.Fprintf(c.out, "\n%d notes in the journal; %s\n\n", s.Notes, settingsText(s.Settings))
+	for _, print := range []func(cutover.Status) error{c.printGate, c.printWorking, c.printShadow, c.printProcesses} {
+		if err := print(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printGate prints what the next switch or rollback waits for.
+func (c *cli) printGate(s cutover.Status) error {
+	if len(s.Gate) == 0 {
+		return nil
+	}
+	defer fmt.Fprintln(c.out)
+	return writeTable(c.out, []string{"GATE", "PASSED", "EVIDENCE"}, gateRows(s.Gate))
+}
+
+// printWorking prints what copier and backfill do, or wait for.
+func (c *cli) printWorking(s cutover.Status) error {
+	if !s.Phase.Copies() {
+		return nil
+	}
+	var rows [][]string
+	for _, w := range s.Working {
+		rows = append(rows, []string{w.Role, w.Who, w.Doing, ago(w.At) + " ago"})
+	}
+	defer fmt.Fprintln(c.out)
+	return c.printTable("No process copies.", []string{"WORKER", "PROCESS", "DOING", "SAID"}, rows)
+}
+
+func (c *cli) printShadow(s cutover.Status) error {
 	var rows [][]string
 	for _, n := range s.Shadow {
 		rows = append(rows, []string{n.Query, number(n.Compared), number(n.Matched), number(n.Diffs), number(n.Errors),
 			number(n.Dropped), moment(n.Last)})
 	}
-	fmt.Fprintf(c.out, "\n%d notes in the journal; %s\n\n", s.Notes, settingsText(s.Settings))
 	columns := []string{"QUERY", "COMPARED", "MATCHED", "DIFFS", "ERRORS", "DROPPED", "LAST"}
-	if err := c.printTable("No shadow reads in this phase.", columns, rows); err != nil {
-		return err
-	}
-	fmt.Fprintln(c.out)
-	return c.printProcesses(s)
+	defer fmt.Fprintln(c.out)
+	return c.printTable("No shadow reads in this phase.", columns, rows)
 }
 
 func (c *cli) printProcesses(s cutover.Status) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -41,9 +42,22 @@ func setup(t *testing.T) bundle {
 
 func templateKey(t *testing.T) string {
 	t.Helper()
-	sql, err := control.Migrations.ReadFile(control.MigrationsDir + "/00001_control.sql")
+	files, err := fs.Glob(control.Migrations, control.MigrationsDir+"/*.sql")
 	check(t, err)
-	return "control " + string(sql)
+	key := "control "
+	for _, file := range files {
+		sql, err := control.Migrations.ReadFile(file)
+		check(t, err)
+		key += string(sql)
+	}
+	return key
+}
+
+func migrations(t *testing.T) int {
+	t.Helper()
+	files, err := fs.Glob(control.Migrations, control.MigrationsDir+"/*.sql")
+	check(t, err)
+	return len(files)
 }
 
 func check(t *testing.T, err error) {
@@ -103,7 +117,7 @@ func TestMigrateTwiceAndAtOnceIsTheSameAsOnce(t *testing.T) {
 	url := devstack.Shared(t).Postgres.NewDatabase(t)
 	pending, err := control.Pending(t.Context(), url)
 	check(t, err)
-	equal(t, "pending before", pending, 1)
+	equal(t, "pending before", pending, migrations(t))
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
@@ -353,13 +367,15 @@ func TestSettingsDefaultUntilSet(t *testing.T) {
 	s, err := b.Settings(t.Context(), "payment")
 	check(t, err)
 	equal(t, "before", s, cutover.DefaultSettings)
-	want := cutover.Settings{ShadowPercent: 0, BackfillRate: 500, Paused: true}
+	want := cutover.Settings{ShadowPercent: 0, BackfillRate: 500, Paused: true, CopyRate: 70, CopyPaused: true, MaxLatencyMS: 40}
 	check(t, b.SetSettings(t.Context(), "payment", want))
 	s, err = b.Settings(t.Context(), "payment")
 	check(t, err)
 	equal(t, "after", s, want)
 	checkKind(t, b.SetSettings(t.Context(), "payment", cutover.Settings{ShadowPercent: 101}), fault.Invalid)
 	checkKind(t, b.SetSettings(t.Context(), "payment", cutover.Settings{BackfillRate: -1}), fault.Invalid)
+	checkKind(t, b.SetSettings(t.Context(), "payment", cutover.Settings{CopyRate: -1}), fault.Invalid)
+	checkKind(t, b.SetSettings(t.Context(), "payment", cutover.Settings{MaxLatencyMS: -1}), fault.Invalid)
 }
 
 func TestWatchSeesEachChangeAndReconnects(t *testing.T) {
@@ -759,4 +775,30 @@ func TestHostsNamesEveryHostThatMayBeReached(t *testing.T) {
 	if strings.Contains(err.Error(), "secret") {
 		t.Fatalf("the fault shows the password: %v", err)
 	}
+}
+
+func TestActivitiesAreTheNewestOfEachWorkerAndPass(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	tell := func(role, who, doing string) {
+		check(t, b.Tell(t.Context(), cutover.Activity{Domain: "payment", Role: role, Who: who, Doing: doing}))
+	}
+	tell("copier", "p1", "copies")
+	tell("backfill", "p2", "waits")
+	tell("copier", "p1", "has nothing to copy")
+	var got []string
+	all, err := b.Activities(t.Context(), "payment")
+	check(t, err)
+	for _, a := range all {
+		got = append(got, a.Role+" "+a.Who+" "+a.Doing)
+	}
+	equal(t, "told", got, []string{"backfill p2 waits", "copier p1 has nothing to copy"})
+	_, err = b.pool.Exec(t.Context(), `UPDATE cutover_activities SET at = at - interval '31 seconds' WHERE role = 'copier'`)
+	check(t, err)
+	all, err = b.Activities(t.Context(), "payment")
+	check(t, err)
+	equal(t, "left", len(all), 1)
+	none, err := b.Activities(t.Context(), "user")
+	check(t, err)
+	equal(t, "of another domain", len(none), 0)
 }

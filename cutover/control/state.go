@@ -108,8 +108,9 @@ func (p *Plane) History(ctx context.Context, domain string, limit int) ([]cutove
 // Settings: see cutover.StateControl.
 func (p *Plane) Settings(ctx context.Context, domain string) (s cutover.Settings, err error) {
 	err = p.call(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
-		return c.QueryRow(ctx, `SELECT shadow_percent, backfill_rate, paused FROM cutover_settings
-			WHERE domain = $1`, domain).Scan(&s.ShadowPercent, &s.BackfillRate, &s.Paused)
+		return c.QueryRow(ctx, `SELECT shadow_percent, backfill_rate, paused, copy_rate, copy_paused, max_latency_ms
+			FROM cutover_settings WHERE domain = $1`, domain).
+			Scan(&s.ShadowPercent, &s.BackfillRate, &s.Paused, &s.CopyRate, &s.CopyPaused, &s.MaxLatencyMS)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return cutover.DefaultSettings, nil
@@ -125,10 +126,16 @@ func (p *Plane) SetSettings(ctx context.Context, domain string, s cutover.Settin
 		return fault.Field("shadowPercent", "want 0 to 100, not %d", s.ShadowPercent)
 	case s.BackfillRate < 0:
 		return fault.Field("backfillRate", "want 0 (no limit) or records per second, not %d", s.BackfillRate)
+	case s.CopyRate < 0:
+		return fault.Field("copyRate", "want 0 (no limit) or records per second, not %d", s.CopyRate)
+	case s.MaxLatencyMS < 0:
+		return fault.Field("maxLatencyMs", "want 0 (five times the usual) or milliseconds, not %d", s.MaxLatencyMS)
 	}
-	_, err := p.exec(ctx, `INSERT INTO cutover_settings (domain, shadow_percent, backfill_rate, paused)
-		VALUES ($1, $2, $3, $4) ON CONFLICT (domain) DO UPDATE SET shadow_percent = excluded.shadow_percent,
-		backfill_rate = excluded.backfill_rate, paused = excluded.paused, updated_at = now()`,
-		domain, s.ShadowPercent, s.BackfillRate, s.Paused)
+	_, err := p.exec(ctx, `INSERT INTO cutover_settings
+			(domain, shadow_percent, backfill_rate, paused, copy_rate, copy_paused, max_latency_ms)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (domain) DO UPDATE SET shadow_percent = excluded.shadow_percent,
+		backfill_rate = excluded.backfill_rate, paused = excluded.paused, copy_rate = excluded.copy_rate,
+		copy_paused = excluded.copy_paused, max_latency_ms = excluded.max_latency_ms, updated_at = now()`,
+		domain, s.ShadowPercent, s.BackfillRate, s.Paused, s.CopyRate, s.CopyPaused, s.MaxLatencyMS)
 	return err
 }

@@ -20,6 +20,7 @@ type Control struct {
 	states    map[string]cutover.State
 	history   map[string][]cutover.HistoryLine
 	settings  map[string]cutover.Settings
+	told      map[activityKey]cutover.Activity
 	processes map[string]cutover.Process
 	gaps      []cutover.Gap
 	chunks    map[string][]*chunk
@@ -53,7 +54,7 @@ func (c *Control) Before(f func(op string) error) { c.hook.set(f) }
 func NewControl() *Control {
 	return &Control{
 		states: map[string]cutover.State{}, history: map[string][]cutover.HistoryLine{},
-		settings: map[string]cutover.Settings{}, processes: map[string]cutover.Process{},
+		settings: map[string]cutover.Settings{}, told: map[activityKey]cutover.Activity{}, processes: map[string]cutover.Process{},
 		chunks: map[string][]*chunk{}, touched: map[string]map[cutover.Key]time.Time{},
 		watchers: map[int]func(){}, leads: map[string]bool{},
 	}
@@ -249,6 +250,37 @@ func (c *Control) SetSettings(_ context.Context, domain string, s cutover.Settin
 	c.settings[domain] = s
 	c.notify()
 	return nil
+}
+
+// activityKey names a worker.
+type activityKey struct{ domain, role, who string }
+
+// activityLife is how long what a worker told is given.
+const activityLife = 30 * time.Second
+
+func (c *Control) Tell(_ context.Context, a cutover.Activity) error {
+	if err := c.enter("tell"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	a.At = time.Now()
+	c.told[activityKey{a.Domain, a.Role, a.Who}] = a
+	return nil
+}
+
+func (c *Control) Activities(_ context.Context, domain string) ([]cutover.Activity, error) {
+	if err := c.enter("activities"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	var out []cutover.Activity
+	for _, a := range c.told {
+		if a.Domain == domain && time.Since(a.At) < activityLife {
+			out = append(out, a)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Role+"\x00"+out[i].Who < out[j].Role+"\x00"+out[j].Who })
+	return out, nil
 }
 
 func (c *Control) Beat(_ context.Context, p cutover.Process, ttl time.Duration) error {

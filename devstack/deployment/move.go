@@ -54,12 +54,8 @@ func (m *Move) Finish(ctx context.Context) error {
 	return m.command(ctx, "finish", "cutover", "finish", m.Domain, "--execute", "--why", "the move is over")
 }
 
-// begin starts the move and copies what was there before. Shadow reads begin
-// once there is something to compare with.
+// begin starts the move and copies what was there before.
 func (m *Move) begin(ctx context.Context) error {
-	if err := m.command(ctx, "settings", "cutover", "set", m.Domain, "--shadow", "0"); err != nil {
-		return err
-	}
 	if err := m.command(ctx, "start", "cutover", "start", m.Domain, "--execute", "--why", "moving to PostgreSQL"); err != nil {
 		return err
 	}
