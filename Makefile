@@ -3,6 +3,7 @@
 DEMO_SIZE ?= 2000
 PORT      ?= 5001
 ONCE      ?=
+MODEL_SCHEDULES ?= 100000
 
 # Programs that need databases run inside this: it starts them, sets PG_URL and
 # MONGODB_URI, and stops them again.
@@ -27,7 +28,7 @@ demo: build ## two servers, live traffic, three domains moved and back (ONCE=1 e
 test: ## run every test, on databases that it starts for itself
 	$(WITH) go test ./...
 
-check: fmt vet staticcheck arrows migrations test race ## what CI runs: all of the following, and test
+check: fmt vet staticcheck arrows migrations model test race ## what CI runs: all of the following, and test
 
 fmt: ## gofmt
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || \
@@ -51,7 +52,7 @@ race: ## the race detector on the engine and the stores
 	CGO_ENABLED=1 $(WITH) go test -race ./cutover/... ./store/...
 
 model: ## seeded schedules of the engine, with crashes, on toy databases (MODEL_SCHEDULES=n)
-	go test -tags model -count=1 -timeout 30m -v -run '^TestModel$$' ./cutover/model
+	MODEL_SCHEDULES=$(MODEL_SCHEDULES) go test -count=1 -timeout 60m -v -run '^TestModel$$' ./cutover/model
 
 clean: ## remove what was built
 	rm -rf bin

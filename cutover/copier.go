@@ -2,6 +2,7 @@ package cutover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -529,6 +530,31 @@ func notArrived(ctx context.Context, secondary Store, notes []Note) ([]Note, err
 		revs[keys[i]] = item.Rev
 	}
 	return slices.DeleteFunc(notes, func(n Note) bool { return revs[n.Key] >= n.Rev }), err
+}
+
+// forgetGraves has both databases forget old tombstones, a hundred times in a
+// tombstone's life.
+func (c *domainCore) forgetGraves(ctx context.Context) {
+	life := c.engine.opts.TombstoneLife
+	for ctx.Err() == nil {
+		pause(ctx, life/100)
+		if err := c.forgetGravesOnce(ctx, life); err != nil && ctx.Err() == nil {
+			c.engine.log.Warn("old tombstones were not forgotten", "domain", c.name, "error", err)
+		}
+	}
+}
+
+func (c *domainCore) forgetGravesOnce(ctx context.Context, life time.Duration) error {
+	s := c.current()
+	if s.Sealed || !s.Phase.Copies() {
+		return nil
+	}
+	if s.Phase == PhaseDual {
+		if todo, err := c.unfinished(ctx); err != nil || todo != "" {
+			return err
+		}
+	}
+	return errors.Join(c.source.ForgetTombstones(ctx, life), c.target.ForgetTombstones(ctx, life))
 }
 
 // lag is the age of the oldest note of s's primary that is not on record as a

@@ -79,14 +79,18 @@ func needsAccount(has func(cutover.Key) bool, r cutover.Record) error {
 	return nil
 }
 
-func (w *world) newBank(t *testing.T, id string) *bank {
+func (w *world) newBank(t *testing.T, id string, change ...func(*cutover.Options)) *bank {
 	t.Helper()
-	e := cutover.NewEngine(cutover.Options{
+	o := cutover.Options{
 		Control: w.control, Process: cutover.Process{ID: id},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		// Short, so that a test of what happens without a lease is quick.
 		LeaseTTL: 500 * time.Millisecond, CopyEvery: 2 * time.Millisecond, MaxWait: 5 * time.Second,
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	e := cutover.NewEngine(o)
 	spec := bankSpec(memdb.Source{DB: w.source}, w.target)
 	spec.Scratch = func(ctx context.Context) (cutover.Store, func(context.Context) error, error) {
 		if w.scratch != nil {
@@ -134,6 +138,17 @@ func (b *bank) open(ctx context.Context, owner string) (account, error) {
 	return cutover.Update(ctx, b.domain, func(ctx context.Context, tx memdb.Tx) (account, error) {
 		a := account{Owner: owner, PIN: "1234"}
 		return a, tx.Put(ctx, &a)
+	})
+}
+
+// shut removes an account.
+func (b *bank) shut(ctx context.Context, id cutover.ID) (bool, error) {
+	return cutover.Update(ctx, b.domain, func(ctx context.Context, tx memdb.Tx) (bool, error) {
+		r, err := tx.Get(ctx, "account", id)
+		if err != nil {
+			return false, err
+		}
+		return true, tx.Delete(ctx, r)
 	})
 }
 
@@ -536,4 +551,27 @@ func awaitShadow(t *testing.T, w *world) []cutover.ShadowCount {
 	}
 	t.Fatal("no shadow read was counted")
 	return nil
+}
+
+func TestOldTombstonesAreForgottenOnceTheBackfillIsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	short := w.newBank(t, "short", func(o *cutover.Options) { o.TombstoneLife = 100 * time.Millisecond })
+	short.engine.Run(t.Context())
+	t.Cleanup(func() { short.engine.Close(context.Background()) })
+	must[cutover.Report](t)(w.engine().Start(t.Context(), "bank", execute))
+	buried := func() bool {
+		a := must[account](t)(short.open(t.Context(), "sara"))
+		must[bool](t)(short.shut(t.Context(), a.ID))
+		eventually(t, "the delete is copied", func() bool { return w.notes(t) == 0 })
+		time.Sleep(200 * time.Millisecond) // two lives
+		return must[[]cutover.Item](t)(w.target.Get(t.Context(), []cutover.Key{{Kind: "account", ID: a.ID}}))[0].Deleted
+	}
+	if !buried() {
+		t.Error("a tombstone was forgotten before the backfill was over")
+	}
+	must[[]cutover.KindProgress](t)(w.engine().Backfill(t.Context(), "bank", cutover.BackfillOptions{}))
+	if buried() {
+		t.Error("a tombstone was kept for longer than its life")
+	}
 }

@@ -27,6 +27,11 @@ type Options struct {
 	// CopyEvery is how long the copier rests when there is nothing to copy and
 	// nobody wakes it. Default 100 ms.
 	CopyEvery time.Duration
+	// TombstoneLife is how long the secondary remembers a deleted record, once
+	// the backfill is over. A copier that was frozen for longer in the middle of
+	// a copy, and then goes on, would bring the record back there; a verify
+	// would find it. Default 7 days.
+	TombstoneLife time.Duration
 	// Random gives a number from 0 to below n. Default: at random. A test that
 	// shall run alike each time sets its own.
 	Random func(n int64) int64
@@ -60,6 +65,7 @@ func NewEngine(o Options) *Engine {
 	setDefault(&o.MaxWait, 10*time.Second)
 	setDefault(&o.MaxWaiting, 10_000)
 	setDefault(&o.CopyEvery, 100*time.Millisecond)
+	setDefault(&o.TombstoneLife, 7*24*time.Hour)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}

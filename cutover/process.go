@@ -28,6 +28,7 @@ func (e *Engine) Run(ctx context.Context) {
 			continue
 		}
 		e.goDo(func() { c.lead(ctx, copierRole, c.copyLoop) })
+		e.goDo(func() { c.forgetGraves(ctx) })
 		e.goDo(func() { c.mendSeals(ctx) })
 	}
 }

@@ -86,9 +86,10 @@ type Store interface {
 	Load(ctx context.Context, kind string, items []Item) error
 	// Analyze refreshes the planner's statistics of the kind's tables.
 	Analyze(ctx context.Context, kind string) error
-	// ForgetTombstones removes all tombstones: called when no slow copy can be
-	// under way any more.
-	ForgetTombstones(ctx context.Context) error
+	// ForgetTombstones removes the tombstones that are older than that by the
+	// database's clock, but those of notes that are still there: called with an
+	// age at which no slow copy can be under way any more.
+	ForgetTombstones(ctx context.Context, olderThan time.Duration) error
 
 	// Notes gives the oldest notes of the journal, at most limit, after
 	// finishing or rolling back what dead writers left.

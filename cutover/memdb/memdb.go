@@ -7,6 +7,7 @@ package memdb
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"sort"
 	"sync"
@@ -32,9 +33,15 @@ type DB struct {
 
 	mu     sync.Mutex
 	rows   map[cutover.Key]row
-	graves map[cutover.Key]int64
+	graves map[cutover.Key]grave
 	state  cutover.State
 	seq    int64
+}
+
+// grave is the revision that a record's removal had, and when it came here.
+type grave struct {
+	rev int64
+	at  time.Time
 }
 
 type row struct {
@@ -48,7 +55,7 @@ type row struct {
 
 // New makes an empty database.
 func New(name string, kinds cutover.Kinds) *DB {
-	return &DB{name: name, kinds: kinds, rows: map[cutover.Key]row{}, graves: map[cutover.Key]int64{}}
+	return &DB{name: name, kinds: kinds, rows: map[cutover.Key]row{}, graves: map[cutover.Key]grave{}}
 }
 
 // Tx is the toy's transaction: by kind and id, or everything of a kind.
@@ -274,8 +281,8 @@ func (d *DB) item(k cutover.Key) cutover.Item {
 		return cutover.Item{Key: k, Rev: r.rev, Record: clone(r.record)}
 	case ok:
 		return cutover.Item{Key: k, Rev: r.rev, Deleted: true}
-	case d.graves[k] > 0:
-		return cutover.Item{Key: k, Rev: d.graves[k], Deleted: true}
+	case d.graves[k].rev > 0:
+		return cutover.Item{Key: k, Rev: d.graves[k].rev, Deleted: true}
 	}
 	return cutover.Item{Key: k}
 }
@@ -348,13 +355,13 @@ func (d *DB) Copy(items []cutover.Item, o cutover.ApplyOptions) []error {
 
 func (d *DB) apply(i cutover.Item, o cutover.ApplyOptions) error {
 	have, there := d.rows[i.Key]
-	newer := max(have.rev, d.graves[i.Key]) >= i.Rev && (there || d.graves[i.Key] > 0)
+	newer := max(have.rev, d.graves[i.Key].rev) >= i.Rev && (there || d.graves[i.Key].rev > 0)
 	if newer && !o.Force {
 		return nil
 	}
 	if i.Deleted {
 		delete(d.rows, i.Key)
-		d.graves[i.Key] = i.Rev
+		d.graves[i.Key] = grave{i.Rev, time.Now()}
 		return nil
 	}
 	if d.Accept != nil {
@@ -380,11 +387,11 @@ func (d *DB) Load(ctx context.Context, _ string, items []cutover.Item) error {
 // Analyze has nothing to do.
 func (d *DB) Analyze(context.Context, string) error { return nil }
 
-// ForgetTombstones removes all tombstones.
-func (d *DB) ForgetTombstones(context.Context) error {
+// ForgetTombstones removes old tombstones. A note's own is part of its row.
+func (d *DB) ForgetTombstones(_ context.Context, olderThan time.Duration) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.graves = map[cutover.Key]int64{}
+	maps.DeleteFunc(d.graves, func(_ cutover.Key, g grave) bool { return time.Since(g.at) >= olderThan })
 	return nil
 }
 
@@ -419,7 +426,7 @@ func (d *DB) Forget(_ context.Context, notes []cutover.Note) error {
 		}
 		if r.record == nil {
 			delete(d.rows, n.Key)
-			d.graves[n.Key] = r.rev
+			d.graves[n.Key] = grave{r.rev, time.Now()}
 			continue
 		}
 		r.noted = false

@@ -1,5 +1,3 @@
-//go:build model
-
 // Package model runs the real engine, several processes of it, on toy databases
 // in memory, and explores what may go wrong: crashes between any two steps,
 // lost and late messages and answers, processes that freeze and wake up, leases

@@ -1,4 +1,4 @@
-//go:build model && !race
+//go:build !race
 
 package model
 

@@ -1,5 +1,3 @@
-//go:build model
-
 package model
 
 import (
@@ -88,7 +86,7 @@ func lastToken(log string) string {
 // applied looks at copies that came in.
 func (w *world) applied(ctx context.Context, s side, in []cutover.Item) {
 	if w.mutant == noTombstone {
-		_ = s.DB.ForgetTombstones(ctx)
+		_ = s.DB.ForgetTombstones(ctx, 0)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

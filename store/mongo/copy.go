@@ -298,12 +298,16 @@ func (s *store) raiseGrave(ctx context.Context, item cutover.Item, o cutover.App
 	if o.Force {
 		operator = "$set"
 	}
+	now, err := s.db.clock.now(ctx, s.db)
+	if err != nil {
+		return err
+	}
 	update := bson.D{
 		{Key: operator, Value: bson.D{{Key: fieldRev, Value: item.Rev}}},
-		{Key: "$setOnInsert", Value: bson.D{{Key: "kind", Value: item.Key.Kind}}},
+		{Key: "$setOnInsert", Value: bson.D{{Key: "kind", Value: item.Key.Kind}, {Key: "at", Value: now}}},
 	}
 	filter := bson.D{{Key: fieldID, Value: item.Key.String()}}
-	_, err := s.db.graves.UpdateOne(ctx, filter, update, options.UpdateOne().SetUpsert(true))
+	_, err = s.db.graves.UpdateOne(ctx, filter, update, options.UpdateOne().SetUpsert(true))
 	if isDuplicate(err) { // two at once: now it is there
 		_, err = s.db.graves.UpdateOne(ctx, filter, update)
 	}
@@ -384,10 +388,16 @@ func (s *store) yieldToGraves(ctx context.Context, col *collection, items []cuto
 // Analyze does nothing: MongoDB keeps no statistics to refresh.
 func (s *store) Analyze(context.Context, string) error { return nil }
 
-// ForgetTombstones removes the tombstones of this domain's copies.
-func (s *store) ForgetTombstones(ctx context.Context) error {
+// ForgetTombstones removes old tombstones of this domain's copies. What this
+// database's own writes leave is part of their notes, and goes with those.
+func (s *store) ForgetTombstones(ctx context.Context, olderThan time.Duration) error {
+	now, err := s.db.clock.now(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	old := bson.D{{Key: "$lte", Value: now.Add(-olderThan)}}
 	for kind := range s.cols {
-		if _, err := s.db.graves.DeleteMany(ctx, bson.D{{Key: "kind", Value: kind}}); err != nil {
+		if _, err := s.db.graves.DeleteMany(ctx, bson.D{{Key: "kind", Value: kind}, {Key: "at", Value: old}}); err != nil {
 			return translate(err, writing)
 		}
 	}

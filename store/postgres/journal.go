@@ -47,7 +47,7 @@ func (c *noteColumns) queueTombstones(b *pgx.Batch, domain string) {
 	}
 	b.Queue(`INSERT INTO cutover_tombstones AS t (domain, kind, id, rev)
 		SELECT $1, n.kind, n.id, n.rev FROM unnest($2::text[], $3::text[], $4::bigint[]) AS n(kind, id, rev)
-		ON CONFLICT (kind, id) DO UPDATE SET rev = GREATEST(t.rev, EXCLUDED.rev)`,
+		ON CONFLICT (kind, id) DO UPDATE SET rev = GREATEST(t.rev, EXCLUDED.rev), at = EXCLUDED.at`,
 		domain, c.kinds, c.ids, c.revs)
 }
 
@@ -96,8 +96,12 @@ func (s *store) Journal(ctx context.Context) (int64, time.Time, error) {
 	return count, oldest.UTC(), nil
 }
 
-// ForgetTombstones removes all tombstones of the domain.
-func (s *store) ForgetTombstones(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, "DELETE FROM cutover_tombstones WHERE domain = $1", s.domain)
+// ForgetTombstones removes old tombstones of the domain. A note needs its own:
+// it has the revision that is to be copied.
+func (s *store) ForgetTombstones(ctx context.Context, olderThan time.Duration) error {
+	_, err := s.pool.Exec(ctx, `DELETE FROM cutover_tombstones t
+		WHERE domain = $1 AND at <= now() - make_interval(secs => $2)
+		AND NOT EXISTS (SELECT FROM cutover_notes n WHERE n.domain = $1 AND n.kind = t.kind AND n.id = t.id)`,
+		s.domain, olderThan.Seconds())
 	return translate(err)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/event"
@@ -36,9 +37,10 @@ func (s *suite[Tx]) copies(t *testing.T, k cutover.Kind) {
 			s.apply(t, cutover.Item{Key: s.key(r), Rev: 3, Deleted: true})
 			bring(t, itemOf(s, r))
 			s.wantGone(t, s.key(r))
-			if err := s.side.ForgetTombstones(s.ctx); err != nil {
-				t.Fatal(err)
-			}
+			s.forgetTombstones(t, time.Hour) // this one is younger
+			bring(t, itemOf(s, r))
+			s.wantGone(t, s.key(r))
+			s.forgetTombstones(t, 0)
 			bring(t, itemOf(s, r))
 			s.wantStored(t, r)
 		})
@@ -202,4 +204,11 @@ func texts(ids []cutover.ID) []string {
 		out = append(out, fmt.Sprint(id))
 	}
 	return out
+}
+
+func (s *suite[Tx]) forgetTombstones(t *testing.T, olderThan time.Duration) {
+	t.Helper()
+	if err := s.side.ForgetTombstones(s.ctx, olderThan); err != nil {
+		t.Fatal(err)
+	}
 }
