@@ -63,7 +63,30 @@ const (
 // Read reads an environment, given as os.Environ gives it. A variable that is
 // set to nothing counts as not set. The error is of type Mistakes.
 func Read(environ []string, purpose Purpose) (Config, error) {
+	c, mistakes := read(present(environ), purpose)
+	if len(mistakes) > 0 {
+		return Config{}, mistakes
+	}
+	return c, nil
+}
+
+// Inspect is Read for whoever goes on with what is right: a variable with a
+// mistake counts as not set.
+func Inspect(environ []string, purpose Purpose) (Config, Mistakes) {
 	vars := present(environ)
+	c, mistakes := read(vars, purpose)
+	if len(mistakes) == 0 {
+		return c, nil
+	}
+	for _, m := range mistakes {
+		delete(vars, m.Name)
+	}
+	var rest Config
+	parse(&rest, vars)
+	return rest, mistakes
+}
+
+func read(vars map[string]string, purpose Purpose) (Config, Mistakes) {
 	var c Config
 	mistakes := parse(&c, vars)
 	wrong := map[string]bool{}
@@ -75,10 +98,7 @@ func Read(environ []string, purpose Purpose) (Config, error) {
 			mistakes = append(mistakes, m)
 		}
 	}
-	if len(mistakes) > 0 {
-		return Config{}, mistakes.sorted()
-	}
-	return c, nil
+	return c, mistakes.sorted()
 }
 
 func present(environ []string) map[string]string {
@@ -191,6 +211,35 @@ func (c *Config) MigrationURL() DatabaseURL {
 
 // Variable describes one variable of the environment.
 type Variable struct{ Name, Default, Example, About string }
+
+// Setting is a variable that is set, as it may be shown: a secret's value is not.
+type Setting struct {
+	Variable
+	Value string
+}
+
+// Settings gives what an environment sets, as c has read it.
+func (c Config) Settings(environ []string) (out []Setting) {
+	vars := present(environ)
+	for i, v := range valuesOf(reflect.ValueOf(c)) {
+		if variable := Variables()[i]; vars[variable.Name] != "" {
+			out = append(out, Setting{variable, fmt.Sprint(v.Interface())})
+		}
+	}
+	return out
+}
+
+// valuesOf gives the fields of a Config in the order of Variables.
+func valuesOf(v reflect.Value) (out []reflect.Value) {
+	for f, field := range v.Fields() {
+		if f.Tag.Get("envPrefix") != "" {
+			out = append(out, valuesOf(field)...)
+			continue
+		}
+		out = append(out, field)
+	}
+	return out
+}
 
 // Variables lists what Read knows, flags of domains included.
 func Variables() []Variable { return variablesOf(reflect.TypeFor[Config](), "") }

@@ -185,3 +185,25 @@ func TestEveryVariableIsDescribed(t *testing.T) {
 		t.Errorf("%d variables, want all", len(seen))
 	}
 }
+
+func TestInspectGoesOnWithWhatIsRight(t *testing.T) {
+	t.Parallel()
+	environ := []string{"PG_URL=mysql://u:p@h/x", "MONGODB_URI=mongodb://h", "PORT=http", "REPO_USR=pg", "JWT_SECRET=" + longSecret}
+	c, wrong := Inspect(environ, Command)
+	if len(wrong) != 3 || wrong[0].Name != "PG_URL" || wrong[1].Name != "PORT" || wrong[2].Name != "REPO_USR" {
+		t.Errorf("mistakes %v, want those of PG_URL, PORT and REPO_USR", wrong)
+	}
+	if c.PGURL.IsSet() || c.Port != 5001 || c.MongoURI.Reveal() != "mongodb://h" {
+		t.Errorf("got %v, want MongoDB alone on the usual port", c)
+	}
+	var shown []string
+	for _, s := range c.Settings(environ[1:2]) {
+		shown = append(shown, s.Name+"="+s.Value)
+	}
+	for _, s := range c.Settings(environ[4:]) {
+		shown = append(shown, s.Name+"="+s.Value)
+	}
+	if want := "MONGODB_URI=mongodb://h JWT_SECRET=(set)"; strings.Join(shown, " ") != want {
+		t.Errorf("settings %v, want %s", shown, want)
+	}
+}

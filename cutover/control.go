@@ -135,6 +135,9 @@ type Process struct {
 	Seen    time.Time        `json:"seen"`
 	Until   time.Time        `json:"until"` // end of its lease by the control plane's clock
 	Alive   bool             `json:"alive"`
+	// ClockAheadMS is by how much its clock was ahead of the control plane's
+	// when it was last seen, less the time that its request took to get there.
+	ClockAheadMS float64 `json:"clockAheadMs"`
 }
 
 // Gap is a record that could not be copied.

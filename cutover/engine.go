@@ -195,6 +195,29 @@ func (c *domainCore) reconcileKeeper(ctx context.Context, s State) error {
 	return k.WriteState(ctx, s)
 }
 
+// Kinds gives a domain's kinds, nil for a domain that there is not.
+func (e *Engine) Kinds(domain string) Kinds {
+	if c := e.domains[domain]; c != nil {
+		return c.kinds
+	}
+	return nil
+}
+
+// Kept gives the copy of a domain's state that the source keeps; the zero
+// State when there is none.
+func (e *Engine) Kept(ctx context.Context, domain string) (State, error) {
+	c, err := e.core(domain)
+	if err != nil || c.keeper() == nil {
+		return State{}, err
+	}
+	return c.keeper().ReadState(ctx)
+}
+
+// CoordinatorRole and CopierRole name the roles (see StateControl.Lead) of who
+// takes a domain through a step, and of who copies its writes.
+func CoordinatorRole(domain string) string { return coordinatorRole + ":" + domain }
+func CopierRole(domain string) string      { return copierRole + ":" + domain }
+
 // OpCount says how many operations of a domain ran on a database.
 type OpCount struct {
 	Domain   string `json:"domain"`

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ const (
 	exitOK      = 0
 	exitFailure = 1 // it was tried and did not work
 	exitUsage   = 2 // the command line or the environment is wrong; nothing was tried
-	exitHeld    = 3 // the gate holds the step, or a verify found differences
+	exitHeld    = 3 // the gate holds the step, a verify found differences, or the doctor a fault
 )
 
 func main() {
@@ -39,6 +40,7 @@ func main() {
 type cli struct {
 	environ  []string
 	out, err io.Writer
+	now      func() time.Time // this machine's clock; nil: time.Now
 }
 
 // run runs one command line and gives the exit status.
@@ -70,7 +72,7 @@ It is configured by the environment: see "amanat help environment".
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%s", err) })
 	root.AddCommand(c.serveCommand(), c.migrateCommand(), c.backfillCommand(), c.verifyCommand(),
-		c.cutoverCommand(), c.gapsCommand(), c.userCommand(), c.versionCommand(), environmentHelp())
+		c.cutoverCommand(), c.gapsCommand(), c.doctorCommand(), c.userCommand(), c.versionCommand(), environmentHelp())
 	group(root)
 	return root
 }
@@ -80,7 +82,7 @@ Exit status:
   0  done (or, without --execute: nothing holds it)
   1  it was tried and did not work
   2  the command line or the environment is wrong; nothing was tried
-  3  the gate holds the step, or a verify found differences`
+  3  the gate holds the step, a verify found differences, or the doctor a fault`
 
 // group makes a command that only has subcommands say so when it gets another.
 func group(cmd *cobra.Command) *cobra.Command {

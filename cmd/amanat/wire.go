@@ -200,7 +200,7 @@ func (a *app) domainOrAll(args []string) (string, error) {
 func (a *app) checkFlags() error {
 	var wrong []string
 	for _, domain := range a.engine.Domains() {
-		if text := a.flagProblem(domain); text != "" {
+		if text := a.flagProblem(domain, a.engine.State(domain).Phase); text != "" {
 			wrong = append(wrong, text)
 		}
 	}
@@ -210,8 +210,9 @@ func (a *app) checkFlags() error {
 	return fault.New(fault.Conflict, "%s", strings.Join(wrong, "; "))
 }
 
-func (a *app) flagProblem(domain string) string {
-	phase := a.engine.State(domain).Phase
+// flagProblem says how a domain's flag disagrees with its recorded phase; ""
+// when it does not.
+func (a *app) flagProblem(domain string, phase cutover.Phase) string {
 	flag, variable := a.conf.Repo.Of(domain)
 	switch {
 	case phase != cutover.PhasePG && a.mongo == nil:

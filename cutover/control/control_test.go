@@ -42,22 +42,21 @@ func setup(t *testing.T) bundle {
 
 func templateKey(t *testing.T) string {
 	t.Helper()
-	files, err := fs.Glob(control.Migrations, control.MigrationsDir+"/*.sql")
-	check(t, err)
-	key := "control "
-	for _, file := range files {
-		sql, err := control.Migrations.ReadFile(file)
+	key := "control"
+	for _, file := range files(t) {
+		sql, err := control.Migrations.ReadFile(control.MigrationsDir + "/" + file.Name())
 		check(t, err)
-		key += string(sql)
+		key += " " + string(sql)
 	}
 	return key
 }
 
-func migrations(t *testing.T) int {
+// files are the migrations.
+func files(t *testing.T) []fs.DirEntry {
 	t.Helper()
-	files, err := fs.Glob(control.Migrations, control.MigrationsDir+"/*.sql")
+	all, err := control.Migrations.ReadDir(control.MigrationsDir)
 	check(t, err)
-	return len(files)
+	return all
 }
 
 func check(t *testing.T, err error) {
@@ -117,7 +116,7 @@ func TestMigrateTwiceAndAtOnceIsTheSameAsOnce(t *testing.T) {
 	url := devstack.Shared(t).Postgres.NewDatabase(t)
 	pending, err := control.Pending(t.Context(), url)
 	check(t, err)
-	equal(t, "pending before", pending, migrations(t))
+	equal(t, "pending before", pending, len(files(t)))
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
@@ -420,6 +419,9 @@ func TestLeadIsHeldByOneAtATime(t *testing.T) {
 	ran := 0
 	led, err := b.Lead(t.Context(), "copier", func(ctx context.Context) error {
 		ran++
+		held, err := b.Led(ctx, "copier")
+		check(t, err)
+		equal(t, "the role is held", held, true)
 		other, err := b.Lead(ctx, "copier", func(context.Context) error { ran++; return nil })
 		equal(t, "second leader", other, false)
 		check(t, err)
@@ -431,6 +433,9 @@ func TestLeadIsHeldByOneAtATime(t *testing.T) {
 	equal(t, "led", led, true)
 	equal(t, "ran", ran, 2)
 	failed := errors.New("own error")
+	held, err := b.Led(t.Context(), "copier")
+	check(t, err)
+	equal(t, "the role is held afterwards", held, false)
 	led, err = b.Lead(t.Context(), "copier", func(context.Context) error { return failed })
 	equal(t, "led again", led, true)
 	if err != failed {
@@ -478,6 +483,9 @@ func TestProcessesLiveByTheirLease(t *testing.T) {
 	equal(t, "first", []any{ps[0].ID, ps[0].Host, ps[0].PID, ps[0].Version, ps[0].Started, ps[0].Acks, ps[0].Alive, ps[0].Until.Sub(ps[0].Seen)},
 		[]any{"a", "h", 7, "v1", started, map[string]int64{"payment": 4}, true, time.Minute})
 	equal(t, "second", []any{ps[1].ID, ps[1].Alive}, []any{"b", false})
+	if ahead := ps[0].ClockAheadMS; ahead < -2000 || ahead > 2000 {
+		t.Errorf("the clock of this very machine is %v ms ahead", ahead)
+	}
 
 	_, err = b.pool.Exec(t.Context(), "UPDATE cutover_processes SET until = now() - interval '61 minutes' WHERE id = 'b'")
 	check(t, err)

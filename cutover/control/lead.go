@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Lead: see cutover.StateControl. The role is a lock of a session of its own,
@@ -26,6 +27,19 @@ func (p *Plane) Lead(ctx context.Context, role string, do func(context.Context) 
 	defer hangUp(conn)
 	defer unlock(conn, lockKey("role", role))
 	return true, whileAlive(ctx, conn, do)
+}
+
+// Led says whether somebody holds a role of Lead.
+func (p *Plane) Led(ctx context.Context, role string) (led bool, err error) {
+	err = p.call(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		// How pg_locks shows the halves of a key of 64 bits:
+		// https://www.postgresql.org/docs/current/view-pg-locks.html
+		return c.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+			AND classid::bigint = ($1::bigint >> 32) & 4294967295 AND objid::bigint = $1::bigint & 4294967295)`,
+			lockKey("role", role)).Scan(&led)
+	})
+	return led, err
 }
 
 // unlock frees the role before the server notices that the session has ended,

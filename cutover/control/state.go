@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -138,4 +139,15 @@ func (p *Plane) SetSettings(ctx context.Context, domain string, s cutover.Settin
 		copy_paused = excluded.copy_paused, max_latency_ms = excluded.max_latency_ms, updated_at = now()`,
 		domain, s.ShadowPercent, s.BackfillRate, s.Paused, s.CopyRate, s.CopyPaused, s.MaxLatencyMS)
 	return err
+}
+
+// ServedSince gives a time since which a domain is known here; false when it is
+// not. Once its state has changed, the first change counts.
+func (p *Plane) ServedSince(ctx context.Context, domain string) (since time.Time, known bool, err error) {
+	all, err := list(ctx, p, pgx.RowTo[time.Time], `SELECT coalesce((SELECT min(at) FROM cutover_history h WHERE h.domain = d.domain), updated_at)
+		FROM cutover_domains d WHERE domain = $1`, domain)
+	if err != nil || len(all) == 0 {
+		return time.Time{}, false, err
+	}
+	return all[0].UTC(), true, nil
 }

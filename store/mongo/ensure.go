@@ -19,21 +19,12 @@ import (
 // rule, or another one is in its place) does not keep it from the others; the
 // error names each.
 func (db *DB) EnsureIndexes(ctx context.Context) error {
-	db.mu.Lock()
-	cols := make([]*collection, 0, len(db.collections))
-	for _, c := range db.collections {
-		cols = append(cols, c)
-	}
-	db.mu.Unlock()
 	var errs []error
-	for _, c := range cols {
-		for _, index := range append(slices.Clip(c.Indexes), Index{Fields: []string{fieldNote}}) {
-			errs = append(errs, ensureIndex(ctx, c.coll, index))
+	for _, of := range db.declared() {
+		for _, index := range of.indexes {
+			errs = append(errs, ensureIndex(ctx, of.coll, index))
 		}
 	}
-	errs = append(errs,
-		ensureIndex(ctx, db.commits, Index{Fields: []string{"domain"}}),
-		ensureIndex(ctx, db.graves, Index{Fields: []string{"kind"}}))
 	return errors.Join(errs...)
 }
 
@@ -110,15 +101,8 @@ func (i Index) likeOneOf(ctx context.Context, coll *mongo.Collection) error {
 	if err != nil {
 		return translate(err, reading)
 	}
-	want, err := bson.Marshal(i.model(false).Keys)
-	if err != nil {
+	if found, err := i.among(there); found || err != nil {
 		return err
-	}
-	for _, spec := range there {
-		unique := spec.Unique != nil && *spec.Unique
-		if sameKeys(spec.KeysDocument, want) && unique == i.unique() {
-			return nil
-		}
 	}
 	return fmt.Errorf("index on %s of %s: another index is in its place: drop that one", i.rule(), coll.Name())
 }

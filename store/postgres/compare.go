@@ -12,7 +12,8 @@ import (
 
 // Compare lists how the database's tables differ from what the code expects
 // of them: tables and columns that are missing or unknown, types, NOT NULL,
-// primary keys, and child tables that would outlive their parent. Tables that
+// primary keys, child tables that would outlive their parent, and tables that
+// any session may write to. Tables that
 // belong to no domain are none of its business when they are named in
 // sharedTables or begin with "cutover_". Columns that the database computes
 // itself may be there.
@@ -51,6 +52,7 @@ type schemaTable struct {
 	columns []schemaColumn
 	key     string // the primary key's columns, joined by commas
 	parent  string // the table whose rows take this one's with them
+	guarded bool   // against writers that are not the engine
 }
 
 type schemaColumn struct {
@@ -75,7 +77,7 @@ func expected(domains []Domain) map[string]schemaTable {
 			out[t.name] = schemaTable{columns: schemaColumns(t.columns), key: "id"}
 			for _, c := range t.children {
 				place := []schemaColumn{{name: "parent_id", sqlType: "object_id"}, {name: "position", sqlType: "integer"}}
-				out[c.name] = schemaTable{append(place, schemaColumns(c.columns)...), "parent_id,position", t.name}
+				out[c.name] = schemaTable{columns: append(place, schemaColumns(c.columns)...), key: "parent_id,position", parent: t.name}
 			}
 		}
 	}
@@ -121,6 +123,9 @@ func (w schemaTable) differences(name string, have map[string]schemaTable) []str
 	if w.parent != "" && h.parent != w.parent {
 		say("no foreign key parent_id REFERENCES %s ON DELETE CASCADE", w.parent)
 	}
+	if !h.guarded {
+		say("nothing keeps other writers out: want CALL cutover_guard('%s')", name)
+	}
 	return diffs
 }
 
@@ -143,7 +148,7 @@ func (w schemaTable) create(name string) string {
 	if w.parent != "" {
 		fmt.Fprintf(&b, "    FOREIGN KEY (parent_id) REFERENCES %s ON DELETE CASCADE,\n", quote(w.parent))
 	}
-	fmt.Fprintf(&b, "    PRIMARY KEY (%s)\n);", w.key)
+	fmt.Fprintf(&b, "    PRIMARY KEY (%s)\n);\nCALL cutover_guard('%s');", w.key, name)
 	return b.String()
 }
 
@@ -169,7 +174,27 @@ func readSchema(ctx context.Context, q pgx.Tx) (map[string]schemaTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	return out, readKeys(ctx, q, out)
+	if err := readKeys(ctx, q, out); err != nil {
+		return nil, err
+	}
+	return out, readGuards(ctx, q, out)
+}
+
+// readGuards adds which tables have a guard that is enabled.
+func readGuards(ctx context.Context, q pgx.Tx, tables map[string]schemaTable) error {
+	rows, err := q.Query(ctx, `SELECT c.relname FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
+		WHERE c.relnamespace = current_schema()::regnamespace AND g.tgname = 'writer_guard' AND g.tgenabled IN ('O', 'A')`)
+	if err != nil {
+		return err
+	}
+	var table string
+	_, err = pgx.ForEachRow(rows, []any{&table}, func() error {
+		t := tables[table]
+		t.guarded = true
+		tables[table] = t
+		return nil
+	})
+	return err
 }
 
 // readKeys adds primary keys, and which table's rows take others with them by

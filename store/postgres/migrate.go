@@ -159,6 +159,7 @@ func (db *DB) migrate(s Source, fn func(*goose.Provider) error) error {
 	config := db.pool.Config().ConnConfig.Copy()
 	config.RuntimeParams["statement_timeout"] = "0"
 	config.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
+	config.RuntimeParams[writerSetting] = writerEngine
 	p, err := goose.NewProvider(goose.DialectPostgres, stdlib.OpenDB(*config), files,
 		goose.WithTableName(s.Table), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 	if err != nil {

@@ -82,6 +82,7 @@ func TestCompare_NamesEachDifference(t *testing.T) {
 		"ALTER TABLE specimens ALTER COLUMN flag DROP NOT NULL",
 		"ALTER TABLE specimen_lines DROP CONSTRAINT specimen_lines_parent_id_fkey",
 		"ALTER TABLE specimen_marks DROP CONSTRAINT specimen_marks_pkey",
+		"ALTER TABLE shelves DISABLE TRIGGER writer_guard",
 		"DROP TABLE specimen_steps",
 		"CREATE TABLE stray (id int)")
 	diffs := compare()
@@ -93,6 +94,7 @@ func TestCompare_NamesEachDifference(t *testing.T) {
 		"table specimens: column flag is boolean: want boolean NOT NULL",
 		"table specimen_lines: no foreign key parent_id REFERENCES specimens ON DELETE CASCADE",
 		"table specimen_marks: primary key is (): want (parent_id,position)",
+		"table shelves: nothing keeps other writers out: want CALL cutover_guard('shelves')",
 		"table specimen_steps: missing",
 		"table stray: not expected",
 	} {

@@ -56,11 +56,26 @@ func Open(ctx context.Context, url string) (*DB, error) {
 			config.ConnConfig.RuntimeParams[name] = value
 		}
 	}
+	config.AfterConnect = declare
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, translate(err)
 	}
 	return &DB{pool}, nil
+}
+
+// The guard of the domains' tables (migration 00035) lets in only sessions that
+// have this setting.
+const (
+	writerSetting = "amanat.writer"
+	writerEngine  = "engine"
+)
+
+// declare says who writes on a connection. It is a statement and no parameter
+// of the connection, which a pooler may leave out.
+func declare(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SELECT set_config($1, $2, false)", writerSetting, writerEngine)
+	return err
 }
 
 // Close ends all connections.

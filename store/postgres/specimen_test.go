@@ -70,6 +70,8 @@ CREATE TABLE specimen_handled_events (
 	id object_id PRIMARY KEY, rev bigint NOT NULL, created_at timestamptz(3), updated_at timestamptz(3), extra jsonb,
 	type text NOT NULL DEFAULT ''
 );
+CALL cutover_guard('shelves', 'specimens', 'specimen_lines', 'specimen_steps', 'specimen_marks',
+	'specimen_events', 'specimen_handled_events');
 `
 
 var specimenSource = postgres.Source{Name: "specimen", Dir: "sql", Table: "cutover_specimen_version",
