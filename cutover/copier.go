@@ -259,7 +259,8 @@ func (c *domainCore) bring(ctx context.Context, from, to Store, items []Item) (m
 			good = append(good, i)
 		}
 	}
-	again, _, err := applyAll(ctx, to, good)
+	ahead := map[Key]int64{}
+	again, _, err := applyAll(ctx, to, good, ahead)
 	if err != nil {
 		return nil, err
 	}
@@ -272,15 +273,20 @@ func (c *domainCore) bring(ctx context.Context, from, to Store, items []Item) (m
 			failed[i.Key] = why
 		}
 	}
-	return failed, nil
+	return failed, c.outrun(ctx, from, ahead, failed)
 }
 
-// applyAll gives the items that could not be applied, with their reasons.
-func applyAll(ctx context.Context, to Store, items []Item) ([]Item, []error, error) {
+// applyAll gives the items that could not be applied, with their reasons. Into
+// ahead, when not nil, go the records of which a later revision is there.
+func applyAll(ctx context.Context, to Store, items []Item, ahead map[Key]int64) ([]Item, []error, error) {
 	if len(items) == 0 {
 		return nil, nil, nil
 	}
-	errs, err := to.Apply(ctx, items, ApplyOptions{})
+	var o ApplyOptions
+	if ahead != nil {
+		o.Ahead = func(k Key, rev int64) { ahead[k] = rev }
+	}
+	errs, err := to.Apply(ctx, items, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -299,7 +305,7 @@ func (c *domainCore) bringOne(ctx context.Context, from, to Store, item Item) (w
 	if err := c.bringParents(ctx, from, to, item); err != nil {
 		return nil, err
 	}
-	_, reasons, err := applyAll(ctx, to, []Item{item})
+	_, reasons, err := applyAll(ctx, to, []Item{item}, nil)
 	if err != nil || len(reasons) == 0 {
 		return nil, err
 	}
@@ -326,7 +332,7 @@ func (c *domainCore) bringParents(ctx context.Context, from, to Store, item Item
 		if err := c.bringParents(ctx, from, to, p); err != nil {
 			return err
 		}
-		if _, _, err := applyAll(ctx, to, []Item{p}); err != nil {
+		if _, _, err := applyAll(ctx, to, []Item{p}, nil); err != nil {
 			return err
 		}
 	}
@@ -384,22 +390,6 @@ func (r *copyRun) empty(ctx context.Context, primary Store) (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// straysShown is how many stray writes are looked for.
-const straysShown = 1000
-
-// strays gives the records whose notes are in the journal of s's secondary:
-// written there by a process that had not heard that it is no longer the
-// primary, and never answered with success. To turn the domain round would make
-// them good. The notes of waived gaps are there too, from when it was primary.
-func (c *domainCore) strays(ctx context.Context, s State) ([]Key, error) {
-	_, secondary := c.stores(s)
-	notes, err := secondary.Notes(ctx, straysShown)
-	if err != nil {
-		return nil, err
-	}
-	return c.unwaived(ctx, keysOf(notes))
 }
 
 // unwaived leaves out the keys of records with a waived gap.

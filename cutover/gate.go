@@ -172,6 +172,9 @@ func (c *domainCore) gateVerify(ctx context.Context, s State, _ GateOptions) (Ga
 	l.OK = r.OK
 	l.Evidence = fmt.Sprintf("%d differences in %d records, invariants %s, at %s",
 		r.Differences(), r.rows(), holds(invariantsHold(r.Invariants)), docs[0].At.Format(time.DateTime))
+	if len(r.Diffs) > 0 {
+		l.Evidence += "; see: amanat cutover strays " + c.name
+	}
 	return l, nil
 }
 
@@ -239,7 +242,7 @@ func (c *domainCore) gateGaps(ctx context.Context, s State, _ GateOptions) (Gate
 		l.Evidence += fmt.Sprintf("; the copier is paused; run: amanat cutover resume %s", c.name)
 	}
 	if len(strays) > 0 {
-		l.Evidence += fmt.Sprintf("; %d stray writes, the first is %s; compare, and overwrite: amanat verify %s --repair", len(strays), strays[0], c.name)
+		l.Evidence += fmt.Sprintf("; %d stray writes, the first is %s; see: amanat cutover strays %s", len(strays), strays[0], c.name)
 	}
 	return l, nil
 }

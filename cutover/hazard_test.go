@@ -2,6 +2,7 @@ package cutover_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -227,6 +228,44 @@ func TestStrayWrite(t *testing.T) {
 	awaitState(t, w, cutover.PhaseDual)
 	if got := must[account](t)(w.banks[0].get(t.Context(), a.ID)); got.Owner != "nika" {
 		t.Fatalf("the owner is %q", got.Owner)
+	}
+}
+
+// TestForeignWriteThatRunsAhead: a write to the secondary that left no note is
+// noticed by the copier as soon as the record is written to the primary, is
+// shown in both versions, holds the switch, and is over once it is repaired.
+func TestForeignWriteThatRunsAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	a := must[account](t)(w.banks[0].open(t.Context(), "nika"))
+	w.copyOver(t)
+	w.verify(t)
+	foreign := a
+	foreign.Owner, foreign.Rev = "somebody", a.Rev+5
+	w.target.Copy([]cutover.Item{{Key: cutover.Key{Kind: "account", ID: a.ID}, Rev: foreign.Rev, Record: &foreign}}, cutover.ApplyOptions{})
+	if strays := must[[]cutover.Stray](t)(w.engine().Strays(t.Context(), "bank")); len(strays) != 0 {
+		t.Fatalf("noticed before anything could: %+v", strays)
+	}
+	must[int](t)(w.banks[0].deposit(t.Context(), a.ID, 1))
+	var strays []cutover.Stray
+	for deadline := time.Now().Add(10 * time.Second); len(strays) == 0 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		strays = must[[]cutover.Stray](t)(w.engine().Strays(t.Context(), "bank"))
+	}
+	if len(strays) != 1 || strays[0].Notice != "copier" || !strings.Contains(fmt.Sprint(strays[0].Fields), `{owner "nika" "somebody"}`) {
+		t.Fatalf("want the foreign write in both versions, got %+v", strays)
+	}
+	if _, err := w.engine().Switch(t.Context(), "bank", execute); err == nil {
+		t.Fatal("switched over a foreign write")
+	}
+	r := must[cutover.VerifyResult](t)(w.engine().Verify(t.Context(), "bank", cutover.VerifyOptions{Repair: true}))
+	if !r.OK {
+		t.Fatalf("not repaired: %+v", r)
+	}
+	if strays := must[[]cutover.Stray](t)(w.engine().Strays(t.Context(), "bank")); len(strays) != 0 {
+		t.Fatalf("still there: %+v", strays)
+	}
+	if in, left, err := w.engine().RetryGaps(t.Context(), "bank"); err != nil || in > 1 || left != 0 {
+		t.Fatalf("%d gaps resolved, %d left (%v)", in, left, err)
 	}
 }
 

@@ -115,6 +115,11 @@ type StateKeeper interface {
 // ApplyOptions tune Apply.
 type ApplyOptions struct {
 	Force bool // overwrite even a later revision: for repairs
+	// Ahead, when not nil, is told, before Apply returns and one call at a time,
+	// of each record that is here in a later revision than its item, or in any
+	// although its item says that it was deleted. Only somebody else than a
+	// copier can have written that, unless the item was old itself.
+	Ahead func(k Key, rev int64)
 }
 
 // Item is one record on its way between databases.

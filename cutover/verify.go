@@ -80,19 +80,9 @@ func differences(kinds []KindResult) int64 {
 // sides. A difference counts when it persists after the notes of its moment
 // were worked off. The result is stored, and the newest is part of the gate.
 func (e *Engine) Verify(ctx context.Context, domain string, o VerifyOptions) (VerifyResult, error) {
-	c, err := e.core(domain)
+	c, s, err := e.copying(ctx, domain)
 	if err != nil {
 		return VerifyResult{}, err
-	}
-	if err := c.needBoth(); err != nil {
-		return VerifyResult{}, err
-	}
-	s, err := c.recorded(ctx)
-	if err != nil {
-		return VerifyResult{}, err
-	}
-	if !s.Phase.Copies() {
-		return VerifyResult{}, fault.New(fault.Conflict, "%s is in phase %s; only in dual and mirror are both databases kept alike", domain, s.Phase)
 	}
 	v := &verifier{walker: c.walker(s, c.both(), o.Progress), o: o}
 	return v.run(ctx)

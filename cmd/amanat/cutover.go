@@ -30,7 +30,7 @@ After start come "amanat backfill", "amanat verify" and "amanat cutover drill".
 All of these steps only show what they would do, until they are given --execute.` + "\n" + statusHelp,
 		Example: "  amanat cutover status\n  amanat cutover start payment --execute --why \"the quarter's plan\"",
 	}
-	cmd.AddCommand(c.statusCommand(), c.drillCommand(), c.reportCommand(), c.keyCommand(), c.shadowCommand(), c.setCommand(), c.pauseCommand(true), c.pauseCommand(false))
+	cmd.AddCommand(c.statusCommand(), c.drillCommand(), c.reportCommand(), c.keyCommand(), c.shadowCommand(), c.straysCommand(), c.setCommand(), c.pauseCommand(true), c.pauseCommand(false))
 	for _, s := range steps {
 		cmd.AddCommand(c.stepCommand(s))
 	}

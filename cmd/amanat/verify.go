@@ -153,18 +153,21 @@ func (c *cli) printDiffs(diffs []cutover.RecordDiff) error {
 	}
 	var rows [][]string
 	for _, d := range diffs[:min(len(diffs), diffsPrinted)] {
-		rows = append(rows, []string{d.Kind, d.ID, d.What, oneLine(diffText(d), 100)})
+		rows = append(rows, []string{d.Kind, d.ID, d.What, oneLine(diffText(d), 240)})
 	}
 	fmt.Fprintln(c.out)
-	return writeTable(c.out, []string{"KIND", "ID", "WHAT", "HOW"}, rows)
+	return writeTable(c.out, []string{"KIND", "ID", "WHAT", "MONGODB ≠ POSTGRESQL"}, rows)
 }
 
-// diffText names the fields that differ and not their values, which may be
-// personal; JSON has what the engine stored.
+// diffText gives both versions of what differs. They may be personal, and
+// whoever runs this can read both databases; what is secret is not shown.
 func diffText(d cutover.RecordDiff) string {
-	var fields []string
+	var parts []string
 	for _, f := range d.Fields {
-		fields = append(fields, f.Path)
+		parts = append(parts, fmt.Sprintf("%s: %s ≠ %s", f.Path, oneLine(f.Source, 60), oneLine(f.Target, 60)))
 	}
-	return strings.Join(append(fields, strings.Fields(d.Reason)...), " ")
+	if d.Reason != "" {
+		parts = append(parts, d.Reason)
+	}
+	return strings.Join(parts, "; ")
 }

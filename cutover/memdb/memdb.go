@@ -357,6 +357,9 @@ func (d *DB) apply(i cutover.Item, o cutover.ApplyOptions) error {
 	have, there := d.rows[i.Key]
 	newer := max(have.rev, d.graves[i.Key].rev) >= i.Rev && (there || d.graves[i.Key].rev > 0)
 	if newer && !o.Force {
+		if o.Ahead != nil && there && (have.rev > i.Rev || i.Deleted) {
+			o.Ahead(i.Key, have.rev)
+		}
 		return nil
 	}
 	if i.Deleted {

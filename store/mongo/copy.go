@@ -176,6 +176,7 @@ func (s *store) Bounds(ctx context.Context, kind string, size int) ([]cutover.ID
 // Apply brings copies in, see cutover.Store. They are written without notes.
 func (s *store) Apply(ctx context.Context, items []cutover.Item, o cutover.ApplyOptions) ([]error, error) {
 	errs := make([]error, len(items))
+	o.Ahead = inTurn(o.Ahead)
 	fatal := inParallel(len(items), func(i int) error {
 		err := s.apply(ctx, items[i], o)
 		if fault.Is(err, fault.Unavailable) || err != nil && ctx.Err() != nil {
@@ -185,6 +186,19 @@ func (s *store) Apply(ctx context.Context, items []cutover.Item, o cutover.Apply
 		return nil
 	})
 	return errs, fatal
+}
+
+// inTurn has one call wait for another; nil stays nil.
+func inTurn(tell func(cutover.Key, int64)) func(cutover.Key, int64) {
+	if tell == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	return func(k cutover.Key, rev int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		tell(k, rev)
+	}
 }
 
 func (s *store) apply(ctx context.Context, item cutover.Item, o cutover.ApplyOptions) error {
@@ -222,7 +236,10 @@ func (s *store) applyOnce(ctx context.Context, col *collection, item cutover.Ite
 		if _, locked := lockOf(here); locked {
 			return false, s.settle(ctx, col, item.Key, here, deadline)
 		}
-		if revOf(here) >= item.Rev && !o.Force {
+		if rev := revOf(here); rev >= item.Rev && !o.Force {
+			if o.Ahead != nil && rev > item.Rev && !isDeleted(here) {
+				o.Ahead(item.Key, rev)
+			}
 			return true, s.yieldToGrave(ctx, col, item.Key)
 		}
 	} else if !o.Force {
@@ -283,7 +300,10 @@ func (s *store) bury(ctx context.Context, col *collection, item cutover.Item, o 
 			}
 			continue
 		}
-		if revOf(here) >= item.Rev && !isDeleted(here) && !o.Force {
+		if rev := revOf(here); rev >= item.Rev && !isDeleted(here) && !o.Force {
+			if o.Ahead != nil {
+				o.Ahead(item.Key, rev)
+			}
 			return nil
 		}
 		res, err := col.coll.DeleteOne(ctx, atRev(item.Key.ID, revOf(here)))

@@ -131,6 +131,9 @@ func (s *store) applyTogether(ctx context.Context, todo []*incoming, o cutover.A
 		if err := q.SendBatch(ctx, b).Close(); err != nil {
 			return translate(err)
 		}
+		if err := s.tellAhead(ctx, q, todo, o); err != nil {
+			return err
+		}
 		b = new(pgx.Batch)
 		for _, in := range todo {
 			if in.written {
@@ -142,6 +145,38 @@ func (s *store) applyTogether(ctx context.Context, todo []*incoming, o cutover.A
 		}
 		return translate(q.SendBatch(ctx, b).Close())
 	})
+}
+
+// tellAhead looks at what was left out, see cutover.ApplyOptions.Ahead.
+func (s *store) tellAhead(ctx context.Context, q pgx.Tx, todo []*incoming, o cutover.ApplyOptions) error {
+	left := map[string]map[string]*incoming{} // by kind and id
+	for _, in := range todo {
+		if o.Ahead == nil || o.Force || in.written {
+			continue
+		}
+		if left[in.key.Kind] == nil {
+			left[in.key.Kind] = map[string]*incoming{}
+		}
+		left[in.key.Kind][in.key.ID.String()] = in
+	}
+	for kind, ids := range left {
+		rows, err := q.Query(ctx, "SELECT id, rev FROM "+quote(s.tables[kind].name)+" WHERE id = ANY($1)", slices.Collect(maps.Keys(ids)))
+		if err != nil {
+			return translate(err)
+		}
+		var id string
+		var rev int64
+		_, err = pgx.ForEachRow(rows, []any{&id, &rev}, func() error {
+			if in := ids[id]; rev > in.rev || in.deleted {
+				o.Ahead(in.key, rev)
+			}
+			return nil
+		})
+		if err != nil {
+			return translate(err)
+		}
+	}
+	return nil
 }
 
 // queueLocks keeps a copy of a kind and a delete of the same kind apart.

@@ -67,6 +67,25 @@ func (s *suite[Tx]) copies(t *testing.T, k cutover.Kind) {
 		wantApplied(t, errs, err)
 		s.wantStored(t, early)
 	})
+	t.Run("TellsWhatIsAheadOfItsCopy", func(t *testing.T) {
+		r, same := s.at(t, k, 5), s.at(t, k, 5)
+		s.apply(t, itemOf(s, r), itemOf(s, same))
+		early := s.again(t, k, r)
+		early.RecordMeta().Rev = 4
+		told := map[cutover.Key]int64{}
+		o := cutover.ApplyOptions{Ahead: func(k cutover.Key, rev int64) { told[k] = rev }}
+		errs, err := s.side.Apply(s.ctx, []cutover.Item{itemOf(s, early), itemOf(s, same), itemOf(s, s.at(t, k, 1))}, o)
+		wantApplied(t, errs, err)
+		if len(told) != 1 || told[s.key(r)] != 5 {
+			t.Errorf("told of %v, want %s in revision 5 alone", told, s.key(r))
+		}
+		clear(told)
+		errs, err = s.side.Apply(s.ctx, []cutover.Item{{Key: s.key(r), Rev: 5, Deleted: true}, {Key: s.key(same), Rev: 6, Deleted: true}}, o)
+		wantApplied(t, errs, err)
+		if len(told) != 1 || told[s.key(r)] != 5 {
+			t.Errorf("told of %v, want %s alone, which was deleted in its own revision", told, s.key(r))
+		}
+	})
 	t.Run("OneBadItemHoldsUpNoOther", func(t *testing.T) {
 		a, bad, b := s.at(t, k, 1), s.at(t, k, 1), s.at(t, k, 1)
 		items := []cutover.Item{itemOf(s, a), {Key: s.key(bad), Err: errOwn}, itemOf(s, b)}

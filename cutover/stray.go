@@ -1,0 +1,269 @@
+package cutover
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/amanat-dev/amanat/fault"
+)
+
+// Stray is a record that somebody else than the copier wrote to the secondary,
+// as both databases have it now.
+type Stray struct {
+	Kind   string    `json:"kind"`
+	ID     string    `json:"id"`
+	Notice string    `json:"notice"`          // what noticed it: note, copier or verify
+	At     time.Time `json:"at,omitzero"`     // when it was written; zero when that is not known
+	Epoch  int64     `json:"epoch,omitempty"` // in which its writer thought the domain to be; 0 when that is not known
+	Source string    `json:"source"`          // what the source has of it: record, deleted, missing or unreadable
+	Target string    `json:"target"`          // likewise the target
+	// Fields are those that differ, with both values; none when the versions
+	// are alike.
+	Fields []FieldDiff `json:"fields,omitempty"`
+}
+
+// Ways in which a stray write is noticed: by the note that a writer of this
+// engine left, which had not heard of a step; by the copier, which met a later
+// revision than its own; by a comparison.
+const (
+	noticedByNote   = "note"
+	noticedByCopier = "copier"
+	noticedByVerify = "verify"
+)
+
+// outrunReason begins the reason of the gap with which the copier notices a
+// stray write.
+const outrunReason = "somebody wrote to the copy"
+
+// straysShown is how many stray writes are looked for.
+const straysShown = 1000
+
+// strayNotes gives the notes that are in the journal of s's secondary: of what
+// was written there by a process that had not heard that it is no longer the
+// primary, and never answered with success. To turn the domain round would make
+// them good. The notes of waived gaps are there too, from when it was primary.
+func (c *domainCore) strayNotes(ctx context.Context, s State) ([]Note, error) {
+	_, secondary := c.stores(s)
+	notes, err := secondary.Notes(ctx, straysShown)
+	if err != nil {
+		return nil, err
+	}
+	gaps, err := c.gapsOf(ctx, keysOf(notes))
+	return slices.DeleteFunc(notes, func(n Note) bool { return gaps[n.Key.String()].WaivedBy != "" }), err
+}
+
+// strays gives the records of strayNotes.
+func (c *domainCore) strays(ctx context.Context, s State) ([]Key, error) {
+	notes, err := c.strayNotes(ctx, s)
+	return keysOf(notes), err
+}
+
+// outrun puts into failed the records of which the database that gets copies
+// had a revision that was never written to the one where they come from.
+func (c *domainCore) outrun(ctx context.Context, from Store, ahead map[Key]int64, failed map[Key]error) error {
+	if len(ahead) == 0 {
+		return nil
+	}
+	keys := make([]Key, 0, len(ahead))
+	for k := range ahead {
+		keys = append(keys, k)
+	}
+	// Read after the later revision was seen: what another copier has brought
+	// meanwhile is here too.
+	now, err := from.Get(ctx, keys)
+	for _, item := range now {
+		there := ahead[item.Key]
+		if item.Rev < there && !item.Missing() || item.Deleted && item.Rev == there {
+			failed[item.Key] = fmt.Errorf("%s: it has revision %d, and %s has %d; see amanat cutover strays %s",
+				outrunReason, there, from.Name(), item.Rev, c.name)
+		}
+	}
+	return err
+}
+
+// Strays lists what somebody else than the copier wrote to a domain's
+// secondary, as far as that was noticed, and compares each record now: the
+// notes that are there, the records at which the copier met a later revision,
+// and those that the newest verify found to differ.
+func (e *Engine) Strays(ctx context.Context, domain string) ([]Stray, error) {
+	c, s, err := e.copying(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	noticed, err := c.noticed(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]Key, len(noticed))
+	for i, n := range noticed {
+		keys[i] = n.key
+	}
+	pairs, err := c.both().fetch(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	out := []Stray{}
+	for i, p := range pairs {
+		stray := p.stray(noticed[i])
+		if stray.Notice != noticedByNote && len(stray.Fields) == 0 && stray.Source == stray.Target {
+			continue // alike by now
+		}
+		out = append(out, stray)
+	}
+	return out, nil
+}
+
+// copying gives a domain that is in a phase in which one database follows the
+// other.
+func (e *Engine) copying(ctx context.Context, domain string) (*domainCore, State, error) {
+	c, err := e.core(domain)
+	if err != nil {
+		return nil, State{}, err
+	}
+	if err := c.needBoth(); err != nil {
+		return nil, State{}, err
+	}
+	s, err := c.recorded(ctx)
+	if err == nil && !s.Phase.Copies() {
+		err = fault.New(fault.Conflict, "%s is in phase %s; only in dual and mirror are both databases kept alike", domain, s.Phase)
+	}
+	return c, s, err
+}
+
+// noticed is a record that may be a stray, and why.
+type noticed struct {
+	key   Key
+	by    string
+	at    time.Time
+	epoch int64
+}
+
+func (c *domainCore) noticed(ctx context.Context, s State) ([]noticed, error) {
+	var all []noticed
+	seen := map[Key]bool{}
+	add := func(n noticed) {
+		if !seen[n.key] {
+			seen[n.key] = true
+			all = append(all, n)
+		}
+	}
+	notes, err := c.strayNotes(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range notes {
+		add(noticed{n.Key, noticedByNote, n.At, n.Epoch})
+	}
+	gaps, err := c.engine.opts.Control.Gaps(ctx, c.name, true, straysShown)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range gaps {
+		if id, err := ParseID(g.ID); err == nil && strings.HasPrefix(g.Reason, outrunReason) {
+			add(noticed{key: Key{g.Kind, id}, by: noticedByCopier})
+		}
+	}
+	verify, err := c.verifyOfPhase(ctx)
+	if err != nil || verify == nil {
+		return all, err
+	}
+	for _, d := range verify.Diffs {
+		if id, err := ParseID(d.ID); err == nil {
+			add(noticed{key: Key{d.Kind, id}, by: noticedByVerify})
+		}
+	}
+	return all, nil
+}
+
+// verifyOfPhase gives the newest verify if it is of the present phase.
+func (c *domainCore) verifyOfPhase(ctx context.Context) (*VerifyResult, error) {
+	since, err := c.phaseEpoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	verify, err := c.newestVerify(ctx)
+	if err != nil || verify == nil || verify.Epoch < since {
+		return nil, err
+	}
+	return verify, nil
+}
+
+func (p pair) stray(n noticed) Stray {
+	return Stray{Kind: p.key.Kind, ID: p.key.ID.String(), Notice: n.by, At: n.at, Epoch: n.epoch,
+		Source: p.source.text(), Target: p.target.text(), Fields: p.sides()}
+}
+
+// text says what there is of a record.
+func (i Item) text() string {
+	switch {
+	case i.Err != nil:
+		return "unreadable"
+	case i.Deleted:
+		return "deleted"
+	case i.Record == nil:
+		return "missing"
+	}
+	return "record"
+}
+
+// sides gives the fields that differ, with both values; all of them where only
+// one side has a record.
+func (p pair) sides() []FieldDiff {
+	var source, target []FieldValue
+	if p.source.Record != nil {
+		source = Canonical(p.source.Record)
+	}
+	if p.target.Record != nil {
+		target = Canonical(p.target.Record)
+	}
+	return DiffRecords(source, target)
+}
+
+// ForgetAlike takes the notes of stray writes off whose records are alike on
+// both sides by now, and says how many: they tell of nothing any more, and
+// would hold every step. It does so in the coordinator's place, since after a
+// turn they would be notes like any other.
+func (e *Engine) ForgetAlike(ctx context.Context, domain string) (int, error) {
+	c, _, err := e.copying(ctx, domain)
+	if err != nil {
+		return 0, err
+	}
+	forgot := 0
+	led, err := e.opts.Control.Lead(ctx, CoordinatorRole(domain), func(ctx context.Context) error {
+		_, s, err := e.copying(ctx, domain)
+		if err != nil {
+			return err
+		}
+		if s.Sealed {
+			return fault.New(fault.Conflict, "%s is sealed: a running process has to open it first", domain)
+		}
+		forgot, err = c.forgetAlike(ctx, s)
+		return err
+	})
+	if err == nil && !led {
+		err = fault.New(fault.Conflict, "a step of %s is under way; try again when it is over", domain)
+	}
+	return forgot, err
+}
+
+func (c *domainCore) forgetAlike(ctx context.Context, s State) (int, error) {
+	notes, err := c.strayNotes(ctx, s)
+	if err != nil || len(notes) == 0 {
+		return 0, err
+	}
+	keys := keysOf(notes)
+	pairs, err := c.both().fetch(ctx, keys)
+	if err != nil {
+		return 0, err
+	}
+	alike := map[Key]bool{}
+	for _, p := range pairs {
+		alike[p.key] = p.same()
+	}
+	notes = slices.DeleteFunc(notes, func(n Note) bool { return !alike[n.Key] })
+	_, secondary := c.stores(s)
+	return len(notes), secondary.Forget(ctx, notes)
+}
