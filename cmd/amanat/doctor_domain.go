@@ -191,6 +191,9 @@ func (d *doctor) checkCopies(ctx context.Context) error {
 		if s.Strays > 0 {
 			d.fail(domain, "amanat cutover strays "+domain, "%d stray writes in the secondary", s.Strays)
 		}
+		if s.Settings.CopyPaused {
+			d.warn(domain, "amanat cutover resume "+domain, "copying is paused")
+		}
 		if lag := time.Duration(s.LagMS * float64(time.Millisecond)); lag > lagWarned {
 			d.warn(domain, "amanat cutover status "+domain, "copies are %s late", lag.Round(time.Second))
 		}
