@@ -273,7 +273,7 @@ func (c *domainCore) bring(ctx context.Context, from, to Store, items []Item) (m
 			failed[i.Key] = why
 		}
 	}
-	return failed, c.outrun(ctx, from, ahead, failed)
+	return failed, c.outrun(ctx, from, to, ahead, failed)
 }
 
 // applyAll gives the items that could not be applied, with their reasons. Into

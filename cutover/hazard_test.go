@@ -231,6 +231,35 @@ func TestStrayWrite(t *testing.T) {
 	}
 }
 
+// TestStrayWriteIsNoGapBesides: a stray write is ahead of the copy of a record
+// that the primary has deleted since. Its own note tells of it, so the primary's
+// goes.
+func TestStrayWriteIsNoGapBesides(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	a := must[account](t)(w.banks[0].open(t.Context(), "nika"))
+	w.copyOver(t)
+	w.switchOver(t)
+	stray := a
+	stale := cutover.Guard{Domain: "bank", Epoch: 2, Journal: true}
+	err := w.source.Update(t.Context(), stale, func(ctx context.Context, tx memdb.Tx) error { return tx.Put(ctx, &stray) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.banks[0].shut(t.Context(), a.ID); err != nil {
+		t.Fatal(err)
+	}
+	var s cutover.Status
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if s = must[cutover.Status](t)(w.engine().Status(t.Context(), "bank")); s.Notes == 0 {
+			break
+		}
+	}
+	if s.Notes != 0 || s.OpenGaps != 0 || s.Strays != 1 {
+		t.Errorf("%d notes left, %d gaps, %d strays; want the stray write alone", s.Notes, s.OpenGaps, s.Strays)
+	}
+}
+
 // TestForeignWriteThatRunsAhead: a write to the secondary that left no note is
 // noticed by the copier as soon as the record is written to the primary, is
 // shown in both versions, holds the switch, and is over once it is repaired.

@@ -3,6 +3,7 @@ package cutover
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -62,18 +63,22 @@ func (c *domainCore) strays(ctx context.Context, s State) ([]Key, error) {
 }
 
 // outrun puts into failed the records of which the database that gets copies
-// had a revision that was never written to the one where they come from.
-func (c *domainCore) outrun(ctx context.Context, from Store, ahead map[Key]int64, failed map[Key]error) error {
+// had a revision that was never written to the one where they come from. A
+// stray write that left a note is left out: the note tells of it.
+func (c *domainCore) outrun(ctx context.Context, from, to Store, ahead map[Key]int64, failed map[Key]error) error {
 	if len(ahead) == 0 {
 		return nil
 	}
-	keys := make([]Key, 0, len(ahead))
-	for k := range ahead {
-		keys = append(keys, k)
+	notes, err := to.Notes(ctx, straysShown)
+	if err != nil {
+		return err
+	}
+	for _, n := range notes {
+		delete(ahead, n.Key)
 	}
 	// Read after the later revision was seen: what another copier has brought
 	// meanwhile is here too.
-	now, err := from.Get(ctx, keys)
+	now, err := from.Get(ctx, slices.Collect(maps.Keys(ahead)))
 	for _, item := range now {
 		there := ahead[item.Key]
 		if item.Rev < there && !item.Missing() || item.Deleted && item.Rev == there {
