@@ -24,9 +24,13 @@ type gauge struct {
 	usual, recent time.Duration
 }
 
+// nobody is an identity that no record has: one of the first second of 1970. It
+// is the same each time, so that a run of the model can be repeated.
+var nobody = ID{11: 1}
+
 func (c *domainCore) newGauge(s State) *gauge {
 	primary, _ := c.stores(s)
-	return &gauge{store: primary, key: Key{c.kinds[0].Name, NewID()}}
+	return &gauge{store: primary, key: Key{c.kinds[0].Name, nobody}}
 }
 
 // busy says why the primary counts as busy, "" while it does not. limit 0 means
