@@ -97,7 +97,7 @@ func (w *world) everybodyWrites() string {
 	failed, left := "", len(w.servers)
 	for _, p := range w.servers {
 		go func() {
-			ctx := as(p.ctx, "last client")
+			ctx := as(p.ctx, actorLast)
 			for n := range legacy + 1 {
 				key := keyOf(n + 1)
 				if n+1 <= w.keys && !p.soon(ctx, func() bool { return p.append(ctx, key) && p.view(ctx, key) }) {

@@ -19,6 +19,7 @@ const (
 	kind       = "entry"
 	queryGet   = "entry.get"
 	opThink    = "think"
+	actorLast  = "last client" // writes once more when all is over
 	leaseTTL   = 2 * time.Second
 	clientOps  = 30
 	legacy     = 3 // records that are there before the move
@@ -72,7 +73,7 @@ type process struct {
 	gone   bool // dead, under the scheduler's lock
 	frozen bool
 	rnd    *rand.Rand
-	tokens int
+	tokens map[string]*int // by who writes; each counts by itself
 
 	engine   *cutover.Engine
 	domain   *cutover.Domain[memdb.Tx]
@@ -106,7 +107,8 @@ func newWorld(seed uint64, m mutant) *world {
 // start begins a process: a server, which runs and has a client, or a command.
 func (w *world) start(name string, place int) *process {
 	w.mu.Lock()
-	p := &process{world: w, name: name, n: len(w.all), place: place, server: place >= 0, dead: make(chan struct{}), rnd: w.rndOf()}
+	p := &process{world: w, name: name, n: len(w.all), place: place, server: place >= 0, dead: make(chan struct{}), rnd: w.rndOf(),
+		tokens: map[string]*int{"client": new(int), actorLast: new(int)}}
 	p.ctx, p.cancel = context.WithCancel(as(context.Background(), "run"))
 	w.all = append(w.all, p)
 	switch {
@@ -209,9 +211,13 @@ type attempt struct {
 	gone  bool // a delete
 }
 
-func (p *process) attempt(gone bool, keys ...cutover.Key) attempt {
-	p.tokens++
-	return attempt{fmt.Sprintf("%s.%d;", p.name, p.tokens), keys, gone}
+func (p *process) attempt(ctx context.Context, gone bool, keys ...cutover.Key) attempt {
+	writer, n := p.name, p.tokens[actorOf(ctx)]
+	if actorOf(ctx) == actorLast {
+		writer += "!"
+	}
+	*n++
+	return attempt{fmt.Sprintf("%s.%d;", writer, *n), keys, gone}
 }
 
 func (p *process) append(ctx context.Context, keys ...cutover.Key) bool {
@@ -219,7 +225,7 @@ func (p *process) append(ctx context.Context, keys ...cutover.Key) bool {
 		keys = keys[:1]
 	}
 	return p.update(ctx, "append", keys, func(ctx context.Context, tx memdb.Tx) (attempt, error) {
-		a := p.attempt(false, keys...)
+		a := p.attempt(ctx, false, keys...)
 		for _, k := range keys {
 			r, err := tx.Get(ctx, kind, k.ID)
 			if err != nil {
@@ -245,14 +251,14 @@ func (p *process) create(ctx context.Context) {
 	key := keyOf(p.world.keys)
 	p.world.mu.Unlock()
 	p.update(ctx, "create", []cutover.Key{key}, func(ctx context.Context, tx memdb.Tx) (attempt, error) {
-		a := p.attempt(false, key)
+		a := p.attempt(ctx, false, key)
 		return a, tx.Put(ctx, &entry{Meta: cutover.Meta{ID: key.ID}, Log: a.token})
 	})
 }
 
 func (p *process) delete(ctx context.Context, key cutover.Key) {
 	p.update(ctx, "delete", []cutover.Key{key}, func(ctx context.Context, tx memdb.Tx) (attempt, error) {
-		a := p.attempt(true, key)
+		a := p.attempt(ctx, true, key)
 		r, err := tx.Get(ctx, kind, key.ID)
 		if err != nil {
 			return a, err
