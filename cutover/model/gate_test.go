@@ -298,17 +298,18 @@ func (s *scheduler) turn(w *world) {
 	if !s.quiet {
 		s.plan.after(w)
 	}
+	orphan := r.orphan // its caller may leave it while it is carried out
 	s.mu.Unlock()
-	s.carryOut(w, r, v)
+	s.carryOut(w, r, v, orphan)
 }
 
-func (s *scheduler) carryOut(w *world, r *request, v verdict) {
+func (s *scheduler) carryOut(w *world, r *request, v verdict, orphan bool) {
 	switch {
-	case r.orphan && (v == lost || v == stop):
+	case orphan && (v == lost || v == stop):
 		if r.drop != nil {
 			r.drop()
 		}
-	case r.orphan:
+	case orphan:
 		go w.happen(r) // it may have to wait for others
 	case v == late:
 		s.mu.Lock()
