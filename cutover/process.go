@@ -13,6 +13,14 @@ import (
 // does not call it.
 func (e *Engine) Run(ctx context.Context) {
 	ctx, e.stop = context.WithCancel(ctx)
+	for _, name := range e.order {
+		c := e.domains[name]
+		for _, store := range []Store{c.source, c.target} {
+			if r, ok := store.(Recoverer); ok {
+				e.goDo(func() { c.recover(ctx, r) })
+			}
+		}
+	}
 	if e.opts.Control == nil {
 		e.goDo(func() { e.watchKept(ctx) })
 		return
@@ -67,6 +75,22 @@ func (e *Engine) watchKept(ctx context.Context) {
 			e.log.Error("others are moving this domain, and this process has no PG_URL: set it, and restart", "domain", name)
 			c.setState(State{Domain: name, Phase: PhasePG, Epoch: kept.Epoch, Sealed: true})
 		}
+	}
+}
+
+// recoverEvery is how often a process looks for what dead writers left.
+const recoverEvery = 5 * time.Second
+
+// recover clears away what dead writers left, in every process that serves the
+// domain and in every phase: neither a copier nor a writer that meets it may
+// come by. A database that is away has its turn when it is back.
+func (c *domainCore) recover(ctx context.Context, r Recoverer) {
+	for ctx.Err() == nil {
+		err := r.Recover(ctx)
+		if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
+			c.engine.log.Warn("what dead writers left was not cleared away", "domain", c.name, "error", err)
+		}
+		pause(ctx, recoverEvery)
 	}
 }
 

@@ -102,6 +102,15 @@ type Store interface {
 	Journal(ctx context.Context) (count int64, oldest time.Time, err error)
 }
 
+// Recoverer is a Store in which a writer that dies can leave work for others:
+// where a commit of several records is not the database's own. The MongoDB
+// store is one.
+type Recoverer interface {
+	// Recover finishes or rolls back what dead writers left. It leaves alone
+	// what a live one may be at.
+	Recover(ctx context.Context) error
+}
+
 // StateKeeper is a Store that keeps a second copy of the domain's state, so
 // that processes can start, and fence their writes, while the control plane
 // is away. The MongoDB store is one.
