@@ -175,7 +175,7 @@ func (v *verifier) checkEach(ctx context.Context, inv invariant, r *InvariantRes
 			return err
 		})
 		if err != nil {
-			return err
+			return v.broken(ctx, r, err)
 		}
 	}
 	return nil
@@ -263,18 +263,18 @@ func (v *verifier) agree(ctx context.Context, inv invariant, r *InvariantResult)
 	for range verifyRounds {
 		before, err := inv.eval(ctx, primaryIsSource)
 		if err != nil {
-			return v.broken(r, err)
+			return v.broken(ctx, r, err)
 		}
 		if err := v.awaitCopied(ctx, v.state); err != nil {
 			return err
 		}
 		second, err := inv.eval(ctx, !primaryIsSource)
 		if err != nil {
-			return v.broken(r, err)
+			return v.broken(ctx, r, err)
 		}
 		after, err := inv.eval(ctx, primaryIsSource)
 		if err != nil {
-			return v.broken(r, err)
+			return v.broken(ctx, r, err)
 		}
 		r.Source, r.Target = after, second
 		if !primaryIsSource {
@@ -291,8 +291,10 @@ func (v *verifier) agree(ctx context.Context, inv invariant, r *InvariantResult)
 	return nil
 }
 
-func (v *verifier) broken(r *InvariantResult, err error) error {
-	if fault.Is(err, fault.Unavailable) {
+// broken is for an invariant that cannot be evaluated, such as over records that
+// cannot be read: then it does not hold, and the rest of the verify goes on.
+func (v *verifier) broken(ctx context.Context, r *InvariantResult, err error) error {
+	if fault.Is(err, fault.Unavailable) || ctx.Err() != nil {
 		return err
 	}
 	r.OK, r.Why = false, err.Error()
