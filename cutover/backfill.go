@@ -142,7 +142,7 @@ func (c *domainCore) recordForeign(ctx context.Context, kind string) error {
 	gaps := make([]Gap, len(items))
 	for i, item := range items {
 		gaps[i] = Gap{Domain: c.name, Kind: kind, ID: item.RawID, Attempts: 1,
-			Reason: "its identity is no ObjectID: give the document one, and retry"}
+			Reason: "its identity is no ObjectID; see amanat gaps adopt"}
 	}
 	return c.engine.opts.Control.RecordGaps(ctx, gaps)
 }

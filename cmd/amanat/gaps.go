@@ -17,7 +17,7 @@ func (c *cli) gapsCommand() *cobra.Command {
 mend the record and retry, or waive it with a reason that goes on record.`,
 		Example: "  amanat gaps list",
 	}
-	cmd.AddCommand(c.gapsListCommand(), c.gapsRetryCommand(), c.gapsWaiveCommand())
+	cmd.AddCommand(c.gapsListCommand(), c.gapsRetryCommand(), c.gapsWaiveCommand(), c.gapsAdoptCommand())
 	return group(cmd)
 }
 

@@ -36,6 +36,13 @@ const (
 	CommitSingle  Name = "commit.write" // a write of one record: there is no commit
 )
 
+// The writes by which a document gets another identity, each about to be sent.
+const (
+	AdoptAside  Name = "adopt.aside"  // the document is to be set aside
+	AdoptRemove Name = "adopt.remove" // it is aside, and still under its old identity
+	AdoptInsert Name = "adopt.insert" // it is aside alone
+)
+
 // TransactionFlushed is a step of a write on PostgreSQL: it and its notes are
 // sent, but not committed.
 const TransactionFlushed Name = "transaction.flushed"

@@ -161,14 +161,18 @@ func encodeMap(v reflect.Value) bson.D {
 // decode reads a document into a new record. Its error names the first field
 // that is not readable, which makes the whole record so: reading never
 // guesses.
-func (c *collection) decode(doc bson.Raw) (cutover.Record, error) {
+func (c *collection) decode(doc bson.Raw) (cutover.Record, error) { return c.decodeKnowing(doc, nil) }
+
+// decodeKnowing is decode with help for identities that are no IDs: see
+// cutover.Adopter.
+func (c *collection) decodeKnowing(doc bson.Raw, resolve cutover.Resolve) (cutover.Record, error) {
 	r := c.kind.New()
 	v := reflect.ValueOf(r).Elem()
 	doc, err := adapted(r, doc)
 	if err != nil {
 		return nil, err
 	}
-	d := decoder{internal: c.isInternal}
+	d := decoder{internal: c.isInternal, resolve: resolve}
 	extra, err := d.group(doc, v, c.fields, "")
 	if err != nil {
 		return nil, err
@@ -184,7 +188,10 @@ func (c *collection) decode(doc bson.Raw) (cutover.Record, error) {
 	return r, nil
 }
 
-type decoder struct{ internal func(name string) bool }
+type decoder struct {
+	internal func(name string) bool
+	resolve  cutover.Resolve // nil: no identity is known but IDs
+}
 
 // group decodes a document into the struct v and gives its unknown fields.
 func (d decoder) group(doc bson.Raw, v reflect.Value, fields []shape.Field, path string) (map[string]any, error) {
@@ -270,6 +277,12 @@ func (d decoder) value(x bson.RawValue, v reflect.Value, f shape.Field, path str
 		return d.group(doc, v, f.Fields, path+".")
 	case shape.List:
 		return d.list(x, v, *f.Elem, path)
+	}
+	if d.resolve != nil && f.Type == idType {
+		if id, ok := d.resolve(identityText(x)); ok {
+			v.Set(reflect.ValueOf(id))
+			return nil, nil
+		}
 	}
 	if err := decodeScalar(x, v, f); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

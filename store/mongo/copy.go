@@ -91,8 +91,8 @@ func (s *store) Scan(ctx context.Context, kind string, after, until cutover.ID, 
 	return items, err
 }
 
-// Foreign lists documents whose _id is no ObjectID. Their records, where they
-// decode, have no ID.
+// Foreign lists documents whose _id is no ObjectID, and those that an Adopt
+// which died has set aside. Their records, where they decode, have no ID.
 func (s *store) Foreign(ctx context.Context, kind string, limit int) ([]cutover.Item, error) {
 	col, err := s.of(kind)
 	if err != nil {
@@ -104,10 +104,18 @@ func (s *store) Foreign(ctx context.Context, kind string, limit int) ([]cutover.
 		return nil, err
 	}
 	var items []cutover.Item
+	seen := map[string]bool{}
 	for _, doc := range docs {
-		items = append(items, foreignItem(col, doc))
+		item := foreignItem(col, doc)
+		items, seen[item.RawID] = append(items, item), true
 	}
-	return items, nil
+	aside, err := s.setAside(ctx)
+	for _, a := range aside {
+		if a.Kind == kind && !seen[rawID(a.Old)] {
+			items = append(items, foreignItem(col, a.Old))
+		}
+	}
+	return items, err
 }
 
 func foreignItem(col *collection, doc bson.Raw) cutover.Item {
@@ -122,8 +130,10 @@ func foreignItem(col *collection, doc bson.Raw) cutover.Item {
 }
 
 // rawID gives a stored identity as text.
-func rawID(doc bson.Raw) string {
-	v := doc.Lookup(fieldID)
+func rawID(doc bson.Raw) string { return identityText(doc.Lookup(fieldID)) }
+
+// identityText gives an identity of any type as text.
+func identityText(v bson.RawValue) string {
 	if s, ok := v.StringValueOK(); ok {
 		return s
 	}

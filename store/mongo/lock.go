@@ -229,7 +229,7 @@ func (s *store) Recover(ctx context.Context) error {
 	for i := range recs {
 		errs = append(errs, s.conclude(ctx, &recs[i], now))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.concludeAdoptions(ctx, now))...)
 }
 
 // commitRecords reads the domain's commit records: those under way and what

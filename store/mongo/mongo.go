@@ -68,6 +68,7 @@ type DB struct {
 	db      *mongo.Database
 	commits *mongo.Collection
 	graves  *mongo.Collection
+	adopted *mongo.Collection
 	state   *mongo.Collection
 	clock   serverClock
 
@@ -124,6 +125,7 @@ func newDB(client *mongo.Client, name string) *DB {
 		client: client, db: db,
 		commits: db.Collection("cutover_commits"),
 		graves:  db.Collection("cutover_tombstones"),
+		adopted: db.Collection("cutover_adopted"),
 		state:   db.Collection("cutover_state"),
 		waitFor: 1500 * time.Millisecond, abandonAfter: 10 * time.Second,
 		collections: map[string]*collection{},
