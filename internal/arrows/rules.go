@@ -86,9 +86,10 @@ var drivers = []struct {
 	{"github.com/jackc/pgx", []string{"store/postgres", "cutover/control", "devstack/..."}},
 	{"database/sql", []string{"store/postgres", "money"}}, // money: only to be a driver.Valuer
 	{"github.com/FerretDB", []string{"devstack"}},
+	{"github.com/Shopify/toxiproxy", []string{"devstack/link"}},
 }
 
 // notLinked lists, for a program, what must not be in it even indirectly.
 var notLinked = map[string][]string{
-	"cmd/amanat": {Module + "/devstack", Module + "/store/storetest", Module + "/cutover/memdb", Module + "/web/webtest", "github.com/FerretDB", "testing"},
+	"cmd/amanat": {Module + "/devstack", Module + "/store/storetest", Module + "/cutover/memdb", Module + "/web/webtest", "github.com/FerretDB", "github.com/Shopify/toxiproxy", "testing"},
 }
