@@ -10,6 +10,7 @@ package control
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -28,6 +29,10 @@ const (
 	poolSize = 4
 	// mostHeld bounds the connections that hold something: a role, a chunk.
 	mostHeld = 64
+	// silence is after how long the server ends a session that holds something
+	// and says nothing. A holder at work pings every second; a frozen process, or
+	// one whose machine is gone without a word, would keep what it holds for good.
+	silence = 8 * time.Second
 )
 
 // Plane is the control plane. It is safe for concurrent use.
@@ -52,6 +57,7 @@ func Connect(ctx context.Context, url string) (*Plane, error) {
 	config.MaxConns = poolSize
 	config.ConnConfig.ConnectTimeout = reachTime
 	config.ConnConfig.RuntimeParams["application_name"] = "amanat-control"
+	endSilent(config, "idle_in_transaction_session_timeout")
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, translate(err)
@@ -68,9 +74,18 @@ func Open(_ context.Context, pool *pgxpool.Pool) *Plane {
 	return &Plane{pool: pool, holders: sync.OnceValues(func() (*pgxpool.Pool, error) {
 		config := pool.Config()
 		config.MaxConns, config.MinConns, config.MinIdleConns = mostHeld, 0, 0
-		config.MaxConnIdleTime = 30 * time.Second
+		endSilent(config, "idle_in_transaction_session_timeout", "idle_session_timeout")
+		config.MaxConnIdleTime, config.HealthCheckPeriod = silence/2, pollEvery // one that holds nothing does not ping
 		return pgxpool.NewWithConfig(context.Background(), config)
 	})}
+}
+
+// endSilent has the server end a session after silence, within a transaction
+// or outside one.
+func endSilent(config *pgxpool.Config, settings ...string) {
+	for _, name := range settings {
+		config.ConnConfig.RuntimeParams[name] = strconv.FormatInt(silence.Milliseconds(), 10)
+	}
 }
 
 // Close gives back what Connect or Open took.

@@ -10,9 +10,10 @@ import (
 )
 
 // Lead: see cutover.StateControl. The role is a lock of a session of its own,
-// so it is free again when the process dies. do may outlive the role by the
-// time it takes to notice, three seconds at most when the network is cut: what
-// must not happen twice is guarded by Advance.
+// so it is free again when the process dies, and some seconds after it has
+// fallen silent. do may outlive the role by the time it takes to notice: three
+// seconds at most when the network is cut, and longer in a process that was
+// frozen. What must not happen twice is guarded by Advance.
 func (p *Plane) Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error) {
 	held, err := p.hold(ctx)
 	if err != nil {
