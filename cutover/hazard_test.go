@@ -97,6 +97,74 @@ func TestFlipWithoutAnswer(t *testing.T) {
 	}
 }
 
+// deaf makes every change of a state and loses the answer.
+type deaf struct{ *memdb.Control }
+
+func (d deaf) Advance(ctx context.Context, from, to cutover.State, why cutover.Change) error {
+	if err := d.Control.Advance(ctx, from, to, why); err != nil {
+		return err
+	}
+	return fault.New(fault.Unavailable, "the answer got lost")
+}
+
+// TestStepsWithoutAnswer: a step whose changes were made, but not answered, is
+// done, and done once.
+func TestStepsWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	e := w.newBank(t, "operator", func(o *cutover.Options) { o.Control = deaf{w.control} }).engine
+	for _, step := range []struct {
+		action string
+		do     func(context.Context, string, cutover.StepOptions) (cutover.Report, error)
+	}{{"start", e.Start}, {"abandon", e.Abandon}, {"start", e.Start}, {"switch", e.Switch}, {"rollback", e.Rollback}, {"switch", e.Switch}, {"finish", e.Finish}} {
+		r, err := step.do(t.Context(), "bank", execute)
+		if err != nil || !r.Done || r.Problem != "" {
+			t.Fatalf("%s: %v, %+v", step.action, err, r)
+		}
+		if step.action == "start" {
+			must[[]cutover.KindProgress](t)(e.Backfill(t.Context(), "bank", cutover.BackfillOptions{}))
+		}
+		if w.recorded(t).Phase.Copies() {
+			w.verify(t)
+		}
+	}
+	var made []string
+	for _, h := range must[[]cutover.HistoryLine](t)(w.control.History(t.Context(), "bank", 100)) {
+		if h.From.Phase != h.To.Phase || h.Action == "unseal" {
+			made = append(made, h.Action)
+		}
+	}
+	if got, want := fmt.Sprint(made), "[finish switch rollback switch start abandon start]"; got != want {
+		t.Fatalf("made was %s, want %s", got, want)
+	}
+}
+
+// TestSealOfAnother: a turn that is refused its seal, because somebody else
+// leads the domain now and has sealed it, leaves that seal alone.
+func TestSealOfAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.copyOver(t)
+	var advances atomic.Int64
+	w.control.Before(func(op string) error {
+		if op != "advance" || advances.Add(1) != 2 { // of the rehearsal, the seal
+			return nil
+		}
+		w.control.Before(nil)
+		s := w.recorded(t)
+		to := cutover.State{Domain: "bank", Phase: s.Phase, Epoch: s.Epoch + 1, Sealed: true}
+		return w.control.Advance(t.Context(), s, to, cutover.Change{Who: "another", Action: "seal"})
+	})
+	if r, err := w.engine().Switch(t.Context(), "bank", execute); !fault.Is(err, fault.Conflict) || r.Done {
+		t.Fatalf("switch: %v, %+v, want a conflict", err, r)
+	}
+	for _, h := range must[[]cutover.HistoryLine](t)(w.control.History(t.Context(), "bank", 100)) {
+		if h.Action == "unseal" && h.Who == execute.Who {
+			t.Fatalf("it opened what another had sealed: %+v", h)
+		}
+	}
+}
+
 // TestWaivedGap: the note of a waived gap stays in the journal and on record,
 // and does not hold a switch.
 func TestWaivedGap(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/amanat-dev/amanat/fault"
@@ -16,6 +18,7 @@ const (
 	historyAll      = 10_000
 	undoTime        = 10 * time.Second
 	stepTime        = 30 * time.Second // for steps that hold nobody up
+	madeWithin      = 100              // more changes than others make while one is not answered
 )
 
 // StepOptions say who asks for a step, why, and whether to do it.
@@ -285,10 +288,7 @@ func stillSealed(err error) error {
 func (t *turn) undo(ctx context.Context, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
-	s, err := t.recorded(ctx)
-	if err == nil && s.Sealed {
-		s, err = t.unseal(ctx, s, t.change("unseal"))
-	}
+	s, err := t.unsealOwn(ctx, why)
 	t.timed("unseal")
 	t.report.Epoch = s.Epoch
 	if err != nil {
@@ -299,6 +299,28 @@ func (t *turn) undo(ctx context.Context, why error) error {
 		return nil
 	}
 	return fault.Wrap(why, fault.Conflict, "undone, %s goes on in phase %s", t.name, s.Phase)
+}
+
+// unsealOwn opens the domain unless somebody has, and gives its state. It looks
+// again when that has changed meanwhile: a flip may arrive late.
+func (t *turn) unsealOwn(ctx context.Context, why error) (State, error) {
+	for {
+		s, err := t.recorded(ctx)
+		if err != nil || !t.ours(s, why) {
+			return s, err
+		}
+		s, err = t.unseal(ctx, s, t.change("unseal"))
+		if !fault.Is(err, fault.Conflict) {
+			return s, err
+		}
+	}
+}
+
+// ours says that a seal is this turn's: the one that it has made, or the next,
+// of which it had no answer. After it was refused one, the next is somebody
+// else's, who leads the domain now; so is every later one.
+func (t *turn) ours(s State, why error) bool {
+	return s.Sealed && (s.Epoch == t.state.Epoch || s.Epoch == t.state.Epoch+1 && !fault.Is(why, fault.Conflict))
 }
 
 func (t *turn) change(action string) Change {
@@ -347,10 +369,10 @@ func (e *Engine) simple(ctx context.Context, domain, action string, from, to Pha
 			}
 		}
 		s, err := t.advance(ctx, t.state, to, false, t.change(action))
+		t.report.Epoch, t.report.Done = s.Epoch, s.Phase == to
 		if err != nil {
 			return err
 		}
-		t.report.Epoch, t.report.Done = s.Epoch, true
 		t.pass(step.Recorded)
 		if err := t.awaitAcks(ctx, s); err != nil {
 			return err
@@ -392,10 +414,33 @@ func (c *domainCore) advance(ctx context.Context, from State, phase Phase, seale
 
 func (c *domainCore) advanceControl(ctx context.Context, from State, phase Phase, sealed bool, why Change) (State, error) {
 	to := State{Domain: c.name, Phase: phase, Epoch: from.Epoch + 1, Sealed: sealed}
-	if err := c.engine.opts.Control.Advance(ctx, from, to, why); err != nil {
+	why.Detail = json.RawMessage(strconv.Quote(NewID().String())) // no two changes are alike
+	err := c.engine.opts.Control.Advance(ctx, from, to, why)
+	if fault.Is(err, fault.Unavailable) && c.made(ctx, to, why) {
+		err = nil
+	}
+	if err != nil {
 		return from, err
 	}
 	return to, nil
+}
+
+// made finds out whether a change was made whose answer got lost, by asking
+// until the control plane answers. Nobody but its maker can tell by the state
+// alone: another may have made one like it.
+func (c *domainCore) made(ctx context.Context, to State, why Change) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	for ctx.Err() == nil {
+		history, err := c.engine.opts.Control.History(ctx, c.name, madeWithin)
+		if err == nil {
+			return slices.ContainsFunc(history, func(h HistoryLine) bool {
+				return h.To == to && string(h.Detail) == string(why.Detail)
+			})
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+	return false
 }
 
 // keepState writes the source's copy of the state after the flip, where an
