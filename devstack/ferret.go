@@ -132,6 +132,18 @@ func (f *ferret) close() {
 	}
 }
 
+// freeze halts the server underneath, in the middle of whatever it does. FerretDB
+// itself runs in this process, so the gate holds what it would answer alone.
+func (f *ferret) freeze() error {
+	f.gate.freeze()
+	return f.pg.Freeze()
+}
+
+func (f *ferret) thaw() error {
+	defer f.gate.thaw()
+	return f.pg.Thaw()
+}
+
 // kill ends the server underneath first, so that nothing can finish neatly.
 func (f *ferret) kill() error {
 	if f.pg == nil {

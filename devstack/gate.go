@@ -31,6 +31,7 @@ type gate struct {
 	mu       sync.Mutex // guards what follows
 	listener net.Listener
 	conns    map[net.Conn]struct{}
+	frozen   chan struct{} // closed when requests may go on; nil when they may anyway
 	serving  sync.WaitGroup
 }
 
@@ -69,6 +70,7 @@ func (g *gate) accept(l net.Listener, backend string) {
 
 // close drops all clients and waits until nothing of theirs is under way.
 func (g *gate) close() {
+	g.thaw()
 	g.mu.Lock()
 	if g.listener != nil {
 		g.listener.Close()
@@ -80,6 +82,34 @@ func (g *gate) close() {
 	g.conns = nil
 	g.mu.Unlock()
 	g.serving.Wait()
+}
+
+// freeze has requests wait until thaw.
+func (g *gate) freeze() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.frozen == nil {
+		g.frozen = make(chan struct{})
+	}
+}
+
+func (g *gate) thaw() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.frozen != nil {
+		close(g.frozen)
+		g.frozen = nil
+	}
+}
+
+// awaitThaw waits while the gate is frozen.
+func (g *gate) awaitThaw() {
+	g.mu.Lock()
+	frozen := g.frozen
+	g.mu.Unlock()
+	if frozen != nil {
+		<-frozen
+	}
 }
 
 // track remembers a connection for close, unless that was called already.
@@ -117,6 +147,7 @@ func (g *gate) serve(client net.Conn, backend string) {
 		if request, err = readMessage(requests, request); err != nil {
 			return
 		}
+		g.awaitThaw()
 		if reply, err = g.exchange(server, replies, request, reply); err != nil {
 			return
 		}

@@ -31,6 +31,9 @@ type mongoServer interface {
 	start(ctx context.Context) error
 	// kill ends it as a power cut would.
 	kill() error
+	// freeze has it answer nothing until thaw.
+	freeze() error
+	thaw() error
 	// stop ends it for good.
 	stop() error
 	address() string
@@ -81,6 +84,23 @@ func (m *Mongo) Kill() error {
 		return errNotOurs
 	}
 	return m.server.kill()
+}
+
+// Freeze has the server keep its connections, and accept new ones, and answer
+// nothing until Thaw. Kill, Restart and Stop work all the same.
+func (m *Mongo) Freeze() error {
+	if m.server == nil {
+		return errNotOurs
+	}
+	return m.server.freeze()
+}
+
+// Thaw lets a frozen server go on.
+func (m *Mongo) Thaw() error {
+	if m.server == nil {
+		return errNotOurs
+	}
+	return m.server.thaw()
 }
 
 // Restart starts the server again, at the same URI, after Kill or while it is
@@ -224,6 +244,9 @@ func (d *mongod) launch(context.Context) error {
 	return nil
 }
 
+func (d *mongod) freeze() error { return freezeTree(d.cmd.Process) }
+func (d *mongod) thaw() error   { return thawTree(d.cmd.Process) }
+
 func (d *mongod) kill() error {
 	if d.cmd == nil {
 		return nil
@@ -238,6 +261,7 @@ func (d *mongod) kill() error {
 
 func (d *mongod) stop() error {
 	if d.cmd != nil {
+		_ = d.thaw()
 		_ = interrupt(d.cmd.Process) // it may have ended
 		select {
 		case <-d.exited:

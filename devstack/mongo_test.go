@@ -313,3 +313,48 @@ func TestMongo_KillLosesNoWrite(t *testing.T) {
 		t.Errorf("want 100 documents after Kill and Restart, got %d, %v", n, err)
 	}
 }
+
+func TestMongo_FrozenAnswersNobodyUntilThawed(t *testing.T) {
+	m := start(t, StartMongo, Options{})
+	c := client(t, m.URI()).Database("shop").Collection("orders")
+	fill(t, c, 1)
+	if err := m.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan error, 1)
+	go func() { answer <- c.FindOne(t.Context(), bson.M{}).Err() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := c.InsertOne(ctx, bson.M{}); !mongo.IsTimeout(err) {
+		t.Errorf("want no answer, and no refusal, got %v", err)
+	}
+	select {
+	case err := <-answer:
+		t.Errorf("want no answer, got %v", err)
+	default:
+	}
+	if err := m.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answer; err != nil {
+		t.Errorf("want the answer after Thaw, got %v", err)
+	}
+}
+
+func TestMongo_FrozenCanBeKilledAndRestarted(t *testing.T) {
+	m := start(t, StartMongo, Options{Durable: true})
+	c := client(t, m.URI()).Database("shop").Collection("orders")
+	fill(t, c, 10)
+	if err := m.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.CountDocuments(t.Context(), bson.M{}); err != nil || n != 10 {
+		t.Errorf("want 10 documents after Kill and Restart, got %d, %v", n, err)
+	}
+}

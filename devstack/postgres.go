@@ -354,6 +354,23 @@ func (p *Postgres) Kill() error {
 	return p.end(killTree)
 }
 
+// Freeze halts the server and all its children: connections stay, new ones are
+// still accepted by the kernel, and nobody answers until Thaw. Kill, Restart and
+// Stop work all the same.
+func (p *Postgres) Freeze() error { return p.signal(freezeTree) }
+
+// Thaw lets a frozen server go on.
+func (p *Postgres) Thaw() error { return p.signal(thawTree) }
+
+func (p *Postgres) signal(send func(*os.Process) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.process == nil {
+		return errNotOurs
+	}
+	return send(p.process)
+}
+
 // Restart starts the server again, at the same URL, after Kill or while it is
 // running. ctx bounds the start only.
 func (p *Postgres) Restart(ctx context.Context) error {
@@ -378,6 +395,7 @@ func (p *Postgres) end(how func(*os.Process) error) error {
 	if !p.alive() {
 		return nil
 	}
+	_ = thawTree(p.process) // it may be frozen, or have just ended
 	if err := how(p.process); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("devstack: stop PostgreSQL: %w", err)
 	}

@@ -1,9 +1,11 @@
 package devstack
 
 import (
+	"context"
 	"errors"
 	"os"
 	"testing"
+	"time"
 )
 
 func TestPostgres_StopLeavesNothing(t *testing.T) {
@@ -71,5 +73,50 @@ func TestPostgres_DirKeepsData(t *testing.T) {
 	p = start(t, StartPostgres, Options{Dir: dir})
 	if n := count(t, connect(t, p.URL("")), "SELECT count(*) FROM kept"); n != 0 {
 		t.Errorf("want the empty table kept, got %d rows", n)
+	}
+}
+
+func TestPostgres_FrozenAnswersNobodyUntilThawed(t *testing.T) {
+	p := start(t, StartPostgres, Options{})
+	conn := connect(t, p.URL(""))
+	if err := p.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan error, 1)
+	go func() { _, err := conn.Exec(t.Context(), "SELECT 1"); answer <- err }()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := p.ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("want no answer to a new connection, and no refusal, got %v", err)
+	}
+	select {
+	case err := <-answer:
+		t.Errorf("want no answer on an old connection, got %v", err)
+	default:
+	}
+	if err := p.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answer; err != nil {
+		t.Errorf("want the answer after Thaw, got %v", err)
+	}
+}
+
+func TestPostgres_FrozenCanBeKilledAndRestarted(t *testing.T) {
+	p := start(t, StartPostgres, Options{})
+	connect(t, p.URL(""))
+	for _, end := range []func() error{p.Kill, func() error { return nil }} {
+		if err := p.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.ping(t.Context()); err != nil {
+			t.Fatalf("want an answer after Restart, got %v", err)
+		}
 	}
 }

@@ -24,3 +24,5 @@ func (*watchdog) dismiss() error              { return nil }
 func interrupt(p *os.Process) error { return p.Kill() }
 func quit(p *os.Process) error      { return p.Kill() }
 func killTree(p *os.Process) error  { return p.Kill() }
+func freezeTree(*os.Process) error  { return errNotUnix }
+func thawTree(*os.Process) error    { return errNotUnix }

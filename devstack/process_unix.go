@@ -62,7 +62,8 @@ func (u *runUser) attr() *syscall.SysProcAttr {
 // watchdogScript waits for its input to end, which it does when we die, in
 // whatever way: the kernel closes the pipe. Then it stops the server, if its
 // pid file still tells the truth, and removes the directory ($3), if any.
-// $1 is the pid file, whose first line is the pid, $2 the signal. A server that
+// $1 is the pid file, whose first line is the pid, $2 the signal, which a frozen
+// server would not hear. A server that
 // ends removes or empties its pid file; that its pid is gone as well takes
 // somebody to reap it, which not every container has.
 const watchdogScript = `exec 2>/dev/null
@@ -72,6 +73,7 @@ file=$1
 alive() { [ -s "$file" ] && kill -0 "$pid"; }
 if read -r pid <"$file" && [ "$pid" -gt 1 ] && alive; then
 	if [ ! -e /proc/self/cmdline ] || grep -aqF "$(dirname "$file")" /proc/"$pid"/cmdline; then
+		kill -CONT "$pid" $(cat /proc/"$pid"/task/"$pid"/children)
 		kill -"$2" "$pid"
 		n=0
 		while alive && [ $n -lt 100 ]; do n=$((n + 1)); sleep 0.1; done
@@ -134,6 +136,33 @@ func killTree(p *os.Process) error {
 		awaitDeath(kid)
 	}
 	return err
+}
+
+// freezeTree halts a server and its children, which keep their connections and
+// answer nothing until thawTree. The server goes first, so that it starts no
+// child meanwhile.
+func freezeTree(p *os.Process) error {
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return signalAll(children(p.Pid), syscall.SIGSTOP)
+}
+
+// thawTree lets a server and its children go on. The server goes last, so that
+// none of its children is forgotten.
+func thawTree(p *os.Process) error {
+	return errors.Join(signalAll(children(p.Pid), syscall.SIGCONT), p.Signal(syscall.SIGCONT))
+}
+
+// signalAll sends a signal to all that are still there.
+func signalAll(pids []int, s syscall.Signal) error {
+	var errs []error
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // awaitDeath waits until a process is gone, or a few seconds. A killed orphan
