@@ -18,6 +18,8 @@ const (
 	gapRetryMin  = 200 * time.Millisecond
 	gapRetryMax  = 30 * time.Second
 	copierErrors = time.Second // rest after a database did not answer
+	// roundTime bounds a round, which on a silent database would never end.
+	roundTime = time.Minute
 )
 
 // copyLoop copies what the journal announces while this process leads.
@@ -137,6 +139,8 @@ func (r *copyRun) rest(ctx context.Context, s State, d time.Duration) {
 // how many records it copied. What cannot be applied stays in the journal and
 // goes on record as a gap.
 func (r *copyRun) round(ctx context.Context, s State) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, roundTime)
+	defer cancel()
 	primary, secondary := r.core.stores(s)
 	notes, err := primary.Notes(ctx, r.batch+len(r.waiting))
 	if err != nil {

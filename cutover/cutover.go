@@ -63,12 +63,14 @@ func (d *Domain[Tx]) Name() string { return d.spec.Name }
 // result. fn captures no state of its own: it may run again, later, and on
 // the other database as a shadow read of this query (a name out of
 // Spec.Queries). Errors: what fn returns; fault.Unavailable when the primary
-// is away.
+// is away, or has not answered within Options.MaxTime.
 func View[Tx, R any](ctx context.Context, d *Domain[Tx], query string, fn func(context.Context, Tx) (R, error)) (R, error) {
 	var none R
 	if !d.core.queries[query] {
 		return none, fmt.Errorf("cutover: %s has no query %q in its Spec", d.spec.Name, query)
 	}
+	ctx, cancel := d.core.engine.bound(ctx)
+	defer cancel()
 	state, term, err := d.core.readRoute(ctx)
 	if err != nil {
 		return none, err
@@ -76,8 +78,9 @@ func View[Tx, R any](ctx context.Context, d *Domain[Tx], query string, fn func(c
 	primary := state.Phase.PrimaryIsSource()
 	d.core.countOp(primary, "view")
 	r, err := runView(ctx, d.side(primary), fn)
+	err = timely(ctx, err)
 	if moved := d.core.confirmRead(ctx, state, term); moved != nil {
-		return none, moved
+		return none, timely(ctx, moved)
 	}
 	if d.core.sampled(state, err) {
 		d.core.shadow(shadowRun{
@@ -109,6 +112,8 @@ func runView[Tx, R any](ctx context.Context, side Side[Tx], fn func(context.Cont
 // when the outcome is not known (its message says so).
 func Update[Tx, R any](ctx context.Context, d *Domain[Tx], fn func(context.Context, Tx) (R, error)) (R, error) {
 	var result R
+	ctx, cancel := d.core.engine.bound(ctx)
+	defer cancel()
 	err := d.core.update(ctx, func(ctx context.Context, source bool, g Guard) error {
 		side := d.side(source)
 		if d.core.engine.opts.RunTwice {
@@ -125,7 +130,7 @@ func Update[Tx, R any](ctx context.Context, d *Domain[Tx], fn func(context.Conte
 	})
 	if err != nil {
 		var none R
-		return none, err
+		return none, timely(ctx, err)
 	}
 	return result, nil
 }

@@ -2,8 +2,10 @@ package cutover
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/amanat-dev/amanat/fault"
 )
@@ -114,6 +116,39 @@ func (c *domainCore) stores(s State) (primary, secondary Store) { return s.route
 func (c *domainCore) keeper() StateKeeper {
 	k, _ := c.source.(StateKeeper)
 	return k
+}
+
+// keepTime bounds an exchange with the keeper, which may be silent: it is a
+// single read or write of a small document.
+const keepTime = 3 * time.Second
+
+// kept reads the source's copy of the state. There must be a keeper.
+func (c *domainCore) kept(ctx context.Context) (State, error) {
+	ctx, cancel := context.WithTimeout(ctx, keepTime)
+	defer cancel()
+	s, err := c.keeper().ReadState(ctx)
+	return s, unanswered(err)
+}
+
+// keep writes the source's copy of the state, if there is a keeper.
+func (c *domainCore) keep(ctx context.Context, s State) error {
+	k := c.keeper()
+	if k == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTime)
+	defer cancel()
+	return unanswered(k.WriteState(ctx, s))
+}
+
+// unanswered makes a fault of the bare error with which a question to a database
+// ended when its time was up.
+func unanswered(err error) error {
+	var known *fault.Error
+	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &known) {
+		return fault.Wrap(err, fault.Unavailable, "the database did not answer in time")
+	}
+	return err
 }
 
 // current gives the state as this process knows it.

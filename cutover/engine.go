@@ -24,6 +24,10 @@ type Options struct {
 	// MaxWaiting how many wait. Defaults 10 s and 10,000.
 	MaxWait    time.Duration
 	MaxWaiting int
+	// MaxTime bounds a View or an Update as a whole, so that a database that has
+	// fallen silent keeps neither its caller nor a step that waits for its end.
+	// Default 15 s.
+	MaxTime time.Duration
 	// CopyEvery is how long the copier rests when there is nothing to copy and
 	// nobody wakes it. Default 100 ms.
 	CopyEvery time.Duration
@@ -64,6 +68,7 @@ func NewEngine(o Options) *Engine {
 	setDefault(&o.LeaseTTL, 5*time.Second)
 	setDefault(&o.MaxWait, 10*time.Second)
 	setDefault(&o.MaxWaiting, 10_000)
+	setDefault(&o.MaxTime, 15*time.Second)
 	setDefault(&o.CopyEvery, 100*time.Millisecond)
 	setDefault(&o.TombstoneLife, 7*24*time.Hour)
 	if o.Logger == nil {
@@ -111,11 +116,13 @@ func (e *Engine) core(domain string) (*domainCore, error) {
 // the domains that are new to it: in phase mongo where there is a source
 // database, else in phase pg. While the control plane is away, a domain whose
 // primary is the source can still be opened, from the copy of its state that
-// the source keeps; in doubt Open refuses.
+// the source keeps; in doubt Open refuses. A control plane that was found to be
+// away for one domain is not waited for again for the next.
 func (e *Engine) Open(ctx context.Context) error {
+	var away error
 	for _, name := range e.order {
 		c := e.domains[name]
-		s, err := c.firstState(ctx)
+		s, err := c.firstState(ctx, &away)
 		if err != nil {
 			return fmt.Errorf("domain %s: %w", name, err)
 		}
@@ -124,10 +131,15 @@ func (e *Engine) Open(ctx context.Context) error {
 	return nil
 }
 
-func (c *domainCore) firstState(ctx context.Context) (State, error) {
+// firstState gives the state to begin with. away is why the control plane was
+// not reached, nil while it was.
+func (c *domainCore) firstState(ctx context.Context, away *error) (State, error) {
 	control := c.engine.opts.Control
 	if control == nil {
 		return c.stateWithoutControl(ctx)
+	}
+	if *away != nil {
+		return c.stateFromKeeper(ctx, *away)
 	}
 	first := PhaseMongo
 	if c.source == nil {
@@ -135,6 +147,7 @@ func (c *domainCore) firstState(ctx context.Context) (State, error) {
 	}
 	s, err := control.Register(ctx, c.name, first)
 	if fault.Is(err, fault.Unavailable) {
+		*away = err
 		return c.stateFromKeeper(ctx, err)
 	}
 	if err != nil {
@@ -143,17 +156,23 @@ func (c *domainCore) firstState(ctx context.Context) (State, error) {
 	if !s.Phase.PrimaryIsSource() {
 		return s, nil // nothing of it depends on the source: the copier's leader sees to its copy of the state
 	}
-	return s, c.reconcileKeeper(ctx, s)
+	err = c.reconcileKeeper(ctx, s)
+	if fault.Is(err, fault.Unavailable) {
+		// The control plane has said where the domain stands. Its requests get
+		// their 503 until the source is back; other domains are served meanwhile.
+		c.engine.log.Warn("the domain's primary does not answer", "domain", c.name, "error", err)
+		return s, nil
+	}
+	return s, err
 }
 
 // stateWithoutControl is for a deployment that has no target database.
 func (c *domainCore) stateWithoutControl(ctx context.Context) (State, error) {
 	s := State{Domain: c.name, Phase: PhaseMongo, Epoch: 1}
-	k := c.keeper()
-	if k == nil {
+	if c.keeper() == nil {
 		return s, nil
 	}
-	kept, err := k.ReadState(ctx)
+	kept, err := c.kept(ctx)
 	if err != nil {
 		return State{}, err
 	}
@@ -166,11 +185,10 @@ func (c *domainCore) stateWithoutControl(ctx context.Context) (State, error) {
 }
 
 func (c *domainCore) stateFromKeeper(ctx context.Context, away error) (State, error) {
-	k := c.keeper()
-	if k == nil {
+	if c.keeper() == nil {
 		return State{}, away
 	}
-	s, err := k.ReadState(ctx)
+	s, err := c.kept(ctx)
 	if err != nil {
 		return State{}, err
 	}
@@ -184,15 +202,14 @@ func (c *domainCore) stateFromKeeper(ctx context.Context, away error) (State, er
 // reconcileKeeper brings the source's copy of the state up to the control
 // plane's, which a crashed coordinator may have left behind.
 func (c *domainCore) reconcileKeeper(ctx context.Context, s State) error {
-	k := c.keeper()
-	if k == nil {
+	if c.keeper() == nil {
 		return nil
 	}
-	kept, err := k.ReadState(ctx)
+	kept, err := c.kept(ctx)
 	if err != nil || kept.Epoch >= s.Epoch {
 		return err
 	}
-	return k.WriteState(ctx, s)
+	return c.keep(ctx, s)
 }
 
 // Kinds gives a domain's kinds, nil for a domain that there is not.
@@ -210,7 +227,7 @@ func (e *Engine) Kept(ctx context.Context, domain string) (State, error) {
 	if err != nil || c.keeper() == nil {
 		return State{}, err
 	}
-	return c.keeper().ReadState(ctx)
+	return c.kept(ctx)
 }
 
 // CoordinatorRole and CopierRole name the roles (see StateControl.Lead) of who

@@ -25,6 +25,7 @@ const (
 	maxLag    = time.Second
 	shadowMin = 1000
 	lostAfter = 30 * time.Second // a process that was lost longer ago does not hold a switch
+	askTime   = 3 * time.Second  // for a question that a database answers at once or not at all
 )
 
 // GateLine is one condition of a switch or rollback with its evidence.
@@ -221,12 +222,17 @@ func (c *domainCore) gateGaps(ctx context.Context, s State, _ GateOptions) (Gate
 	if err != nil {
 		return l, err
 	}
-	lag, err := c.lag(ctx, s)
+	asking, stop := context.WithTimeout(ctx, askTime)
+	defer stop()
+	primary, secondary := c.stores(s)
+	lag, err := c.lag(asking, s)
 	if err != nil {
+		err = l.unanswered(primary, err)
 		return l, err
 	}
-	strays, err := c.strays(ctx, s)
+	strays, err := c.strays(asking, s)
 	if err != nil {
+		err = l.unanswered(secondary, err)
 		return l, err
 	}
 	settings, err := c.engine.opts.Control.Settings(ctx, c.name)
@@ -245,6 +251,16 @@ func (c *domainCore) gateGaps(ctx context.Context, s State, _ GateOptions) (Gate
 		l.Evidence += fmt.Sprintf("; %d stray writes, the first is %s; see: amanat cutover strays %s", len(strays), strays[0], c.name)
 	}
 	return l, nil
+}
+
+// unanswered has the line say that a database does not answer, if that is what
+// err says; other errors pass.
+func (l *GateLine) unanswered(s Store, err error) error {
+	if !fault.Is(unanswered(err), fault.Unavailable) {
+		return err
+	}
+	l.Evidence = s.Name() + " does not answer"
+	return nil
 }
 
 func (c *domainCore) gateShadow(ctx context.Context, s State, o GateOptions) (GateLine, error) {

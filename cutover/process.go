@@ -64,11 +64,10 @@ func (e *Engine) watchKept(ctx context.Context) {
 		pause(ctx, time.Second)
 		for _, name := range e.order {
 			c := e.domains[name]
-			k := c.keeper()
-			if k == nil {
+			if c.keeper() == nil {
 				continue
 			}
-			kept, err := k.ReadState(ctx)
+			kept, err := c.kept(ctx)
 			if err != nil || kept.Epoch <= max(1, c.current().Epoch) {
 				continue
 			}

@@ -24,6 +24,24 @@ func errBusy(message string) error {
 	return &fault.Error{Kind: fault.Unavailable, Message: message, RetryAfter: time.Second}
 }
 
+var errSilent = errors.New("cutover: no answer within Options.MaxTime")
+
+// bound limits a View or an Update to Options.MaxTime.
+func (e *Engine) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, e.opts.MaxTime, errSilent)
+}
+
+// timely makes a fault of the bare error with which an operation ended when its
+// time was up: what a store has not made a fault of has changed nothing.
+func timely(ctx context.Context, err error) error {
+	var known *fault.Error
+	if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &known) || context.Cause(ctx) != errSilent {
+		return err
+	}
+	return &fault.Error{Kind: fault.Unavailable, Cause: err, RetryAfter: time.Second,
+		Message: "the database did not answer in time; nothing was written"}
+}
+
 // update admits, runs and confirms one Update; run does it on one side.
 func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, source bool, g Guard) error) error {
 	deadline := time.Now().Add(c.engine.opts.MaxWait)
@@ -169,7 +187,7 @@ func (c *domainCore) confirmWrite(ctx context.Context, s State, term int64) erro
 	if !s.Phase.PrimaryIsSource() || !c.leased() || term != 0 && term == c.engine.leaseTerm() {
 		return nil
 	}
-	kept, err := c.keeper().ReadState(ctx)
+	kept, err := c.kept(ctx)
 	if err != nil {
 		return errUnknown(err)
 	}
@@ -228,7 +246,7 @@ func (c *domainCore) confirmRead(ctx context.Context, s State, term int64) error
 	if !s.Phase.PrimaryIsSource() || !c.leased() || term != 0 || c.engine.opts.Control == nil {
 		return nil // without a control plane watchKept looks once a second
 	}
-	kept, err := c.keeper().ReadState(ctx)
+	kept, err := c.kept(ctx)
 	if err != nil {
 		return err
 	}

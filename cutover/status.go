@@ -77,6 +77,8 @@ func (c *domainCore) fillJournal(ctx context.Context, state State, out *Status) 
 	if !state.Phase.Copies() {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
 	primary, _ := c.stores(state)
 	count, _, err := primary.Journal(ctx)
 	if err != nil {

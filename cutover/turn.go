@@ -19,6 +19,7 @@ const (
 	undoTime        = 10 * time.Second
 	stepTime        = 30 * time.Second // for steps that hold nobody up
 	madeWithin      = 100              // more changes than others make while one is not answered
+	gateTime        = 2 * time.Minute  // for a whole gate, which may have much to compare
 )
 
 // StepOptions say who asks for a step, why, and whether to do it.
@@ -84,7 +85,9 @@ func (e *Engine) Rollback(ctx context.Context, domain string, o StepOptions) (Re
 func (e *Engine) turn(ctx context.Context, domain, action string, from, to Phase, o StepOptions) (Report, error) {
 	setDefault(&o.Budget, DefaultBudget)
 	return e.step(ctx, domain, action, from, to, o, func(ctx context.Context, t *turn) error {
-		gate, s, err := t.gate(ctx, t.state, o.GateOptions)
+		looking, stop := context.WithTimeout(ctx, gateTime)
+		gate, s, err := t.gate(looking, t.state, o.GateOptions)
+		stop()
 		t.report.Gate, t.state = gate, s
 		if err != nil || !o.Execute {
 			return err
@@ -402,11 +405,7 @@ func (c *domainCore) advance(ctx context.Context, from State, phase Phase, seale
 		return to, err
 	}
 	step.At(step.StateRecorded)
-	k := c.keeper()
-	if k == nil {
-		return to, nil
-	}
-	if err := k.WriteState(ctx, to); err != nil && (to.Phase.PrimaryIsSource() || !fault.Is(err, fault.Unavailable)) {
+	if err := c.keep(ctx, to); err != nil && (to.Phase.PrimaryIsSource() || !fault.Is(err, fault.Unavailable)) {
 		return to, err
 	}
 	return to, nil
@@ -447,11 +446,7 @@ func (c *domainCore) made(ctx context.Context, to State, why Change) bool {
 // error can only be told: the copy still says sealed, which is safe, and the
 // copier's leader brings it up to date later.
 func (c *domainCore) keepState(ctx context.Context, s State) {
-	k := c.keeper()
-	if k == nil {
-		return
-	}
-	if err := k.WriteState(ctx, s); err != nil {
+	if err := c.keep(ctx, s); err != nil {
 		c.engine.log.Warn("the source's copy of the state was not written", "domain", c.name, "error", err)
 	}
 }
