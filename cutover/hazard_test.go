@@ -49,6 +49,38 @@ func TestLease(t *testing.T) {
 	}
 }
 
+// slowBeats renews leases on a network that delivers late, also what its sender
+// has given up.
+type slowBeats struct{ *memdb.Control }
+
+func (c slowBeats) Beat(ctx context.Context, p cutover.Process, ttl time.Duration) error {
+	landed := make(chan error, 1)
+	time.AfterFunc(100*time.Millisecond, func() { landed <- c.Control.Beat(context.WithoutCancel(ctx), p, ttl) })
+	select {
+	case err := <-landed:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestCloseLeavesNothingBehind: a process that stops while it renews its lease is
+// not on record afterwards, where it would pass for lost and hold a switch.
+func TestCloseLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	control := slowBeats{w.control}
+	b := w.newBank(t, "p", func(o *cutover.Options) { o.Control = control })
+	b.engine.Run(t.Context())
+	if err := b.engine.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(300 * time.Millisecond) // for what is still on its way
+	if ps := must[[]cutover.Process](t)(control.Processes(t.Context())); len(ps) != 0 {
+		t.Errorf("on record after it has left: %+v", ps)
+	}
+}
+
 // TestPanic: a closure that panics is not in flight for ever.
 func TestPanic(t *testing.T) {
 	t.Parallel()

@@ -204,9 +204,11 @@ func (e *Engine) reloadSettings(ctx context.Context) {
 }
 
 // beat asks for a lease and acknowledges the epochs on which this process
-// works. It gives the lease's end, which counts from before the request.
+// works. It gives the lease's end, which counts from before the request. A
+// request that was begun is not cut off by Close: it could arrive after the
+// process has left, and leave it on record as lost.
 func (e *Engine) beat(ctx context.Context) (until time.Time, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, e.opts.LeaseTTL)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.opts.LeaseTTL)
 	defer cancel()
 	p := e.opts.Process
 	p.Acks = map[string]int64{}
