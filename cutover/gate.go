@@ -19,6 +19,7 @@ const (
 	GateShadow    = "shadow"
 	GateWayBack   = "way-back"
 	GateRehearsal = "rehearsal"
+	GateLastCopy  = "last-copy" // the only line of a finish
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 	askTime   = 3 * time.Second  // for a question that a database answers at once or not at all
 )
 
-// GateLine is one condition of a switch or rollback with its evidence.
+// GateLine is one condition of a switch, rollback or finish with its evidence.
 type GateLine struct {
 	Name     string `json:"name"`
 	OK       bool   `json:"ok"`
@@ -88,12 +89,17 @@ func (c *domainCore) gateLines(ctx context.Context, s State, o GateOptions) (out
 		if err != nil {
 			return nil, err
 		}
-		if why, asked := o.Waive[l.Name]; asked && l.Waivable && !l.OK {
-			l.Waived = why
-		}
-		out = append(out, l)
+		out = append(out, l.waive(o))
 	}
 	return out, nil
+}
+
+// waive puts on the line why it shall not hold the step, where it would.
+func (l GateLine) waive(o GateOptions) GateLine {
+	if why, asked := o.Waive[l.Name]; asked && l.Waivable && !l.OK {
+		l.Waived = why
+	}
+	return l
 }
 
 // Gate gives the conditions of the next switch or rollback of a domain as they
@@ -113,6 +119,55 @@ func (e *Engine) Gate(ctx context.Context, domain string, o GateOptions) (Gate, 
 	}
 	setDefault(&o.ShadowMin, shadowMin)
 	return c.gateLines(ctx, s, o)
+}
+
+// lastCopyTime is for the copies that are under way as a finish begins.
+const lastCopyTime = 20 * time.Second
+
+// finishGate asks that the database that is left behind is complete, as far as a
+// moment under load can tell. Where it is away for good, an operator waives that.
+func (c *domainCore) finishGate(ctx context.Context, s State, o GateOptions) (Gate, error) {
+	l := GateLine{Name: GateLastCopy, Waivable: true}
+	open, err := c.engine.opts.Control.CountOpenGaps(ctx, c.name)
+	if err != nil {
+		return nil, err
+	}
+	l.Evidence = fmt.Sprintf("%d gaps are open; see: amanat gaps list", open)
+	if open == 0 {
+		if l.OK, l.Evidence, err = c.lastCopied(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	return Gate{l.waive(o)}, nil
+}
+
+// lastCopied waits a moment until all that is in s's primary is in its
+// secondary, and says so, or what is missing.
+func (c *domainCore) lastCopied(ctx context.Context, s State) (ok bool, evidence string, err error) {
+	primary, secondary := c.stores(s)
+	if err := answers(ctx, secondary); err != nil {
+		return false, fmt.Sprintf("%s does not answer, so what is in the journal was not copied to it", secondary.Name()), nil
+	}
+	copying, cancel := context.WithTimeout(ctx, lastCopyTime)
+	defer cancel()
+	err = c.awaitCopied(copying, s)
+	switch {
+	case err == nil:
+		return true, fmt.Sprintf("what was written before this is in %s too", secondary.Name()), nil
+	case fault.Is(err, fault.Conflict):
+		return false, err.Error(), nil
+	case copying.Err() == nil || ctx.Err() != nil:
+		return false, "", err
+	}
+	notes, _, err := primary.Journal(ctx)
+	return false, fmt.Sprintf("%d writes were not copied to %s within %s", notes, secondary.Name(), lastCopyTime), err
+}
+
+// answers says whether a database answers within a moment.
+func answers(ctx context.Context, s Store) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	return unanswered(s.Ping(ctx))
 }
 
 func (c *domainCore) gateProcesses(ctx context.Context, s State, _ GateOptions) (GateLine, error) {

@@ -321,6 +321,51 @@ func TestOpenAsksOnce(t *testing.T) {
 	}
 }
 
+// TestFinishGate: a finish asks for the last copy, and can be had without it for
+// a reason that goes on record.
+func TestFinishGate(t *testing.T) {
+	t.Parallel()
+	w := newMuteWorld(t)
+	a := must[account](t)(w.banks[0].open(t.Context(), "nika"))
+	w.copyOver(t)
+	w.switchOver(t)
+	ask := execute
+	ask.Execute = false
+	if r := must[cutover.Report](t)(w.engine().Finish(t.Context(), "bank", ask)); r.Done || len(r.Gate) != 1 || !r.Gate.Passed() {
+		t.Fatalf("want a gate of one line that is open, got %+v", r)
+	}
+	w.source.fallSilent()
+	must[int](t)(w.banks[0].deposit(t.Context(), a.ID, 1))
+	r, err := w.engine().Finish(t.Context(), "bank", execute)
+	if !fault.Is(err, fault.Conflict) || r.Done || !strings.Contains(r.Gate[0].Evidence, "mongo does not answer") {
+		t.Fatalf("finished without the last copy: %v, %+v", err, r)
+	}
+	o := execute
+	o.Waive = map[string]string{cutover.GateLastCopy: "its disk is lost"}
+	wantSoon(t, 15*time.Second, func() { r = must[cutover.Report](t)(w.engine().Finish(t.Context(), "bank", o)) })
+	if !r.Done || r.Gate[0].Waived != "its disk is lost" {
+		t.Fatalf("want it done, with the reason on record, got %+v", r)
+	}
+	must[int](t)(w.banks[0].deposit(t.Context(), a.ID, 1))
+}
+
+// TestFinishGateHeldByGap: a record that could not be copied back is missing in
+// the last copy.
+func TestFinishGateHeldByGap(t *testing.T) {
+	t.Parallel()
+	w := newMuteWorld(t)
+	w.copyOver(t)
+	w.switchOver(t)
+	gap := cutover.Gap{Domain: "bank", Kind: "account", ID: cutover.NewID().String(), Reason: "does not fit", Attempts: 1}
+	if err := w.control.RecordGaps(t.Context(), []cutover.Gap{gap}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := w.engine().Finish(t.Context(), "bank", execute)
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(r.Gate[0].Evidence, "1 gaps are open") {
+		t.Fatalf("finished over a gap: %v, %+v", err, r)
+	}
+}
+
 // TestRollbackOntoSilence: a rollback to a database that has fallen silent does
 // not happen, and writes go on at once.
 func TestRollbackOntoSilence(t *testing.T) {

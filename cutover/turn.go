@@ -353,49 +353,47 @@ func (e *Engine) Abandon(ctx context.Context, domain string, o StepOptions) (Rep
 }
 
 // Finish ends a move: mirror → pg. It is the only step without a way back; it
-// deletes nothing.
+// deletes nothing. Its gate asks for the last copy.
 func (e *Engine) Finish(ctx context.Context, domain string, o StepOptions) (Report, error) {
-	return e.simple(ctx, domain, "finish", PhaseMirror, PhasePG, o)
+	return e.step(ctx, domain, "finish", PhaseMirror, PhasePG, o, func(ctx context.Context, t *turn) error {
+		gate, err := t.finishGate(ctx, t.state, o.GateOptions)
+		t.report.Gate = gate
+		if err != nil || !o.Execute {
+			return err
+		}
+		if !gate.Passed() {
+			return fault.New(fault.Conflict, "the gate holds the finish")
+		}
+		return t.record(ctx)
+	})
 }
 
-// simple is a step that keeps the primary.
+// simple is a step that keeps the primary, and has no gate.
 func (e *Engine) simple(ctx context.Context, domain, action string, from, to Phase, o StepOptions) (Report, error) {
 	return e.step(ctx, domain, action, from, to, o, func(ctx context.Context, t *turn) error {
 		if !o.Execute {
 			return nil
 		}
-		ctx, cancel := context.WithTimeout(ctx, stepTime)
-		defer cancel()
-		if action == "finish" {
-			if err := t.lastCopy(ctx); err != nil {
-				return err
-			}
-		}
-		s, err := t.advance(ctx, t.state, to, false, t.change(action))
-		t.report.Epoch, t.report.Done = s.Epoch, s.Phase == to
-		if err != nil {
-			return err
-		}
-		t.pass(step.Recorded)
-		if err := t.awaitAcks(ctx, s); err != nil {
-			return err
-		}
-		t.pass(step.Acked)
-		return nil
+		return t.record(ctx)
 	})
 }
 
-// lastCopy has the database that is left behind complete, as far as a moment
-// under load can tell.
-func (t *turn) lastCopy(ctx context.Context) error {
-	open, err := t.engine.opts.Control.CountOpenGaps(ctx, t.name)
+// record records the step's phase, with the primary as it is, and waits until
+// every process knows.
+func (t *turn) record(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
+	s, err := t.advance(ctx, t.state, t.to, false, t.change(t.report.Action))
+	t.report.Epoch, t.report.Done = s.Epoch, s.Phase == t.to
 	if err != nil {
 		return err
 	}
-	if open > 0 {
-		return fault.New(fault.Conflict, "%d gaps are open; see: amanat gaps list", open)
+	t.pass(step.Recorded)
+	if err := t.awaitAcks(ctx, s); err != nil {
+		return err
 	}
-	return t.awaitCopied(ctx, t.state)
+	t.pass(step.Acked)
+	return nil
 }
 
 // advance records a new state in the control plane, then in the source's copy.

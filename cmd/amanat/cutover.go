@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,16 +41,22 @@ All of these steps only show what they would do, until they are given --execute.
 // step is a command that changes a phase.
 type step struct {
 	name, short string
-	gated       bool
+	turns       bool     // its gate is that of a switch
+	waivable    []string // lines of its gate
 	do          func(*cutover.Engine, context.Context, string, cutover.StepOptions) (cutover.Report, error)
 }
 
+var (
+	ofTurns  = []string{cutover.GateVerify, cutover.GateShadow, cutover.GateWayBack}
+	ofFinish = []string{cutover.GateLastCopy}
+)
+
 var steps = []step{
-	{"start", "Begin to copy a domain's writes to PostgreSQL: mongo → dual", false, (*cutover.Engine).Start},
-	{"switch", "Make PostgreSQL a domain's primary: dual → mirror", true, (*cutover.Engine).Switch},
-	{"rollback", "Make MongoDB a domain's primary again: mirror → dual", true, (*cutover.Engine).Rollback},
-	{"finish", "End a domain's move, without a way back: mirror → pg", false, (*cutover.Engine).Finish},
-	{"abandon", "Give up a domain's move before the switch: dual → mongo", false, (*cutover.Engine).Abandon},
+	{"start", "Begin to copy a domain's writes to PostgreSQL: mongo → dual", false, nil, (*cutover.Engine).Start},
+	{"switch", "Make PostgreSQL a domain's primary: dual → mirror", true, ofTurns, (*cutover.Engine).Switch},
+	{"rollback", "Make MongoDB a domain's primary again: mirror → dual", true, ofTurns, (*cutover.Engine).Rollback},
+	{"finish", "End a domain's move, without a way back: mirror → pg", false, ofFinish, (*cutover.Engine).Finish},
+	{"abandon", "Give up a domain's move before the switch: dual → mongo", false, nil, (*cutover.Engine).Abandon},
 }
 
 func (c *cli) stepCommand(s step) *cobra.Command {
@@ -63,7 +70,7 @@ func (c *cli) stepCommand(s step) *cobra.Command {
 		Example: fmt.Sprintf("  amanat cutover %s payment\n  amanat cutover %s payment --execute --why \"the quarter's plan\"", s.name, s.name),
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if o.Waive, err = parseWaivers(cmd, waive); err != nil {
+			if o.Waive, err = parseWaivers(cmd, waive, s.waivable); err != nil {
 				return err
 			}
 			return c.step(cmd.Context(), s, args[0], o, asJSON)
@@ -74,11 +81,19 @@ func (c *cli) stepCommand(s step) *cobra.Command {
 	f.StringVar(&o.Who, "who", operator(), "who does it, for the record")
 	f.StringVar(&o.Why, "why", "", "why, for the record")
 	jsonFlag(cmd, &asJSON)
-	if s.gated {
-		cmd.Long += fmt.Sprintf("\n\nThe gate must pass. Its lines %s, %s and %s can be waived, each with a reason\nthat goes on record.",
-			cutover.GateVerify, cutover.GateShadow, cutover.GateWayBack)
+	switch {
+	case s.turns:
+		cmd.Long += "\n\nThe gate must pass. Its lines " + listed(s.waivable) + " can be waived, each with a reason\nthat goes on record."
 		cmd.Example += fmt.Sprintf("\n  amanat cutover %s payment --execute --waive %s=\"tried on staging\"", s.name, cutover.GateWayBack)
+	case len(s.waivable) > 0:
+		cmd.Long += "\n\nThe gate must pass: what was written before is in MongoDB too. Where MongoDB is away for good,\nits line " +
+			listed(s.waivable) + " can be waived, with a reason that goes on record."
+		cmd.Example += fmt.Sprintf("\n  amanat cutover %s payment --execute --waive %s=\"its disk is lost\"", s.name, cutover.GateLastCopy)
+	}
+	if len(s.waivable) > 0 {
 		f.StringArrayVar(&waive, "waive", nil, "a line of the gate to waive, as line=reason; may be repeated")
+	}
+	if s.turns {
 		f.Int64Var(&o.ShadowMin, "shadow-min", 0, "shadow reads to ask for (default 1000)")
 		f.DurationVar(&o.ShadowTime, "shadow-time", 0, "time over which they are spread")
 		f.DurationVar(&o.Budget, "budget", cutover.DefaultBudget, "the longest that writes may be held back")
@@ -86,15 +101,21 @@ func (c *cli) stepCommand(s step) *cobra.Command {
 	return cmd
 }
 
-func parseWaivers(cmd *cobra.Command, waive []string) (map[string]string, error) {
+// listed joins words as a sentence has them: "a, b and c".
+func listed(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
+func parseWaivers(cmd *cobra.Command, waive, waivable []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, w := range waive {
 		line, reason, _ := strings.Cut(w, "=")
-		switch line {
-		case cutover.GateVerify, cutover.GateShadow, cutover.GateWayBack:
-		default:
-			return nil, usage(cmd, "--waive %s: what can be waived is %s, %s and %s", w,
-				cutover.GateVerify, cutover.GateShadow, cutover.GateWayBack)
+		if !slices.Contains(waivable, line) {
+			return nil, usage(cmd, "--waive %s: what can be waived is %s", w, listed(waivable))
 		}
 		if strings.TrimSpace(reason) == "" {
 			return nil, usage(cmd, "--waive %s: want a reason, as %s=\"reason\"", w, line)

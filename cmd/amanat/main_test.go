@@ -94,6 +94,7 @@ func TestWrongCommandLineIsUsageAndSaysWhatToDo(t *testing.T) {
 		"cutover switch user --waive gaps=x":   "what can be waived is",
 		"cutover switch user --waive shadow=":  "want a reason",
 		"cutover start user --waive shadow=x":  "unknown flag",
+		"cutover finish user --waive shadow=x": "what can be waived is last-copy",
 		"cutover set user":                     "nothing to set",
 		"backfill":                             "want backfill <domain>",
 		"backfill user --workers 0":            "at least 1",
