@@ -22,8 +22,9 @@ import (
 // Limits of a connection. What may take longer, such as a backfill's chunk or
 // a migration, lifts them for itself.
 const (
-	connectTimeout = 5 * time.Second
-	commitTimeout  = 15 * time.Second
+	connectTimeout  = 5 * time.Second
+	commitTimeout   = 15 * time.Second
+	rollbackTimeout = 2 * time.Second
 )
 
 var sessionSettings = map[string]string{
@@ -74,6 +75,8 @@ const (
 // declare says who writes on a connection. It is a statement and no parameter
 // of the connection, which a pooler may leave out.
 func declare(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
 	_, err := conn.Exec(ctx, "SELECT set_config($1, $2, false)", writerSetting, writerEngine)
 	return err
 }
@@ -103,7 +106,7 @@ func (db *DB) inTx(ctx context.Context, o pgx.TxOptions, fn func(pgx.Tx) error) 
 		return translate(err)
 	}
 	// Also after a panic; nothing happens once it is committed.
-	defer q.Rollback(context.WithoutCancel(ctx))
+	defer rollback(ctx, q)
 	if err := fn(q); err != nil {
 		return err
 	}
@@ -111,6 +114,14 @@ func (db *DB) inTx(ctx context.Context, o pgx.TxOptions, fn func(pgx.Tx) error) 
 		return translate(err)
 	}
 	return commit(ctx, q)
+}
+
+// rollback tells the server at once what it would find out by itself: a
+// connection on which that has no answer is closed.
+func rollback(ctx context.Context, q pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	_ = q.Rollback(ctx)
 }
 
 // begin starts a transaction. When the server was restarted, the pool is full
