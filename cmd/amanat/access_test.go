@@ -53,7 +53,7 @@ func openSite(t *testing.T) site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return site{a.newAPI(s), memberTokens(t, s)}
+	return site{a.newAPI(s, a.newHealth(t.Context())), memberTokens(t, s)}
 }
 
 func memberTokens(t *testing.T, s *services) map[user.Role]string {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
@@ -10,21 +11,75 @@ import (
 
 const (
 	pingTime  = time.Second
-	pingEvery = time.Second // however often the health is asked for
+	pingEvery = time.Second
 )
 
 // health answers GET /api/health. It is public, so there is nothing secret in
-// it, and asking often costs little.
+// it, and asking costs nothing: the databases are asked in the background, and
+// one that is silent holds up neither a request nor what is said of the other.
 type health struct {
 	app     *app
 	started time.Time
-
-	mu     sync.Mutex
-	at     time.Time
-	answer map[string]bool // database → whether it answered at that time
+	answers map[string]*atomic.Bool // database → whether it answered the last ping
+	pingers map[string]pinger
 }
 
-func (a *app) newHealth() *health { return &health{app: a, started: time.Now()} }
+// pinger is a database that says whether it answers.
+type pinger interface {
+	Ping(ctx context.Context) error
+}
+
+// newHealth asks every database once.
+func (a *app) newHealth(ctx context.Context) *health {
+	h := &health{app: a, started: time.Now(), answers: map[string]*atomic.Bool{}, pingers: map[string]pinger{}}
+	if a.mongo != nil {
+		h.pingers["mongo"] = a.mongo
+	}
+	if a.pg != nil {
+		h.pingers["postgres"] = a.pg
+	}
+	for name := range h.pingers {
+		h.answers[name] = new(atomic.Bool)
+	}
+	h.each(func(name string) { h.look(ctx, name) })
+	return h
+}
+
+// each runs do for all databases at once, and waits.
+func (h *health) each(do func(name string)) {
+	var all sync.WaitGroup
+	for name := range h.pingers {
+		all.Go(func() { do(name) })
+	}
+	all.Wait()
+}
+
+// watch asks each database every second until ctx ends.
+func (h *health) watch(ctx context.Context) {
+	h.each(func(name string) {
+		tick := time.NewTicker(pingEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				h.look(ctx, name)
+			}
+		}
+	})
+}
+
+func (h *health) look(ctx context.Context, name string) {
+	h.answers[name].Store(pings(ctx, h.pingers[name]) == nil)
+}
+
+// pings asks whether a database answers within a moment.
+func pings(ctx context.Context, p pinger) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	return p.Ping(ctx)
+}
 
 // healthReport is what GET /api/health shows.
 type healthReport struct {
@@ -46,10 +101,10 @@ type domainHealth struct {
 }
 
 // report is well when every domain's primary answers.
-func (h *health) report(ctx context.Context) (any, bool) {
+func (h *health) report(context.Context) (any, bool) {
 	r := healthReport{
 		Status: "ok", Version: buildVersion(), Process: h.app.process.ID, UptimeS: int64(time.Since(h.started).Seconds()),
-		Databases: h.databases(ctx), Operations: h.app.engine.Ops(),
+		Databases: h.databases(), Operations: h.app.engine.Ops(),
 	}
 	for _, name := range h.app.engine.Domains() {
 		s := h.app.engine.State(name)
@@ -65,22 +120,11 @@ func (h *health) report(ctx context.Context) (any, bool) {
 	return r, r.Status == "ok"
 }
 
-// databases pings, or gives what the last ping said when that is recent.
-func (h *health) databases(ctx context.Context) map[string]bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if time.Since(h.at) < pingEvery {
-		return h.answer
+// databases gives what the last pings said.
+func (h *health) databases() map[string]bool {
+	out := map[string]bool{}
+	for name, answered := range h.answers {
+		out[name] = answered.Load()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTime)
-	defer cancel()
-	h.answer = map[string]bool{}
-	if h.app.mongo != nil {
-		h.answer["mongo"] = h.app.mongo.Ping(ctx) == nil
-	}
-	if h.app.pg != nil {
-		h.answer["postgres"] = h.app.pg.Ping(ctx) == nil
-	}
-	h.at = time.Now()
-	return h.answer
+	return out
 }

@@ -21,6 +21,10 @@ const (
 	grace = 30 * time.Second
 	// leaveTime is how long leaving the control plane may take.
 	leaveTime = 3 * time.Second
+	// lookTime is how long a start waits for what PostgreSQL says of its tables.
+	lookTime = 5 * time.Second
+	// indexEvery is how often MongoDB is asked for, to make its indexes, while it is away.
+	indexEvery = time.Second
 )
 
 func (c *cli) serveCommand() *cobra.Command {
@@ -71,7 +75,9 @@ func serve(ctx context.Context, conf config.Config, log *slog.Logger) (err error
 
 // ready says whether this process may serve, as things are recorded.
 func (a *app) ready(ctx context.Context) error {
-	err := a.checkMigrated(ctx)
+	looking, stop := context.WithTimeout(ctx, lookTime)
+	err := a.checkMigrated(looking)
+	stop()
 	if fault.Is(err, fault.Unavailable) && a.mongo != nil {
 		a.log.Warn("PostgreSQL does not answer; a domain whose primary is MongoDB can be served without it", "error", err)
 		err = nil
@@ -85,23 +91,56 @@ func (a *app) ready(ctx context.Context) error {
 	if err := a.checkFlags(); err != nil {
 		return err
 	}
-	a.ensureIndexes(ctx)
+	if a.mongoIsPrimary() {
+		a.indexed = a.ensureIndexes(ctx) // its unique rules need them from the first write on
+	}
 	return nil
 }
 
-// ensureIndexes makes MongoDB's indexes. Where old records break a rule, the
-// index is missing and the records are served all the same.
-func (a *app) ensureIndexes(ctx context.Context) {
-	if a.mongo == nil {
-		return
+// mongoIsPrimary says that some domain is written to MongoDB.
+func (a *app) mongoIsPrimary() bool {
+	for _, domain := range a.engine.Domains() {
+		if a.engine.State(domain).Phase.PrimaryIsSource() {
+			return a.mongo != nil
+		}
 	}
-	err := a.mongo.Ping(ctx) // each index would wait for a server that is away
-	if err == nil {
-		err = a.mongo.EnsureIndexes(ctx)
+	return false
+}
+
+// ensureIndexes makes MongoDB's indexes; false when it is away. Where old
+// records break a rule, the index is missing and the records are served all the
+// same.
+func (a *app) ensureIndexes(ctx context.Context) bool {
+	if pings(ctx, a.mongo) != nil {
+		return false
+	}
+	err := a.mongo.EnsureIndexes(ctx)
+	if fault.Is(err, fault.Unavailable) {
+		return false
 	}
 	if err != nil {
 		a.log.Warn("not all of MongoDB's indexes could be made", "error", err)
 	}
+	return true
+}
+
+// indexLater makes MongoDB's indexes once it is there. Nobody waits for that
+// where it is no primary.
+func (a *app) indexLater(ctx context.Context) {
+	if a.mongo == nil || a.indexed {
+		return
+	}
+	for told := false; !a.ensureIndexes(ctx); told = true {
+		if !told {
+			a.log.Warn("MongoDB does not answer; its indexes are seen to when it does")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(indexEvery):
+		}
+	}
+	a.log.Info("MongoDB's indexes are seen to")
 }
 
 // run serves on listener until ctx ends, and then stops in the reverse order of
@@ -109,11 +148,12 @@ func (a *app) ensureIndexes(ctx context.Context) {
 func (a *app) run(ctx context.Context, s *services, listener net.Listener) error {
 	a.engine.Run(context.WithoutCancel(ctx))
 	defer a.leave(ctx)
-	stopJobs := s.startJobs(ctx, a)
+	h := a.newHealth(ctx)
+	stopJobs := startJobs(ctx, append(s.jobs(a), a.indexLater, h.watch))
 	defer stopJobs()
 	a.log.Info("serving", "address", listener.Addr().String(), "version", buildVersion(), "process", a.process.ID,
 		"mongo", a.conf.MongoURI, "postgres", a.conf.PGURL)
-	err := web.Serve(ctx, listener, a.newAPI(s).Handler(), grace)
+	err := web.Serve(ctx, listener, a.newAPI(s, h).Handler(), grace)
 	a.log.Info("stopping")
 	return err
 }
@@ -129,20 +169,20 @@ func (a *app) leave(ctx context.Context) {
 
 // startJobs runs the jobs until the function that it gives is called, which
 // waits for their end.
-func (s *services) startJobs(ctx context.Context, a *app) (stop func()) {
+func startJobs(ctx context.Context, jobs []func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var jobs sync.WaitGroup
-	for _, job := range s.jobs(a) {
-		jobs.Go(func() { job(ctx) })
+	var running sync.WaitGroup
+	for _, job := range jobs {
+		running.Go(func() { job(ctx) })
 	}
 	return func() {
 		cancel()
-		jobs.Wait()
+		running.Wait()
 	}
 }
 
-func (a *app) newAPI(s *services) *web.API {
-	api := web.New(web.Options{Authenticator: s.users, Logger: a.log, Version: buildVersion(), Health: a.newHealth().report})
+func (a *app) newAPI(s *services, h *health) *web.API {
+	api := web.New(web.Options{Authenticator: s.users, Logger: a.log, Version: buildVersion(), Health: h.report})
 	s.routes(api)
 	return api
 }

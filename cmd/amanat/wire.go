@@ -33,6 +33,7 @@ type app struct {
 	plane  *control.Plane // nil without PG_URL
 	engine *cutover.Engine
 
+	indexed  bool // MongoDB's indexes were seen to before the first request
 	process  cutover.Process
 	users    *cutover.Domain[user.Tx]
 	market   *cutover.Domain[marketplace.Tx]

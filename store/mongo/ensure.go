@@ -17,12 +17,16 @@ import (
 // EnsureIndexes creates the indexes of all collections that are registered,
 // with their collections. An index that cannot be (records already break its
 // rule, or another one is in its place) does not keep it from the others; the
-// error names each.
+// error names each. A server that is away does: fault.Unavailable.
 func (db *DB) EnsureIndexes(ctx context.Context) error {
 	var errs []error
 	for _, of := range db.declared() {
 		for _, index := range of.indexes {
-			errs = append(errs, ensureIndex(ctx, of.coll, index))
+			err := ensureIndex(ctx, of.coll, index)
+			if fault.Is(err, fault.Unavailable) {
+				return err
+			}
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
