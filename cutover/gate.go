@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -411,7 +412,7 @@ func (c *domainCore) gateWayBack(ctx context.Context, s State, _ GateOptions) (G
 // records touched since the last verify are compared.
 func (c *domainCore) gateRehearsal(ctx context.Context, s State, o GateOptions) (GateLine, State, error) {
 	l := GateLine{Name: GateRehearsal}
-	differ, err := c.compareTouched(ctx, s)
+	differ, _, err := c.compareTouched(ctx, s)
 	if err != nil || len(differ) > 0 {
 		l.Evidence = fmt.Sprintf("touched since the last verify and not alike: %v", differ)
 		return l, s, err
@@ -429,11 +430,11 @@ func (c *domainCore) gateRehearsal(ctx context.Context, s State, o GateOptions) 
 		return l, s, err
 	}
 	drained := time.Since(begin) - acked
-	if differ, err = c.compareTouched(ctx, s); err != nil || len(differ) > 0 {
+	differ, compared, err := c.compareTouched(ctx, s)
+	if err != nil || len(differ) > 0 {
 		l.Evidence = fmt.Sprintf("touched since the last verify and not alike: %v", differ)
 		return l, s, err
 	}
-	compared := time.Since(begin) - acked - drained
 	// A turn records three epochs: of the seal, the flip and the opening.
 	expect := 3*acked + drained + compared
 	l.OK = expect <= o.Budget
@@ -452,30 +453,44 @@ func turnName(p Phase) string {
 }
 
 // compareTouched compares what was copied since the last verify, gives the
-// keys that persistently differ, and forgets the others.
-func (c *domainCore) compareTouched(ctx context.Context, s State) ([]Key, error) {
+// keys that persistently differ, and forgets the others. took is the time of
+// the look at them all: a turn, while nothing is written, takes no other.
+//
+// A record that is written all the time is alike for a moment at most, and
+// passes when its copies follow: the turn compares it once more when it stands
+// still. So do those that are touched meanwhile.
+func (c *domainCore) compareTouched(ctx context.Context, s State) (left []Key, took time.Duration, err error) {
 	control := c.engine.opts.Control
+	begin := time.Now()
+	at, err := control.Clock(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	if left, err = c.touched(ctx); err != nil || len(left) == 0 {
+		return nil, time.Since(begin), err
+	}
+	w := c.walker(s, c.both(), nil)
+	seen := map[Key]int64{}
 	for round := 0; ; round++ {
-		at, err := control.Clock(ctx)
+		pairs, err := c.differing(ctx, left)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		keys, err := c.touched(ctx)
-		if err != nil || len(keys) == 0 {
-			return nil, err
+		left, seen = w.astray(pairs, seen)
+		if left, err = c.unwaived(ctx, left); err != nil {
+			return nil, 0, err
 		}
-		differ, err := c.unlike(ctx, keys)
-		if err != nil {
-			return nil, err
+		if round == 0 {
+			took = time.Since(begin)
 		}
-		if len(differ) == 0 {
-			return nil, control.Untouch(ctx, c.name, at)
+		if len(left) == 0 {
+			return nil, took, control.Untouch(ctx, c.name, at)
 		}
 		if round == verifyRounds {
-			return differ, nil
+			return left, took, nil
 		}
 		if err := c.awaitCopied(ctx, s); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 }
@@ -492,15 +507,19 @@ func (c *domainCore) touched(ctx context.Context) ([]Key, error) {
 // unlike gives those of the keys whose records are not alike on both sides, and
 // whose difference nobody has waived.
 func (c *domainCore) unlike(ctx context.Context, keys []Key) ([]Key, error) {
-	pairs, err := c.both().fetch(ctx, keys)
+	pairs, err := c.differing(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	var out []Key
-	for _, p := range pairs {
-		if !p.same() {
-			out = append(out, p.key)
-		}
+	out := make([]Key, len(pairs))
+	for i, p := range pairs {
+		out[i] = p.key
 	}
 	return c.unwaived(ctx, out)
+}
+
+// differing gives the pairs of those keys whose records are not alike.
+func (c *domainCore) differing(ctx context.Context, keys []Key) ([]pair, error) {
+	pairs, err := c.both().fetch(ctx, keys)
+	return slices.DeleteFunc(pairs, pair.same), err
 }

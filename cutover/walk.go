@@ -324,9 +324,23 @@ func (w *kindWalk) settle(ctx context.Context) ([]pair, error) {
 // are hardly ever of one revision, that the secondary has what the primary had
 // at the last look. Copies are whole records, and the switch compares it once
 // more when it stands still.
-func (w *kindWalk) follows(p pair, before int64) bool {
+func (w *walker) follows(p pair, before int64) bool {
 	now, copied := w.primaryRev(p), w.secondaryRev(p)
 	return p.source.Err == nil && p.target.Err == nil && copied < now && before < now && copied >= before
+}
+
+// astray gives, of pairs that differ, the keys of those whose copies do not
+// follow, where seen has what the primary had at the last look, and what it has
+// now.
+func (w *walker) astray(pairs []pair, seen map[Key]int64) (keys []Key, now map[Key]int64) {
+	now = map[Key]int64{}
+	for _, p := range pairs {
+		if before, again := seen[p.key]; !again || !w.follows(p, before) {
+			keys = append(keys, p.key)
+		}
+		now[p.key] = w.primaryRev(p)
+	}
+	return keys, now
 }
 
 // asPrimary is p with the primary's record on both sides.
@@ -337,7 +351,7 @@ func (w *kindWalk) asPrimary(p pair) pair {
 	return pair{p.key, p.target, p.target}
 }
 
-func (w *kindWalk) primaryRev(p pair) int64 {
+func (w *walker) primaryRev(p pair) int64 {
 	if w.state.Phase.PrimaryIsSource() {
 		return p.source.Rev
 	}
@@ -431,7 +445,7 @@ func (w *kindWalk) overwrite(ctx context.Context, left []pair) error {
 	return err
 }
 
-func (w *kindWalk) secondaryRev(p pair) int64 {
+func (w *walker) secondaryRev(p pair) int64 {
 	if w.state.Phase.PrimaryIsSource() {
 		return p.target.Rev
 	}
