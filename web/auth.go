@@ -41,23 +41,34 @@ func PrincipalFrom(ctx context.Context) Principal {
 // runs before anything of the request is parsed.
 func (a *API) guard(r Route) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if r.Who.IsPublic() {
-			next(ctx)
-			return
-		}
-		p, err := a.authenticate(ctx.Context(), ctx.Header("Authorization"))
-		if err == nil && !r.Who.Allows(p.Role) {
-			err = fault.New(fault.Forbidden, "this is for %s only", r.Who)
+		p, err := a.admit(ctx, r)
+		if err == nil {
+			err = checkParameters(ctx)
 		}
 		if err != nil {
 			a.refuse(ctx, err)
 			return
 		}
-		if info := infoFrom(ctx.Context()); info != nil {
-			info.caller = p.UserID
-		}
 		next(huma.WithContext(ctx, WithPrincipal(ctx.Context(), p)))
 	}
+}
+
+// admit gives who calls; nobody on a public route.
+func (a *API) admit(ctx huma.Context, r Route) (Principal, error) {
+	if r.Who.IsPublic() {
+		return Principal{}, nil
+	}
+	p, err := a.authenticate(ctx.Context(), ctx.Header("Authorization"))
+	if err != nil {
+		return Principal{}, err
+	}
+	if !r.Who.Allows(p.Role) {
+		return Principal{}, fault.New(fault.Forbidden, "this is for %s only", r.Who)
+	}
+	if info := infoFrom(ctx.Context()); info != nil {
+		info.caller = p.UserID
+	}
+	return p, nil
 }
 
 func (a *API) authenticate(ctx context.Context, header string) (Principal, error) {

@@ -227,13 +227,25 @@ func fieldError(err error) (field, what string) {
 	case n == 1:
 		return strings.TrimPrefix(path+"."+missing, "."), "is required"
 	case path == "" && isDecoding(d):
-		return where, "not readable as the JSON that this route takes"
+		return undecodable(d.Value.(string))
 	case path == "":
 		return where, d.Message
 	case d.Message == validation.MsgExpectedMatchAtLeastOneSchema:
 		return path, "want a plain number, as a JSON string or number"
 	}
 	return path, d.Message
+}
+
+// undecodable says what is wrong with a body. huma keeps no more of a decoder's
+// error than its text, so the body is looked at again.
+func undecodable(body string) (field, what string) {
+	var e *fault.Error
+	if errors.As(CheckJSON([]byte(body)), &e) {
+		for field, what := range e.Fields {
+			return field, what
+		}
+	}
+	return "body", "not readable as the JSON that this route takes"
 }
 
 // isDecoding tells a decoder's error, which names Go types, from a finding of

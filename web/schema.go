@@ -112,6 +112,9 @@ func unmarshalStrict(data []byte, into any) error {
 	if !validating {
 		return json.Unmarshal(data, into)
 	}
+	if err := CheckJSON(data); err != nil {
+		return err
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	if err := dec.Decode(loose); err != nil {

@@ -1,22 +1,24 @@
 package payment
 
 import (
-	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	v1 "encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/amanat-dev/amanat/chain"
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/web"
 )
 
 // Delivery is a callback of the scanner that was taken in, remembered so that
@@ -74,32 +76,28 @@ type callbackBody struct {
 	Status           *string `json:"status"`
 }
 
-// ParseCallback reads a callback strictly: no unknown field, no missing one
-// except logIndex and destination, nothing after the object. Errors:
-// fault.Invalid naming the fields.
+// ParseCallback reads a callback strictly: no unknown field, none twice, no
+// missing one except logIndex and destination, nothing after the object.
+// Errors: fault.Invalid naming the fields.
 func ParseCallback(raw []byte) (Callback, error) {
 	var b callbackBody
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&b); err != nil {
-		return Callback{}, bodyFault(err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return Callback{}, fault.Field("body", "has something after the object")
+	if err := json.Unmarshal(raw, &b, json.RejectUnknownMembers(true)); err != nil {
+		return Callback{}, bodyFault(raw, err)
 	}
 	return b.callback()
 }
 
 // bodyFault names the field that does not decode, without the decoder's text.
-func bodyFault(err error) error {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) && wrong.Field != "" {
-		return fault.Field(wrong.Field, "has the wrong type")
+func bodyFault(raw []byte, err error) error {
+	var wrong *json.SemanticError
+	if !errors.As(err, &wrong) {
+		return cmp.Or(web.CheckJSON(raw), error(fault.Field("body", "is not one JSON object")))
 	}
-	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-		return fault.Field(strings.Trim(name, `"`), "is not a field of a callback")
+	field := cmp.Or(wrong.JSONPointer.LastToken(), "body")
+	if errors.Is(err, json.ErrUnknownName) {
+		return fault.Field(field, "is not a field of a callback")
 	}
-	return fault.Field("body", "is not a JSON object")
+	return fault.Field(field, "has the wrong type")
 }
 
 func (b *callbackBody) callback() (Callback, error) {
@@ -264,12 +262,14 @@ func (c *Callback) recordedBy(e *Entry, p *Payment) bool {
 }
 
 // peekReference reads the payment reference of a body that is not trusted
-// yet; "" when there is none.
+// yet; "" when there is none. It is lenient, so that what else is wrong with a
+// body is told to whoever has signed it, and to nobody else.
 func peekReference(raw []byte) string {
 	var b struct {
 		PaymentReference string `json:"paymentReference"`
 	}
-	if err := json.Unmarshal(raw, &b); err != nil || len(b.PaymentReference) > maxCallbackText {
+	err := v1.Unmarshal(raw, &b)
+	if err != nil || len(b.PaymentReference) > maxCallbackText || strings.ContainsRune(b.PaymentReference, 0) {
 		return ""
 	}
 	return b.PaymentReference

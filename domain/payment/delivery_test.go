@@ -75,6 +75,24 @@ func TestABadCallbackIsRefusedNamingTheField(t *testing.T) {
 	}
 }
 
+// Which of two amounts is meant, the scanner has to say.
+func TestACallbackThatCanBeReadInTwoWaysIsRefusedNamingTheField(t *testing.T) {
+	t.Parallel()
+	good := string(asJSON(t, callbackFields()))
+	for field, raw := range map[string]string{
+		"amount": good[:len(good)-1] + `,"amount":"1"}`,
+		"AMOUNT": good[:len(good)-1] + `,"AMOUNT":"1"}`,
+		"token":  strings.Replace(good, "USDT", "\xff", 1),
+		"status": strings.Replace(good, "confirming", `\u0000`, 1),
+	} {
+		_, err := ParseCallback([]byte(raw))
+		var f *fault.Error
+		if !errors.As(err, &f) || f.Kind != fault.Invalid || f.Fields[field] == "" {
+			t.Errorf("%s: got %v", raw, err)
+		}
+	}
+}
+
 func TestACallbackMustConcernThePaymentsTokenChainAndDestination(t *testing.T) {
 	t.Parallel()
 	p := newPayment(100)
