@@ -142,7 +142,7 @@ func (b *bundle) chosen(t *testing.T) (marketplace.PurchaseRequest, marketplace.
 	t.Helper()
 	r := b.request(t)
 	o := b.offerBy(t, b.seller, r.ID)
-	return must[marketplace.PurchaseRequest](t)(b.SelectOffer(t.Context(), b.buyer, r.ID, o.ID)), b.offer(t, o.ID)
+	return must[marketplace.PurchaseRequest](t)(b.SelectOffer(t.Context(), b.buyer, r.ID, marketplace.Selection{OfferID: o.ID})), b.offer(t, o.ID)
 }
 
 // paid gives a request whose money is held.

@@ -126,11 +126,6 @@ type listOffers struct {
 	web.Paging
 }
 
-// selection is the body with which a buyer selects an offer.
-type selection struct {
-	OfferID cutover.ID `json:"offerId"`
-}
-
 func (s *Service) offerRoutes(api *web.API) {
 	web.Handle(api, created(route("POST", "/purchase-requests/{id}/offers", "create-offer", "Make an offer", sellers)),
 		func(ctx context.Context, in *withBody[OfferDraft]) (SellerOffer, error) {
@@ -148,8 +143,8 @@ func (s *Service) offerRoutes(api *web.API) {
 			return s.WithdrawOffer(ctx, web.PrincipalFrom(ctx), in.ID)
 		})
 	web.Handle(api, narrowed(route("POST", "/purchase-requests/{id}/select-offer", "select-offer", "Accept an offer and reject the others", web.SignedIn), ownersBuyer),
-		func(ctx context.Context, in *withBody[selection]) (PurchaseRequest, error) {
-			return s.SelectOffer(ctx, web.PrincipalFrom(ctx), in.ID, in.Body.OfferID)
+		func(ctx context.Context, in *withBody[Selection]) (PurchaseRequest, error) {
+			return s.SelectOffer(ctx, web.PrincipalFrom(ctx), in.ID, in.Body)
 		})
 }
 

@@ -475,6 +475,7 @@ func TestSelectingAnOffer(t *testing.T) {
 	s.refused(t, s.buyer, "POST", path, `{}`, 400, "offerId")
 	s.refused(t, s.buyer, "POST", path, `{"offerId":"x"}`, 400, "offerId")
 	s.refused(t, s.buyer, "POST", path, `{"offerId":"`+foreign.ID.String()+`"}`, 404, "")
+	s.refused(t, s.buyer, "POST", path, `{"offerId":"`+o.ID.String()+`","offerRev":2}`, 409, "")
 	got := ok[requestAnswer](t, s, s.buyer, "POST", path, body, 200)
 	if got.Status != "payment" || got.SelectedOfferID != o.ID {
 		t.Errorf("want payment with the offer selected, got %+v", got)

@@ -162,26 +162,37 @@ func withdraw(ctx context.Context, tx Tx, o SellerOffer) (SellerOffer, error) {
 	return o, tx.Put(ctx, &o)
 }
 
+// Selection says which offer a buyer selects, and as of which revision they
+// have read it.
+type Selection struct {
+	OfferID  cutover.ID `json:"offerId"`
+	OfferRev *int64     `json:"offerRev,omitempty" minimum:"0" doc:"The offer's rev as it was shown: an offer that changed since is not selected"`
+}
+
 // SelectOffer accepts one pending offer and rejects all others; for the buyer
 // alone. Errors: fault.NotFound when the request has no such offer;
-// fault.Conflict when either is past selecting.
-func (s *Service) SelectOffer(ctx context.Context, who Member, requestID, offerID cutover.ID) (PurchaseRequest, error) {
+// fault.Conflict when either is past selecting, or the offer is not as the
+// buyer has read it.
+func (s *Service) SelectOffer(ctx context.Context, who Member, requestID cutover.ID, choice Selection) (PurchaseRequest, error) {
 	now := cutover.Now()
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PurchaseRequest, error) {
 		r, err := requestAsOnlyBuyer(ctx, tx, who, requestID)
 		if err != nil {
 			return PurchaseRequest{}, err
 		}
-		return selectOffer(ctx, tx, r, offerID, now)
+		return selectOffer(ctx, tx, r, choice, now)
 	})
 }
 
 // selectOffer reads the offers after the request, and writes the request:
 // whoever adds or withdraws one meanwhile conflicts with this.
-func selectOffer(ctx context.Context, tx Tx, r PurchaseRequest, offerID cutover.ID, now time.Time) (PurchaseRequest, error) {
-	o, err := offerOn(ctx, tx, r.ID, offerID)
+func selectOffer(ctx context.Context, tx Tx, r PurchaseRequest, choice Selection, now time.Time) (PurchaseRequest, error) {
+	o, err := offerOn(ctx, tx, r.ID, choice.OfferID)
 	if err != nil {
 		return PurchaseRequest{}, err
+	}
+	if choice.OfferRev != nil && *choice.OfferRev != o.Rev {
+		return PurchaseRequest{}, fault.New(fault.Conflict, "the offer has changed since you read it: read it again")
 	}
 	if err := r.moveTo(StatusPayment, ByMember); err != nil {
 		return PurchaseRequest{}, err

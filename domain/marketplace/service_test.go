@@ -20,7 +20,7 @@ func TestARequestGoesFromPostingToTheSellersBeingPaid(t *testing.T) {
 		o, lost := b.offerBy(t, b.seller, r.ID), b.offerBy(t, b.otherSeller, r.ID)
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusReceivedOffers)
 
-		r = must[marketplace.PurchaseRequest](t)(b.SelectOffer(ctx, b.buyer, r.ID, o.ID))
+		r = must[marketplace.PurchaseRequest](t)(b.SelectOffer(ctx, b.buyer, r.ID, marketplace.Selection{OfferID: o.ID}))
 		wantStatus(t, r, marketplace.StatusPayment)
 		wantOffer(t, b.offer(t, o.ID), marketplace.OfferAccepted)
 		wantOffer(t, b.offer(t, lost.ID), marketplace.OfferRejected)
@@ -56,7 +56,9 @@ func TestTwoSelectionsAtOnceHaveOneWinner(t *testing.T) {
 			r := b.request(t)
 			offers := []cutover.ID{b.offerBy(t, b.seller, r.ID).ID, b.offerBy(t, b.otherSeller, r.ID).ID}
 			errs := make([]error, len(offers))
-			together(len(offers), func(i int) { _, errs[i] = b.SelectOffer(t.Context(), b.buyer, r.ID, offers[i]) })
+			together(len(offers), func(i int) {
+				_, errs[i] = b.SelectOffer(t.Context(), b.buyer, r.ID, marketplace.Selection{OfferID: offers[i]})
+			})
 			if (errs[0] == nil) == (errs[1] == nil) {
 				t.Fatalf("want exactly one winner, got %v and %v", errs[0], errs[1])
 			}
@@ -81,7 +83,7 @@ func TestAnOfferThatComesDuringSelectionIsNeverLeftPending(t *testing.T) {
 			var selected, offered error
 			together(2, func(i int) {
 				if i == 0 {
-					_, selected = b.SelectOffer(t.Context(), b.buyer, r.ID, o.ID)
+					_, selected = b.SelectOffer(t.Context(), b.buyer, r.ID, marketplace.Selection{OfferID: o.ID})
 				} else {
 					_, offered = b.CreateOffer(t.Context(), b.otherSeller, r.ID, offerDraft())
 				}
@@ -290,7 +292,7 @@ func TestAnOfferPastItsTimeIsWithdrawn(t *testing.T) {
 		o := b.offerBy(t, b.seller, r.ID)
 		o.ValidUntil = cutover.Now().Add(-time.Minute)
 		b.force(t, &o)
-		_, err := b.SelectOffer(ctx, b.buyer, r.ID, o.ID)
+		_, err := b.SelectOffer(ctx, b.buyer, r.ID, marketplace.Selection{OfferID: o.ID})
 		wantKind(t, "selecting it", err, fault.Conflict)
 		rev := b.stored(t, r.ID).Rev
 		if n, err := b.ExpireOffers(ctx); n != 1 || err != nil {
@@ -383,5 +385,20 @@ func TestARequestNeedsAnActiveCategoryAndKnownSellers(t *testing.T) {
 		b.people.missing = d.PreferredSellerIDs
 		_, err := b.CreateRequest(ctx, b.buyer, d)
 		wantKind(t, "a request", err, fault.Invalid)
+	})
+}
+
+// A seller who raises the price between the buyer's look and click sells
+// nothing by it.
+func TestAnOfferThatChangedSinceItWasReadIsNotSelected(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		r := b.request(t)
+		read := b.offerBy(t, b.seller, r.ID)
+		changed := must[marketplace.SellerOffer](t)(b.UpdateOffer(t.Context(), b.seller, read.ID, marketplace.OfferPatch{Notes: new("dearer now")}))
+		_, err := b.SelectOffer(t.Context(), b.buyer, r.ID, marketplace.Selection{OfferID: read.ID, OfferRev: &read.Rev})
+		wantKind(t, "the offer as it was", err, fault.Conflict)
+		wantOffer(t, b.offer(t, read.ID), marketplace.OfferPending)
+		must[marketplace.PurchaseRequest](t)(b.SelectOffer(t.Context(), b.buyer, r.ID, marketplace.Selection{OfferID: read.ID, OfferRev: &changed.Rev}))
+		wantOffer(t, b.offer(t, read.ID), marketplace.OfferAccepted)
 	})
 }
