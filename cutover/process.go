@@ -146,6 +146,9 @@ func (e *Engine) renew(ctx context.Context) {
 	if err := e.reload(ctx); err != nil && ctx.Err() == nil {
 		e.log.Warn("the control plane does not answer", "error", err)
 	}
+	if ctx.Err() != nil {
+		return
+	}
 	until, ok := e.beat(ctx)
 	if !ok {
 		return
