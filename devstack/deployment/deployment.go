@@ -79,7 +79,10 @@ func (d *Deployment) Scanner() *traffic.Scanner { return d.scanner }
 // Serve starts a server on each port and waits until all answer.
 func (d *Deployment) Serve(ctx context.Context) error {
 	for i, port := range d.o.Ports {
-		s, err := d.startServer(i, port)
+		s, err := newServer(i, port)
+		if err == nil {
+			err = s.start(d)
+		}
 		if err != nil {
 			return err
 		}

@@ -14,9 +14,10 @@ import (
 	"time"
 )
 
-// server is one `amanat serve`.
+// server is one `amanat serve`, which may be started again after its end.
 type server struct {
 	name   string
+	port   int
 	url    string
 	cmd    *exec.Cmd
 	log    *os.File
@@ -25,38 +26,35 @@ type server struct {
 	err    error // how it ended, once exited is closed
 }
 
-func (d *Deployment) startServer(i, port int) (*server, error) {
+func newServer(i, port int) (*server, error) {
 	if port == 0 {
 		var err error
 		if port, err = freePort(); err != nil {
 			return nil, err
 		}
 	}
-	s := &server{
-		name: fmt.Sprintf("server%d", i+1), url: "http://127.0.0.1:" + strconv.Itoa(port),
-		cmd: exec.Command(d.o.Binary, "serve"), exited: make(chan struct{}),
-	}
-	var err error
-	if s.log, err = os.Create(filepath.Join(d.o.Dir, s.name+".log")); err != nil {
-		return nil, err
-	}
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	s.cmd.Dir = d.o.Dir
-	s.cmd.Env = slices.Concat(d.env, []string{"PORT=" + strconv.Itoa(port), "INSTANCE=" + s.name})
-	detach(s.cmd)
-	return s, s.start()
+	return &server{name: fmt.Sprintf("server%d", i+1), port: port, url: "http://127.0.0.1:" + strconv.Itoa(port)}, nil
 }
 
-func (s *server) start() error {
+func (s *server) start(d *Deployment) (err error) {
+	s.log, err = os.OpenFile(filepath.Join(d.o.Dir, s.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	s.cmd, s.exited = exec.Command(d.o.Binary, "serve"), make(chan struct{})
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.Dir = d.o.Dir
+	s.cmd.Env = slices.Concat(d.env, []string{"PORT=" + strconv.Itoa(s.port), "INSTANCE=" + s.name})
+	detach(s.cmd)
 	if err := s.cmd.Start(); err != nil {
+		s.log.Close()
 		return fmt.Errorf("start %s: %w", s.name, err)
 	}
-	go func() {
-		s.err = s.cmd.Wait()
-		s.log.Close()
-		close(s.exited)
-	}()
-	var err error
+	go func(cmd *exec.Cmd, log *os.File, exited chan struct{}) {
+		s.err = cmd.Wait()
+		log.Close()
+		close(exited)
+	}(s.cmd, s.log, s.exited)
 	s.guard, err = guardProcess(s.cmd.Process.Pid)
 	return err
 }
