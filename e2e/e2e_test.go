@@ -75,6 +75,7 @@ type stage struct {
 	pgURL    string
 	mongoURI string
 	database string
+	cast     *seed.Cast
 }
 
 // deploy starts two servers on databases of their own, filled with a data set
@@ -83,14 +84,22 @@ func deploy(t *testing.T, members int) *stage {
 	t.Helper()
 	stack := devstack.Shared(t)
 	s := &stage{pgURL: stack.Postgres.NewDatabase(t), mongoURI: stack.Mongo.URI(), database: stack.NewMongoDatabase(t)}
+	s.open(t, members, 2)
+	return s
+}
+
+// open starts so many servers on the stage's databases. Members act on the first
+// two.
+func (s *stage) open(t *testing.T, members, servers int) {
+	t.Helper()
 	var err error
-	s.d, err = deployment.New(deployment.Options{Binary: binary, Dir: t.TempDir(), Ports: []int{0, 0},
+	s.d, err = deployment.New(deployment.Options{Binary: binary, Dir: t.TempDir(), Ports: make([]int, servers),
 		MongoURI: s.mongoURI, Database: s.database, PGURL: s.pgURL})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.stop(t) })
-	cast, err := seed.Fill(t.Context(), seed.Options{URI: s.mongoURI, Database: s.database, Users: members, Seed: 7})
+	s.cast, err = seed.Fill(t.Context(), seed.Options{URI: s.mongoURI, Database: s.database, Users: members, Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,13 +110,12 @@ func deploy(t *testing.T, members int) *stage {
 		t.Fatal(err)
 	}
 	s.traffic, err = traffic.New(t.Context(), traffic.Options{
-		Servers: s.d.Addresses(), Mailbox: s.d.Mailbox(), Scanner: s.d.Scanner(), Seed: 7, Rate: 40, Deals: 4,
-		Admin: cast.Admin, Sellers: cast.Sellers, Buyers: cast.Buyers, Note: t.Logf,
+		Servers: s.d.Addresses()[:2], Mailbox: s.d.Mailbox(), Scanner: s.d.Scanner(), Seed: 7, Rate: 40, Deals: 4,
+		Admin: s.cast.Admin, Sellers: s.cast.Sellers, Buyers: s.cast.Buyers, Note: t.Logf,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
 }
 
 func (s *stage) stop(t *testing.T) {
