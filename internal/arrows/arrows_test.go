@@ -76,6 +76,8 @@ func TestANewArrowIsFound(t *testing.T) {
 			"cmd/amanat imports devstack"},
 		{"production that links devstack indirectly", Package{ImportPath: Module + "/cmd/amanat", Deps: []string{Module + "/devstack"}},
 			"cmd/amanat links"},
+		{"production that links the judge of histories", Package{ImportPath: Module + "/cmd/amanat", Deps: []string{"github.com/anishathalye/porcupine"}},
+			"cmd/amanat links"},
 		{"a driver outside its store", Package{ImportPath: Module + "/web", Imports: []string{"github.com/jackc/pgx/v5"}},
 			"web imports github.com/jackc/pgx/v5: only store/postgres"},
 		{"a package without a rule", Package{ImportPath: Module + "/novelty"},

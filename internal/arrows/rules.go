@@ -87,9 +87,10 @@ var drivers = []struct {
 	{"database/sql", []string{"store/postgres", "money"}}, // money: only to be a driver.Valuer
 	{"github.com/FerretDB", []string{"devstack"}},
 	{"github.com/Shopify/toxiproxy", []string{"devstack/link"}},
+	{"github.com/anishathalye/porcupine", []string{"devstack/history"}},
 }
 
 // notLinked lists, for a program, what must not be in it even indirectly.
 var notLinked = map[string][]string{
-	"cmd/amanat": {Module + "/devstack", Module + "/store/storetest", Module + "/cutover/memdb", Module + "/web/webtest", "github.com/FerretDB", "github.com/Shopify/toxiproxy", "testing"},
+	"cmd/amanat": {Module + "/devstack", Module + "/store/storetest", Module + "/cutover/memdb", Module + "/web/webtest", "github.com/FerretDB", "github.com/Shopify/toxiproxy", "github.com/anishathalye/porcupine", "testing"},
 }
