@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -45,7 +46,7 @@ func buildAndRun(m *testing.M) int {
 }
 
 func TestThreeDomainsMoveThereBackAndOverUnderTraffic(t *testing.T) {
-	s := deploy(t, 150)
+	s := deploy(t, setting{members: 150})
 	s.underTraffic(t, func() {
 		for _, domain := range deployment.Domains {
 			s.move(t, domain)
@@ -78,28 +79,36 @@ type stage struct {
 	cast     *seed.Cast
 }
 
-// deploy starts two servers on databases of their own, filled with a data set
-// of that many members.
-func deploy(t *testing.T, members int) *stage {
+// setting is what a stage is made of.
+type setting struct {
+	binary  string  // default: the production one
+	members int     // of the data set
+	servers int     // default 2
+	rate    float64 // requests of members per second; default 40
+}
+
+// deploy starts servers on databases of their own, filled with a data set.
+func deploy(t *testing.T, o setting) *stage {
 	t.Helper()
 	stack := devstack.Shared(t)
 	s := &stage{pgURL: stack.Postgres.NewDatabase(t), mongoURI: stack.Mongo.URI(), database: stack.NewMongoDatabase(t)}
-	s.open(t, members, 2)
+	s.open(t, o)
 	return s
 }
 
-// open starts so many servers on the stage's databases. Members act on the first
+// open starts the servers on the stage's databases. Members act on the first
 // two.
-func (s *stage) open(t *testing.T, members, servers int) {
+func (s *stage) open(t *testing.T, o setting) {
 	t.Helper()
+	o.binary, o.servers, o.rate = cmp.Or(o.binary, binary), cmp.Or(o.servers, 2), cmp.Or(o.rate, 40)
 	var err error
-	s.d, err = deployment.New(deployment.Options{Binary: binary, Dir: t.TempDir(), Ports: make([]int, servers),
+	s.d, err = deployment.New(deployment.Options{Binary: o.binary, Dir: t.TempDir(), Ports: make([]int, o.servers),
 		MongoURI: s.mongoURI, Database: s.database, PGURL: s.pgURL})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.stop(t) })
-	s.cast, err = seed.Fill(t.Context(), seed.Options{URI: s.mongoURI, Database: s.database, Users: members, Seed: 7})
+	s.cast, err = seed.Fill(t.Context(), seed.Options{URI: s.mongoURI, Database: s.database, Users: o.members, Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +119,7 @@ func (s *stage) open(t *testing.T, members, servers int) {
 		t.Fatal(err)
 	}
 	s.traffic, err = traffic.New(t.Context(), traffic.Options{
-		Servers: s.d.Addresses()[:2], Mailbox: s.d.Mailbox(), Scanner: s.d.Scanner(), Seed: 7, Rate: 40, Deals: 4,
+		Servers: s.d.Addresses()[:2], Mailbox: s.d.Mailbox(), Scanner: s.d.Scanner(), Seed: 7, Rate: o.rate, Deals: 4,
 		Admin: s.cast.Admin, Sellers: s.cast.Sellers, Buyers: s.cast.Buyers, Note: t.Logf,
 	})
 	if err != nil {

@@ -101,7 +101,7 @@ func deployOutage(t *testing.T) *outage {
 	}
 	ends(t, mongo.Stop)
 	o := &outage{stage: &stage{pgURL: pg.URL(""), mongoURI: mongo.URI(), database: "amanat"}, pg: pg, mongo: mongo}
-	o.open(t, 60, 3)
+	o.open(t, setting{members: 60, servers: 3})
 	o.admin = o.signIn(t, 0, o.cast.Admin)
 	o.buyer = o.signIn(t, 0, o.cast.Buyers[len(o.cast.Buyers)-1])
 	return o

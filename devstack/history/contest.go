@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -11,10 +12,15 @@ import (
 	"github.com/amanat-dev/amanat/devstack/traffic"
 )
 
+// Kinds are those of which a contest has records. Of a payment and its holds
+// the history has two kinds, "payment" and "hold".
+var Kinds = []string{"user", "purchase_request", "seller_offer", "payment"}
+
 // Options say who contends for what, and how fast.
 type Options struct {
 	Servers []string            // base URLs; each request goes to one of them at random
 	Admin   traffic.Credentials // makes the accounts
+	Kinds   []string            // that are contended for: those of Kinds when nil
 	Clients int                 // of each kind of record; 3 when zero
 	Pace    time.Duration       // between the requests of one client; 100 ms when zero
 	Seed    uint64              // of what the clients choose
@@ -58,6 +64,9 @@ func New(ctx context.Context, o Options) (*Contest, error) {
 	c.subjects = setup.build(o.Admin)
 	if setup.err != nil {
 		return nil, fmt.Errorf("history: %w", setup.err)
+	}
+	if o.Kinds != nil {
+		maps.DeleteFunc(c.subjects, func(kind string, _ []subject) bool { return !slices.Contains(o.Kinds, kind) })
 	}
 	return c, c.find(ctx)
 }
