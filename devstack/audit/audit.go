@@ -15,8 +15,10 @@ type Options struct {
 	PGURL    string
 	Domains  []string // whose kinds to look at; all when empty
 	Facts    []Fact   // what servers have acknowledged
-	// PostgresOnly leaves MongoDB out, once the move is finished.
-	PostgresOnly bool
+	Sole     []Sole   // what must not be there twice
+	// PostgresOnly leaves MongoDB out, once the move is finished; MongoOnly
+	// PostgreSQL, before it has begun.
+	PostgresOnly, MongoOnly bool
 }
 
 // Run reads both databases and gives what it found. Nothing may write
@@ -28,22 +30,25 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer sides.close()
-	r := &Report{PostgresOnly: o.PostgresOnly}
+	r := &Report{PostgresOnly: o.PostgresOnly, MongoOnly: o.MongoOnly}
 	var mongoAll, pgAll = records{}, records{}
 	for _, k := range kindsOf(o.Domains) {
 		m, p, err := sides.read(ctx, k)
 		if err != nil {
 			return nil, fmt.Errorf("audit: %s: %w", k.name, err)
 		}
-		if !o.PostgresOnly {
+		if !o.PostgresOnly && !o.MongoOnly {
 			r.compare(k, m, p)
 		}
 		mongoAll[k.name], pgAll[k.name] = m, p
 	}
 	if !o.PostgresOnly {
-		r.Mongo = examine("MongoDB", mongoAll, o.Facts)
+		r.Mongo = examine("MongoDB", mongoAll, o)
 	}
-	r.Postgres = examine("PostgreSQL", pgAll, o.Facts)
+	if o.MongoOnly {
+		return r, nil
+	}
+	r.Postgres = examine("PostgreSQL", pgAll, o)
 	return r, sides.unaudited(ctx, r)
 }
 
@@ -55,14 +60,18 @@ type Side struct {
 	Name    string
 	Facts   int // acknowledged records looked for
 	Lost    []string
+	Twice   []string
 	Ledger  Ledger
 	Records int
 }
 
-func examine(name string, all records, facts []Fact) Side {
-	s := Side{Name: name, Facts: len(facts)}
-	for _, f := range facts {
+func examine(name string, all records, o Options) Side {
+	s := Side{Name: name, Facts: len(o.Facts)}
+	for _, f := range o.Facts {
 		s.Lost = append(s.Lost, f.missingIn(all)...)
+	}
+	for _, one := range o.Sole {
+		s.Twice = append(s.Twice, one.twiceIn(all)...)
 	}
 	for _, byID := range all {
 		s.Records += len(byID)

@@ -132,6 +132,42 @@ func TestAnEntryThatIsMissingOrThereTwiceIsFound(t *testing.T) {
 	}
 }
 
+func TestAnEntryAskedForWithoutAnAnswerMayBeThereOnce(t *testing.T) {
+	t.Parallel()
+	fact := Fact{Kind: "payment", ID: "p", Entries: []Entry{{"deposit", "5"}}, Maybe: []Entry{{"release", "5"}}}
+	deposit, release := entry("p", "deposit", "5"), entry("p", "release", "5")
+	for name, c := range map[string]struct {
+		entries map[string]record
+		lost    int
+	}{
+		"not there":              {map[string]record{"1": deposit}, 0},
+		"there":                  {map[string]record{"1": deposit, "2": release}, 0},
+		"there twice":            {map[string]record{"1": deposit, "2": release, "3": release}, 1},
+		"without the other":      {map[string]record{"2": release}, 1},
+		"with one never ordered": {map[string]record{"1": deposit, "2": entry("p", "refund", "5")}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lost := fact.missingIn(records{"payment": {"p": {}}, "funds_ledger_entry": c.entries})
+			if len(lost) != c.lost {
+				t.Errorf("want %d lost, got %q", c.lost, lost)
+			}
+		})
+	}
+}
+
+func TestARecordAskedForOnceIsFoundTwice(t *testing.T) {
+	t.Parallel()
+	lamp, chair := record{"product_title": {text: "lamp"}}, record{"product_title": {text: "chair"}}
+	all := records{"purchase_request": {"1": lamp, "2": chair, "3": lamp}}
+	for title, want := range map[string]int{"lamp": 1, "chair": 0, "table": 0} {
+		o := Options{Sole: []Sole{{"purchase_request", "product.title", title}}}
+		if s := examine("MongoDB", all, o); len(s.Twice) != want {
+			t.Errorf("%s: want %d found twice, got %q", title, want, s.Twice)
+		}
+	}
+}
+
 func TestALedgerOffBalanceIsFound(t *testing.T) {
 	t.Parallel()
 	deposit := entry("p", "deposit", "5")

@@ -19,14 +19,16 @@ import (
 type databases struct {
 	client *mongo.Client // nil when only PostgreSQL is looked at
 	db     *mongo.Database
-	pg     *pgx.Conn
+	pg     *pgx.Conn // nil when only MongoDB is looked at
 }
 
 func open(ctx context.Context, o Options) (*databases, error) {
 	d := &databases{}
 	var err error
-	if d.pg, err = pgx.Connect(ctx, o.PGURL); err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
+	if !o.MongoOnly {
+		if d.pg, err = pgx.Connect(ctx, o.PGURL); err != nil {
+			return nil, fmt.Errorf("audit: %w", err)
+		}
 	}
 	if o.PostgresOnly {
 		return d, nil
@@ -43,7 +45,9 @@ func open(ctx context.Context, o Options) (*databases, error) {
 func (d *databases) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = d.pg.Close(ctx) // nothing was written
+	if d.pg != nil {
+		_ = d.pg.Close(ctx) // nothing was written
+	}
 	if d.client != nil {
 		_ = d.client.Disconnect(ctx)
 	}
@@ -51,10 +55,14 @@ func (d *databases) close() {
 
 // read gives all records of a kind on both sides by id.
 func (d *databases) read(ctx context.Context, k kind) (m, p map[string]record, err error) {
-	if p, err = d.rows(ctx, k); err != nil || d.client == nil {
-		return nil, p, err
+	if d.pg != nil {
+		if p, err = d.rows(ctx, k); err != nil {
+			return nil, nil, err
+		}
 	}
-	m, err = d.documents(ctx, k)
+	if d.client != nil {
+		m, err = d.documents(ctx, k)
+	}
 	return m, p, err
 }
 

@@ -15,6 +15,9 @@ type Fact struct {
 	Fields map[string][]string // field as in the API, dotted → values that it may have
 	// Entries are movements of money that must be in the ledger, for a payment.
 	Entries []Entry
+	// Maybe are movements that were asked for without an answer: each may be
+	// there, once.
+	Maybe []Entry
 }
 
 // Entry is one movement of a payment's money.
@@ -22,6 +25,30 @@ type Entry struct {
 	Type  string // deposit, release, refund
 	Units string // of the payment's escrow, without sign
 }
+
+// Sole says that at most one record has a value: one request was sent that
+// makes such a record, whatever became of it.
+type Sole struct {
+	Kind, Field, Value string
+}
+
+// twiceIn says what is there more often than once.
+func (s Sole) twiceIn(all records) []string {
+	path := pathOf(s.Field)
+	n := 0
+	for _, r := range all[s.Kind] {
+		if r[path].text == s.Value {
+			n++
+		}
+	}
+	if n < 2 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d records %s have %s %q, of which one was asked for", n, s.Kind, s.Field, s.Value)}
+}
+
+// pathOf gives a field's path in a record.
+func pathOf(field string) string { return snake(strings.ReplaceAll(field, ".", "_")) }
 
 // missingIn says what of the fact does not hold on a side.
 func (f Fact) missingIn(all records) []string {
@@ -39,7 +66,7 @@ func (f Fact) missingIn(all records) []string {
 	}
 	var lost []string
 	for _, name := range slices.Sorted(maps.Keys(f.Fields)) {
-		path := snake(strings.ReplaceAll(name, ".", "_"))
+		path := pathOf(name)
 		if !allowed(path, r[path], f.Fields[name]) {
 			lost = append(lost, fmt.Sprintf("%s %s: %s is %s, acknowledged was %s",
 				f.Kind, f.ID, name, show(path, r[path]), strings.Join(f.Fields[name], " or ")))
@@ -55,7 +82,7 @@ func allowed(path string, v value, values []string) bool {
 // missingEntries looks for each acknowledged movement in the ledger. One that
 // is there twice is as wrong as one that is not there.
 func (f Fact) missingEntries(all records) []string {
-	if len(f.Entries) == 0 {
+	if len(f.Entries)+len(f.Maybe) == 0 {
 		return nil
 	}
 	var there []string
@@ -67,6 +94,11 @@ func (f Fact) missingEntries(all records) []string {
 	var want []string
 	for _, e := range f.Entries {
 		want = append(want, e.Type+" "+e.Units)
+	}
+	for _, e := range f.Maybe {
+		if entry := e.Type + " " + e.Units; slices.Contains(there, entry) {
+			want = append(want, entry)
+		}
 	}
 	slices.Sort(there)
 	slices.Sort(want)

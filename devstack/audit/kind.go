@@ -85,3 +85,12 @@ func userDefaults(r record) {
 		r["email"] = value{text: strings.ToLower(strings.TrimSpace(email.text))}
 	}
 }
+
+// Collections gives the names of a domain's collections in MongoDB.
+func Collections(domain string) []string {
+	var out []string
+	for _, k := range kindsOf([]string{domain}) {
+		out = append(out, k.collection)
+	}
+	return out
+}

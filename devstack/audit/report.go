@@ -11,6 +11,7 @@ import (
 // Report is what an audit found.
 type Report struct {
 	PostgresOnly bool
+	MongoOnly    bool
 	Kinds        []KindReport
 	Mongo        Side
 	Postgres     Side
@@ -70,16 +71,21 @@ func (r *Report) Differences() int {
 // Lost counts the acknowledged statements that do not hold on a side.
 func (r *Report) Lost() int { return len(r.Mongo.Lost) + len(r.Postgres.Lost) }
 
+// Twice counts what is there more often than it was asked for.
+func (r *Report) Twice() int { return len(r.Mongo.Twice) + len(r.Postgres.Twice) }
+
 // Unbalanced counts what is wrong in the ledgers, a difference between them
 // included.
 func (r *Report) Unbalanced() int {
 	n := len(r.Mongo.Ledger.Unbalanced) + len(r.Postgres.Ledger.Unbalanced)
-	for _, sum := range r.Postgres.Ledger.Sums {
-		if sum != "0" {
-			n++
+	for _, side := range []Side{r.Mongo, r.Postgres} {
+		for _, sum := range side.Ledger.Sums {
+			if sum != "0" {
+				n++
+			}
 		}
 	}
-	if !r.PostgresOnly && !maps.Equal(r.Mongo.Ledger.Held, r.Postgres.Ledger.Held) {
+	if !r.PostgresOnly && !r.MongoOnly && !maps.Equal(r.Mongo.Ledger.Held, r.Postgres.Ledger.Held) {
 		n++
 	}
 	return n
@@ -87,7 +93,7 @@ func (r *Report) Unbalanced() int {
 
 // OK says that nothing is wrong, and that there was something to look at.
 func (r *Report) OK() bool {
-	return r.Postgres.Records > 0 && r.Lost() == 0 && r.Differences() == 0 && r.Unbalanced() == 0 && len(r.Unaudited) == 0
+	return r.Mongo.Records+r.Postgres.Records > 0 && r.Lost() == 0 && r.Twice() == 0 && r.Differences() == 0 && r.Unbalanced() == 0 && len(r.Unaudited) == 0
 }
 
 // Print writes the report as a table, and what is wrong below it.
@@ -118,6 +124,7 @@ func (r *Report) Problems() []string {
 	}
 	for _, s := range []Side{r.Mongo, r.Postgres} {
 		out = append(out, named(s.Name, s.Lost)...)
+		out = append(out, named(s.Name, s.Twice)...)
 		out = append(out, named(s.Name, s.Ledger.Unbalanced)...)
 	}
 	for _, table := range r.Unaudited {

@@ -13,6 +13,7 @@ import (
 type Account struct {
 	mu     sync.Mutex
 	facts  map[string]*audit.Fact // kind/id
+	sole   []audit.Sole
 	writes int64
 }
 
@@ -70,6 +71,29 @@ func (a *Account) post(payment string, entry audit.Entry) {
 	fact.Entries = append(fact.Entries, entry)
 }
 
+// maybePost notes a movement that was asked for without an answer.
+func (a *Account) maybePost(payment string, entry audit.Entry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	fact := a.fact("payment", payment)
+	fact.Maybe = append(fact.Maybe, entry)
+}
+
+// once notes that one request is sent for a record with this value, whatever
+// will become of it.
+func (a *Account) once(kind, field, value string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sole = append(a.sole, audit.Sole{Kind: kind, Field: field, Value: value})
+}
+
+// Sole gives what must not be there twice.
+func (a *Account) Sole() []audit.Sole {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.sole)
+}
+
 func (a *Account) fact(kind, id string) *audit.Fact {
 	key := kind + "/" + id
 	if a.facts[key] == nil {
@@ -86,7 +110,7 @@ func (a *Account) Facts() []audit.Fact {
 	for _, key := range slices.Sorted(maps.Keys(a.facts)) {
 		f := *a.facts[key]
 		f.Fields = maps.Clone(f.Fields)
-		f.Entries = slices.Clone(f.Entries)
+		f.Entries, f.Maybe = slices.Clone(f.Entries), slices.Clone(f.Maybe)
 		out = append(out, f)
 	}
 	return out

@@ -118,6 +118,7 @@ func (d *deal) post(ctx context.Context) (bool, error) {
 	if category := d.category(ctx); category != "" {
 		body["categoryId"] = category
 	}
+	d.t.account.once("purchase_request", "title", title)
 	a, err := d.buyer.do(ctx, call{method: "POST", path: "/api/marketplace/purchase-requests", body: body})
 	if err != nil {
 		return false, err
@@ -238,6 +239,7 @@ func (d *deal) selectOffer(ctx context.Context) (bool, error) {
 // gives the same payment.
 func (d *deal) intend(ctx context.Context) (bool, error) {
 	body := map[string]any{"purchaseRequestId": d.request, "sellerOfferId": d.offer, "chainId": bscChain, "token": "USDT"}
+	d.t.account.once("payment", "purchaseRequestId", d.request) // however often it is asked for
 	for range 1 + d.random.IntN(2) {
 		a, err := d.buyer.do(ctx, call{method: "POST", path: "/api/payment/request-network/intents", body: body})
 		if err != nil {
@@ -258,6 +260,7 @@ func (d *deal) intend(ctx context.Context) (bool, error) {
 func (d *deal) pay(ctx context.Context) (bool, error) {
 	if err := d.t.transfer(ctx, d); err != nil {
 		d.doubt(err, "payment", d.payment, "status", "escrowState")
+		d.doubtEntry(err, "deposit")
 		return false, err
 	}
 	d.t.account.acknowledge("payment", d.payment, fields{
@@ -341,6 +344,7 @@ func (d *deal) payOut(ctx context.Context, what, reserved, finished string) erro
 	_, err = d.t.admin.do(ctx, call{method: "POST", path: path + "/confirm", body: map[string]any{"txHash": d.hash(what)}})
 	if err != nil {
 		d.doubt(err, "payment", d.payment, "escrowState")
+		d.doubtEntry(err, what)
 		return err
 	}
 	d.t.account.acknowledge("payment", d.payment, fields{"escrowState": is(finished)})
@@ -352,6 +356,13 @@ func (d *deal) payOut(ctx context.Context, what, reserved, finished string) erro
 func (d *deal) doubt(err error, kind, id string, names ...string) {
 	if _, unknown := errors.AsType[uncertain](err); unknown {
 		d.t.account.doubt(kind, id, names...)
+	}
+}
+
+// doubtEntry notes that a movement of money may have been made.
+func (d *deal) doubtEntry(err error, what string) {
+	if _, unknown := errors.AsType[uncertain](err); unknown {
+		d.t.account.maybePost(d.payment, audit.Entry{Type: what, Units: d.units})
 	}
 }
 

@@ -31,6 +31,7 @@ func address(street string) map[string]any {
 }
 
 func (d *deal) addAddress(ctx context.Context, street string) (id string, err error) {
+	d.t.account.once("address", "street", street)
 	a, err := d.buyer.do(ctx, call{method: "POST", path: "/api/addresses", body: address(street)})
 	if err != nil {
 		return "", err

@@ -49,6 +49,7 @@ type Traffic struct {
 	buyers  []*member // by dealer, who alone touches it; nil: not signed in yet
 
 	mu     sync.Mutex
+	runs   uint64         // how often Run was called: each has other deals
 	stages map[string]int // how many deals came how far
 }
 
@@ -93,8 +94,9 @@ func (t *Traffic) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	stop := t.client.start(ctx)
 	defer stop()
+	run := t.begin()
 	for i := range t.o.Deals {
-		wg.Go(func() { t.dealer(ctx, i) })
+		wg.Go(func() { t.dealer(ctx, run, i) })
 	}
 	for i := range readers {
 		wg.Go(func() { t.reader(ctx, i) })
@@ -102,9 +104,17 @@ func (t *Traffic) Run(ctx context.Context) {
 	wg.Wait()
 }
 
+// begin gives the number of a run, from 0.
+func (t *Traffic) begin() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.runs++
+	return t.runs - 1
+}
+
 // dealer carries one deal after the other through.
-func (t *Traffic) dealer(ctx context.Context, i int) {
-	random := rand.New(rand.NewPCG(t.o.Seed, uint64(i)))
+func (t *Traffic) dealer(ctx context.Context, run uint64, i int) {
+	random := rand.New(rand.NewPCG(t.o.Seed, run<<16+uint64(i)))
 	for n := 0; ctx.Err() == nil; n++ {
 		d := &deal{t: t, random: random, dealer: i, sellers: t.sellers, name: fmt.Sprintf("%d-%d-%x", i, n, random.Uint32())}
 		err := d.play(ctx)
