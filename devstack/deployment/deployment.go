@@ -15,7 +15,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/amanat-dev/amanat/devstack/traffic"
@@ -29,7 +31,13 @@ type Options struct {
 	Database string // in MongoDB
 	PGURL    string
 	Ports    []int // one server each; 0 picks a free one
+	// Own, when set, gives settings of one process, as NAME=value: of a server by
+	// its place, of the command line by Commands. They count over the others.
+	Own func(process int) []string
 }
+
+// Commands stands for the processes of the command line.
+const Commands = -1
 
 // Deployment is a running one. Stop it.
 type Deployment struct {
@@ -37,6 +45,9 @@ type Deployment struct {
 	env     []string
 	scanner *traffic.Scanner
 	servers []*server
+
+	mu       sync.Mutex   // guards what follows
+	commands map[int]bool // pids of commands that run
 }
 
 // New prepares a deployment; nothing runs yet but the scanner's stand-in.
@@ -46,7 +57,7 @@ func New(o Options) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Deployment{o: o, scanner: scanner}
+	d := &Deployment{o: o, scanner: scanner, commands: map[int]bool{}}
 	d.env = append(inherited(),
 		"HOST=127.0.0.1",
 		"MONGODB_URI="+o.MongoURI, "DB_NAME="+o.Database, "PG_URL="+o.PGURL,
@@ -56,6 +67,13 @@ func New(o Options) (*Deployment, error) {
 		"LOG_LEVEL=info",
 	)
 	return d, nil
+}
+
+func (d *Deployment) own(process int) []string {
+	if d.o.Own == nil {
+		return nil
+	}
+	return d.o.Own(process)
 }
 
 // inherited is what servers get of our own environment: nothing that would
@@ -79,14 +97,14 @@ func (d *Deployment) Scanner() *traffic.Scanner { return d.scanner }
 // Serve starts a server on each port and waits until all answer.
 func (d *Deployment) Serve(ctx context.Context) error {
 	for i, port := range d.o.Ports {
-		s, err := newServer(i, port)
+		s, err := d.newServer(i, port)
 		if err == nil {
+			d.servers = append(d.servers, s)
 			err = s.start(d)
 		}
 		if err != nil {
 			return err
 		}
-		d.servers = append(d.servers, s)
 	}
 	for _, s := range d.servers {
 		if err := s.await(ctx); err != nil {
@@ -148,7 +166,27 @@ func tail(file string, lines int) string {
 func (d *Deployment) Run(ctx context.Context, out io.Writer, args ...string) error {
 	cmd := d.command(ctx, args...)
 	cmd.Stdout, cmd.Stderr = out, out
-	return cmd.Run()
+	return d.run(cmd)
+}
+
+// run runs a command, and knows of it meanwhile.
+func (d *Deployment) run(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	d.note(cmd.Process.Pid, true)
+	defer d.note(cmd.Process.Pid, false)
+	return cmd.Wait()
+}
+
+func (d *Deployment) note(pid int, runs bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if runs {
+		d.commands[pid] = true
+	} else {
+		delete(d.commands, pid)
+	}
 }
 
 // JSON runs a command with --json and decodes what it prints. Commands that
@@ -156,10 +194,10 @@ func (d *Deployment) Run(ctx context.Context, out io.Writer, args ...string) err
 // and the *exec.ExitError is given.
 func (d *Deployment) JSON(ctx context.Context, into any, args ...string) error {
 	cmd := d.command(ctx, append(args, "--json")...)
-	var complaint bytes.Buffer
-	cmd.Stderr = &complaint
-	raw, err := cmd.Output()
-	if jsonErr := json.Unmarshal(raw, into); jsonErr != nil {
+	var raw, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &raw, &complaint
+	err := d.run(cmd)
+	if jsonErr := json.Unmarshal(raw.Bytes(), into); jsonErr != nil {
 		return errors.Join(err, fmt.Errorf("amanat %s: %w: %s", strings.Join(args, " "), jsonErr, &complaint))
 	}
 	return err
@@ -167,7 +205,7 @@ func (d *Deployment) JSON(ctx context.Context, into any, args ...string) error {
 
 func (d *Deployment) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, d.o.Binary, args...)
-	cmd.Env, cmd.Dir = d.env, d.o.Dir
+	cmd.Env, cmd.Dir = slices.Concat(d.env, d.own(Commands)), d.o.Dir
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	return cmd

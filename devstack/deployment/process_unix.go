@@ -3,6 +3,7 @@
 package deployment
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -15,6 +16,18 @@ import (
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
+
+func kill(pid int) error { return living(syscall.Kill(pid, syscall.SIGKILL)) }
+func halt(pid int) error { return living(syscall.Kill(pid, syscall.SIGSTOP)) }
+func goOn(pid int) error { return living(syscall.Kill(pid, syscall.SIGCONT)) }
+
+// living makes no error of a process that has just ended.
+func living(err error) error {
+	if errors.Is(err, syscall.ESRCH) {
+		return nil
+	}
+	return err
+}
 
 // guard ends a process should we die without having done so.
 type guard struct {

@@ -16,6 +16,7 @@ import (
 
 // server is one `amanat serve`, which may be started again after its end.
 type server struct {
+	place  int
 	name   string
 	port   int
 	url    string
@@ -26,36 +27,37 @@ type server struct {
 	err    error // how it ended, once exited is closed
 }
 
-func newServer(i, port int) (*server, error) {
+func (d *Deployment) newServer(place, port int) (*server, error) {
 	if port == 0 {
 		var err error
 		if port, err = freePort(); err != nil {
 			return nil, err
 		}
 	}
-	return &server{name: fmt.Sprintf("server%d", i+1), port: port, url: "http://127.0.0.1:" + strconv.Itoa(port)}, nil
+	return &server{place: place, name: fmt.Sprintf("server%d", place+1), port: port, url: "http://127.0.0.1:" + strconv.Itoa(port)}, nil
 }
 
 func (s *server) start(d *Deployment) (err error) {
-	s.log, err = os.OpenFile(filepath.Join(d.o.Dir, s.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
+	if s.log, err = os.OpenFile(filepath.Join(d.o.Dir, s.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
 		return err
 	}
-	s.cmd, s.exited = exec.Command(d.o.Binary, "serve"), make(chan struct{})
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	s.cmd.Dir = d.o.Dir
-	s.cmd.Env = slices.Concat(d.env, []string{"PORT=" + strconv.Itoa(s.port), "INSTANCE=" + s.name})
-	detach(s.cmd)
-	if err := s.cmd.Start(); err != nil {
+	cmd := exec.Command(d.o.Binary, "serve")
+	cmd.Stdout, cmd.Stderr = s.log, s.log
+	cmd.Dir = d.o.Dir
+	cmd.Env = slices.Concat(d.env, d.own(s.place), []string{"PORT=" + strconv.Itoa(s.port), "INSTANCE=" + s.name})
+	detach(cmd)
+	if err := cmd.Start(); err != nil {
 		s.log.Close()
 		return fmt.Errorf("start %s: %w", s.name, err)
 	}
-	go func(cmd *exec.Cmd, log *os.File, exited chan struct{}) {
+	exited := make(chan struct{})
+	s.cmd, s.exited = cmd, exited
+	go func(log *os.File) {
 		s.err = cmd.Wait()
 		log.Close()
 		close(exited)
-	}(s.cmd, s.log, s.exited)
-	s.guard, err = guardProcess(s.cmd.Process.Pid)
+	}(s.log)
+	s.guard, err = guardProcess(cmd.Process.Pid)
 	return err
 }
 
@@ -103,10 +105,13 @@ func (s *server) check() error {
 
 // stop asks the server to end, and ends it when it takes too long.
 func (s *server) stop() error {
+	if s.cmd == nil {
+		return nil // it was never started
+	}
+	defer s.guard.dismiss()
 	if err := s.check(); err != nil {
 		return err
 	}
-	defer s.guard.dismiss()
 	if err := terminate(s.cmd.Process); err != nil {
 		return err
 	}
