@@ -6,18 +6,10 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 )
-
-// File is the environment variable that names this process's order: a file with
-// one line, a step's name and a signal, "copy.applied KILL" or "switch.flipped
-// STOP". The process that passes the step renames the file to name.hit, and
-// sends itself the signal. The file may come and go while the process runs.
-const File = "AMANAT_STEP_FILE"
-
-// Hit is what is appended to the file's name when its order is carried out.
-const Hit = ".hit"
 
 var file = os.Getenv(File)
 
@@ -36,7 +28,7 @@ func At(passed Name) {
 	if len(words) != 2 || string(words[0]) != string(passed) {
 		return
 	}
-	if os.Rename(file, file+Hit) != nil {
+	if os.Rename(file, file+Hit+strconv.Itoa(os.Getpid())) != nil {
 		return // another goroutine carries it out
 	}
 	send(signals[string(words[1])])

@@ -87,3 +87,14 @@ func All() []Name {
 	}
 	return all
 }
+
+// File is the environment variable that names the order of a process built with
+// the tag chaos: a file with one line, a step's name and a signal, "copy.applied
+// KILL" or "switch.flipped STOP". The first process that passes the step renames
+// the file to name.hit.PID, and sends itself the signal. The file may come and go
+// while the process runs, and several processes may share one.
+const File = "AMANAT_STEP_FILE"
+
+// Hit and the process's id are appended to the file's name when its order is
+// carried out.
+const Hit = ".hit."
