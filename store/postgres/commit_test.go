@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/devstack/link"
 	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/money"
@@ -159,6 +161,54 @@ func TestUpdate_IsUnavailableWhenTheConnectionIsCutBeforeTheCommit(t *testing.T)
 	}
 	if err := put(t, side, specimen("1")); err != nil {
 		t.Errorf("the next Update: %v", err)
+	}
+}
+
+func TestUpdate_OfAProcessThatFellSilentIsEnded(t *testing.T) {
+	t.Parallel()
+	db, _ := specimens(t)
+	u, err := url.Parse(db.Pool().Config().ConnString())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := link.To(u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = l.Address()
+	far, err := postgres.Open(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		l.Close() // first: a silent connection would not be closed in time
+		far.Close()
+	})
+	silent, done := make(chan error), make(chan error)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		side := postgres.Specimens(far, storetest.SpecimenKinds)
+		done <- side.Update(ctx, cutover.Guard{Domain: "specimen"}, func(ctx context.Context, tx storetest.SpecimenTx) error {
+			silent <- l.Silence()
+			<-ctx.Done()
+			return tx.Put(ctx, specimen("1"))
+		})
+	}()
+	if err := <-silent; err != nil {
+		t.Fatal(err)
+	}
+	const open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+	if n := count(t, db, open); n != 1 {
+		t.Fatalf("%d transactions are open, want 1", n)
+	}
+	for deadline := time.Now().Add(15 * time.Second); count(t, db, open) > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is open still")
+		}
+	}
+	cancel()
+	if err := <-done; !fault.Is(err, fault.Unavailable) {
+		t.Errorf("got %v; want unavailable", err)
 	}
 }
 

@@ -28,11 +28,14 @@ const (
 )
 
 var sessionSettings = map[string]string{
-	"application_name":                    "amanat",
-	"timezone":                            "UTC",
-	"statement_timeout":                   "30s",
-	"lock_timeout":                        "10s",
-	"idle_in_transaction_session_timeout": "60s",
+	"application_name":  "amanat",
+	"timezone":          "UTC",
+	"statement_timeout": "30s",
+	"lock_timeout":      "10s",
+	// An Update says something all the time, unless its process is frozen, or
+	// gone without a word: then what it holds is in everybody's way, the fence
+	// of its domain first of all.
+	"idle_in_transaction_session_timeout": "8s",
 }
 
 // DB is a connection pool to one PostgreSQL database.
