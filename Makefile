@@ -4,6 +4,8 @@ DEMO_SIZE ?= 2000
 PORT      ?= 5001
 ONCE      ?=
 MODEL_SCHEDULES ?= 100000
+ROUNDS    ?= 108
+SEED      ?=
 
 # Programs that need databases run inside this: it starts them, sets PG_URL and
 # MONGODB_URI, and stops them again.
@@ -14,7 +16,7 @@ WITH := go run ./devstack/cmd/with --
 VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet staticcheck arrows migrations race model clean
+.PHONY: help build demo test check fmt vet staticcheck arrows migrations race model chaos clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +55,10 @@ race: ## the race detector on the engine and the stores
 
 model: ## seeded schedules of the engine, with crashes, on toy databases (MODEL_SCHEDULES=n)
 	MODEL_SCHEDULES=$(MODEL_SCHEDULES) go test -count=1 -timeout 60m -v -run '^TestModel$$' ./cutover/model
+
+chaos: ## kill, freeze and cut off processes and databases in moves under traffic (ROUNDS=n SEED=n)
+	go build -buildvcs=$(VCS) -tags chaos -o bin/amanat-chaos ./cmd/amanat
+	go run ./devstack/cmd/chaos -amanat bin/amanat-chaos -rounds $(ROUNDS) $(if $(SEED),-seed $(SEED))
 
 clean: ## remove what was built
 	rm -rf bin
