@@ -108,7 +108,7 @@ type Reservation struct {
 // Reserve takes a payout on, or fails with a conflict: another one is under
 // way, the state does not allow it, or the escrow holds less.
 func (p *Payment) Reserve(r Reservation, escrowBalance money.Units) error {
-	if p.Payout != nil || p.EscrowState == Releasing || p.EscrowState == Refunding {
+	if p.payoutUnderWay() {
 		return fault.New(fault.Conflict, "a release or refund of this payment is already under way")
 	}
 	if !r.Kind.allowedFrom(p.EscrowState) {
@@ -131,6 +131,11 @@ func (p *Payment) Reserve(r Reservation, escrowBalance money.Units) error {
 	p.EscrowBalance = unitsPtr(escrowBalance)
 	p.EscrowState = r.Kind.reserving()
 	return nil
+}
+
+// payoutUnderWay says that money is reserved for a release or refund.
+func (p *Payment) payoutUnderWay() bool {
+	return p.Payout != nil || p.EscrowState == Releasing || p.EscrowState == Refunding
 }
 
 // fee is rounded down: in the seller's favour.
@@ -194,6 +199,25 @@ func (p *Payment) FinishPayout(txHash string) bool {
 		}
 	}
 	return true
+}
+
+// CancelPayout gives up a payout that was not carried out: its money is held
+// as before. One that an older system began has no reservation to go back to:
+// a release was of a deal that is done, a refund may have been of one that is
+// not. Errors: fault.Conflict when no such payout is under way.
+func (p *Payment) CancelPayout(kind PayoutKind) error {
+	switch {
+	case p.EscrowState != kind.reserving() || (p.Payout != nil && p.Payout.Kind != kind):
+		return fault.New(fault.Conflict, "no %s of this payment is under way", kind)
+	case p.Payout != nil:
+		p.EscrowState = p.Payout.From
+	case kind == PayRelease:
+		p.EscrowState = Releasable
+	default:
+		p.EscrowState = Funded
+	}
+	p.Payout = nil
+	return nil
 }
 
 // DealDone makes held money releasable; it gives false when that changes

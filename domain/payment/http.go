@@ -97,6 +97,16 @@ type confirmInput struct {
 func (s *Service) payoutRoutes(api *web.API) {
 	payoutRoute(s, api, PayRelease, "Reserve the money for the seller")
 	payoutRoute(s, api, PayRefund, "Reserve the money for the buyer")
+	adjust := route(http.MethodPost, "/{id}/adjustments", "adjust-payment", "Correct a payment's ledger: move money between its accounts", web.Roles(roleAdmin))
+	adjust.Status = http.StatusCreated
+	web.Handle(api, adjust, func(ctx context.Context, in *adjustInput) (Entry, error) {
+		return s.Adjust(ctx, web.PrincipalFrom(ctx), in.ID, in.Body)
+	})
+}
+
+type adjustInput struct {
+	IDInput
+	Body Adjustment
 }
 
 func payoutRoute(s *Service, api *web.API, kind PayoutKind, summary string) {
@@ -112,6 +122,10 @@ func payoutRoute(s *Service, api *web.API, kind PayoutKind, summary string) {
 	web.Handle(api, route(http.MethodPost, "/{id}/"+name+"/confirm", "confirm-"+name, "Book the "+name+" as done", admin),
 		func(ctx context.Context, in *confirmInput) (PayoutView, error) {
 			return s.Confirm(ctx, web.PrincipalFrom(ctx), kind, in.ID, in.Body.TxHash)
+		})
+	web.Handle(api, route(http.MethodPost, "/{id}/"+name+"/cancel", "cancel-"+name, "Give up a "+name+" that was not carried out", admin),
+		func(ctx context.Context, in *IDInput) (PayoutView, error) {
+			return s.CancelPayout(ctx, web.PrincipalFrom(ctx), kind, in.ID)
 		})
 }
 

@@ -24,6 +24,9 @@ type Entry struct {
 	Postings       []Posting  `json:"postings" field:"postings,table=funds_ledger_postings"`
 	ReversalOf     cutover.ID `json:"reversalOf,omitzero"`
 	TxHash         string     `json:"txHash,omitempty"`
+	// Reason and PostedBy say why an administrator made the entry, and who.
+	Reason   string     `json:"reason,omitempty"`
+	PostedBy cutover.ID `json:"postedBy,omitzero"`
 }
 
 // EntryType says what an entry records.
@@ -138,9 +141,10 @@ func (t EntryType) known() bool {
 	return false
 }
 
-// SameContent says that two entries record the same, whatever their identity.
+// SameContent says that two entries record the same, whatever their identity
+// and whoever posted them.
 func (e *Entry) SameContent(o *Entry) bool {
-	if e.IdempotencyKey != o.IdempotencyKey || e.Type != o.Type || e.PaymentID != o.PaymentID ||
+	if e.IdempotencyKey != o.IdempotencyKey || e.Type != o.Type || e.PaymentID != o.PaymentID || e.Reason != o.Reason ||
 		e.Asset != o.Asset || e.ReversalOf != o.ReversalOf || len(e.Postings) != len(o.Postings) {
 		return false
 	}

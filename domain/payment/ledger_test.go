@@ -6,6 +6,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/money"
+	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
 )
 
@@ -75,6 +76,7 @@ func TestSameContentLooksAtEverythingButTheIdentity(t *testing.T) {
 		"asset":   func(e *Entry) { e.Asset.ChainID = 1 },
 		"account": func(e *Entry) { e.Postings = []Posting{{"buyer:2", money.UnitsOf(1)}, e.Postings[1]} },
 		"amount":  func(e *Entry) { e.Postings = []Posting{{"buyer:1", money.UnitsOf(2)}, e.Postings[1]} },
+		"reason":  func(e *Entry) { e.Reason = "other" },
 		"number":  func(e *Entry) { e.Postings = e.Postings[:1] },
 	} {
 		other := one
@@ -111,6 +113,8 @@ func TestWhateverHappensTheLedgerBalancesAndEscrowIsNeverBelowZero(t *testing.T)
 			"release": func(t *rapid.T) { m.reserve(t, PayRelease) },
 			"refund":  func(t *rapid.T) { m.reserve(t, PayRefund) },
 			"confirm": m.confirm,
+			"give up": m.giveUp,
+			"adjust":  m.adjust,
 			"":        m.check,
 		})
 	})
@@ -119,10 +123,12 @@ func TestWhateverHappensTheLedgerBalancesAndEscrowIsNeverBelowZero(t *testing.T)
 type ledgerModel struct {
 	p        *Payment
 	accounts map[string]*big.Int
+	entries  []Entry
 	tx       int
 }
 
 func (m *ledgerModel) post(e Entry) {
+	m.entries = append(m.entries, e)
 	for _, p := range e.Postings {
 		addTo(m.accounts, p.Account, p.Amount.Big())
 	}
@@ -166,6 +172,36 @@ func (m *ledgerModel) confirm(t *rapid.T) {
 	}
 	m.p.FinishPayout(hash)
 	m.post(e)
+}
+
+func (m *ledgerModel) giveUp(t *rapid.T) {
+	if m.p.Payout == nil {
+		t.Skip("nothing is under way")
+	}
+	if err := m.p.CancelPayout(m.p.Payout.Kind); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *ledgerModel) adjust(t *rapid.T) {
+	places := []Place{AtCustody, AtEscrow, AtBuyer, AtSeller, AtFees, AtSuspense, AtInTransit}
+	a := Adjustment{
+		From: rapid.SampledFrom(places).Draw(t, "from"), To: rapid.SampledFrom(places).Draw(t, "to"),
+		Amount: money.AmountOf(decimal.New(rapid.Int64Range(1, 600).Draw(t, "units"), -18)), IdempotencyKey: m.hash(),
+	}
+	if a.From == a.To {
+		t.Skip("it moves nothing")
+	}
+	e, err := m.p.adjustmentEntry(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if covered(m.entries, &e) != nil {
+		return
+	}
+	if _, err := m.p.adjusted(a, e.Postings[1].Amount, *m.p.EscrowBalance); err == nil {
+		m.post(e)
+	}
 }
 
 func (m *ledgerModel) check(t *rapid.T) {

@@ -173,6 +173,30 @@ func confirm(ctx context.Context, tx Tx, kind PayoutKind, id cutover.ID, txHash 
 	return p, finish(ctx, tx, &p, kind, txHash)
 }
 
+// CancelPayout gives up a payout that was not carried out, so that the money
+// can go another way. Only admins may, who must be sure that no transfer is on
+// its way: one that is confirmed later finds nothing reserved. Errors:
+// fault.Conflict when no such payout is under way.
+func (s *Service) CancelPayout(ctx context.Context, who web.Principal, kind PayoutKind, id cutover.ID) (PayoutView, error) {
+	if err := requireAdmin(who); err != nil {
+		return PayoutView{}, err
+	}
+	v, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PayoutView, error) {
+		p, err := tx.Payment(ctx, id)
+		if err != nil {
+			return PayoutView{}, err
+		}
+		if err := p.CancelPayout(kind); err != nil {
+			return PayoutView{}, err
+		}
+		return PayoutView{Payment: p}, tx.Put(ctx, &p)
+	})
+	if err == nil {
+		s.log.InfoContext(ctx, "payout cancelled", "kind", string(kind), "payment", id.String(), "by", who.UserID.String())
+	}
+	return v, err
+}
+
 // finish puts the payment after its payout, and tells of it when that was all.
 func finish(ctx context.Context, tx Tx, p *Payment, kind PayoutKind, txHash string) error {
 	empty := p.FinishPayout(txHash)
