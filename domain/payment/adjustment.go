@@ -227,7 +227,7 @@ func (p *Payment) putIn(units, held money.Units) (funded bool, err error) {
 		return false, errPayoutUnderWay()
 	case p.ExpectedUnits != nil && total.Cmp(*p.ExpectedUnits) > 0:
 		return false, fault.New(fault.Conflict, "the escrow takes %s units and holds %s", p.ExpectedUnits, held)
-	case p.EscrowState == Partial && full, p.takesMoney() && full:
+	case p.EscrowState == Partial && full, p.takesMoney() && full, p.paidUnbooked() && full:
 		p.Status, p.EscrowState, funded = Completed, Funded, true
 	case p.takesMoney():
 		p.Status, p.EscrowState = Confirmed, Partial

@@ -101,6 +101,7 @@ type Reservation struct {
 	Units     *money.Units // nil: all there is
 	Recipient string
 	FeeBps    int64 // of a release, in 1/10000
+	DealDone  bool  // the deal is known to be done, though the payment may not say so
 	By        cutover.ID
 	At        time.Time
 }
@@ -109,7 +110,10 @@ type Reservation struct {
 // way, the state does not allow it, or the escrow holds less.
 func (p *Payment) Reserve(r Reservation, escrowBalance money.Units) error {
 	if p.payoutUnderWay() {
-		return fault.New(fault.Conflict, "a release or refund of this payment is already under way")
+		return errPayoutUnderWay()
+	}
+	if r.Kind == PayRelease && p.EscrowState == Funded {
+		return fault.New(fault.Conflict, "a release is possible once the deal is done: no purchase request of this payment is on record as completed")
 	}
 	if !r.Kind.allowedFrom(p.EscrowState) {
 		return fault.New(fault.Conflict, "a %s is not possible while the money is %s", r.Kind, stateText(p.EscrowState))

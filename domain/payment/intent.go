@@ -23,6 +23,7 @@ type Intent struct {
 // States of the marketplace in which an offer can be paid.
 const (
 	requestInPayment = "payment"
+	requestCompleted = "completed"
 	offerAccepted    = "accepted"
 )
 

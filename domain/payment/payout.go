@@ -50,6 +50,9 @@ func (s *Service) Begin(ctx context.Context, who web.Principal, kind PayoutKind,
 	if r.Recipient, err = s.recipient(ctx, kind, &p); err != nil {
 		return PayoutView{}, err
 	}
+	if r.DealDone, err = s.dealDone(ctx, kind, &p); err != nil {
+		return PayoutView{}, err
+	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PayoutView, error) {
 		return reserve(ctx, tx, id, r)
 	})
@@ -59,6 +62,19 @@ func (s *Service) read(ctx context.Context, id cutover.ID) (Payment, error) {
 	return cutover.View(ctx, s.db, QueryPayment, func(ctx context.Context, tx Tx) (Payment, error) {
 		return tx.Payment(ctx, id)
 	})
+}
+
+// dealDone asks the marketplace whether a deal was completed of which no event
+// has told: it was so before this server had the data. Completed it stays.
+func (s *Service) dealDone(ctx context.Context, kind PayoutKind, p *Payment) (bool, error) {
+	if kind != PayRelease || p.EscrowState != Funded {
+		return false, nil
+	}
+	deal, err := s.deals.Deal(ctx, p.PurchaseRequestID, p.SellerOfferID)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return deal.RequestStatus == requestCompleted, err
 }
 
 // exactUnits reads an optional amount of the payment's token. Errors:
@@ -111,14 +127,35 @@ func reserve(ctx context.Context, tx Tx, id cutover.ID, r Reservation) (PayoutVi
 	if len(holds) > 0 {
 		return PayoutView{}, fault.New(fault.Conflict, "a hold on this payment is open: %s", holds[0].Reason)
 	}
-	held, err := escrowBalance(ctx, tx, &p)
+	held, err := heldUnits(ctx, tx, &p)
 	if err != nil {
 		return PayoutView{}, err
+	}
+	if r.DealDone {
+		p.DealDone()
 	}
 	if err := p.Reserve(r, held); err != nil {
 		return PayoutView{}, err
 	}
 	return PayoutView{p, p.instruction()}, tx.Put(ctx, &p)
+}
+
+// heldUnits is escrowBalance for what can be paid out. Errors: fault.Conflict
+// when money is said to be held of which the ledger knows nothing: the payment
+// is from before there was one, and how much it is must not be guessed.
+func heldUnits(ctx context.Context, tx Tx, p *Payment) (money.Units, error) {
+	held, err := escrowBalance(ctx, tx, p)
+	if err == nil && p.EscrowBalance == nil && held.IsZero() && !p.payoutUnderWay() && (p.EscrowState.Held() || p.paidUnbooked()) {
+		err = fault.New(fault.Conflict, "this payment is from before the funds ledger, which does not know of its money: "+
+			"book what it holds first, by an adjustment from custody to escrow")
+	}
+	return held, err
+}
+
+// paidUnbooked says that an older system took the payment for paid and did not
+// say where its money is.
+func (p *Payment) paidUnbooked() bool {
+	return p.EscrowState == "" && (p.Status == Completed || p.Status == Paid)
 }
 
 // instruction gives the transfer of the payout under way.
