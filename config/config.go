@@ -35,7 +35,7 @@ type Config struct {
 	JWTSecret  Secret `env:"JWT_SECRET" example:"$(openssl rand -hex 32)" about:"the key of access tokens, at least 32 characters"`
 	CodeSecret Secret `env:"CODE_SECRET" example:"$(openssl rand -hex 32)" about:"the key of the hashes of codes, at least 32 characters"`
 
-	FrontendURL WebURL      `env:"FRONTEND_URL" envDefault:"http://localhost:3000" example:"https://amanat.example.org" about:"the front end, for links in mails"`
+	FrontendURL WebURL      `env:"FRONTEND_URL" envDefault:"http://localhost:3000" example:"https://amanat.example.org" about:"the front end: browsers let its pages call this API (CORS)"`
 	SMTPURL     DatabaseURL `env:"SMTP_URL" example:"smtp://user:password@mail.example.org:587" about:"the mail server; unset: mails go to MAILBOX_DIR"`
 	MailboxDir  string      `env:"MAILBOX_DIR" envDefault:"mailbox" example:"/var/lib/amanat/mailbox" about:"the folder that takes mails while SMTP_URL is not set"`
 
@@ -44,7 +44,7 @@ type Config struct {
 	QuoteValidity  Seconds `env:"QUOTE_VALIDITY_S" envDefault:"90" example:"90" about:"the life of a quote in seconds, 60 to 120"`
 	ScannerURL     WebURL  `env:"AMN_SCANNER_URL" example:"https://scanner.example.org" about:"the chain scanner"`
 	ScannerAPIKey  Secret  `env:"SCANNER_API_KEY" example:"the key that the scanner gave out" about:"the key of the chain scanner"`
-	TrezorRequired bool    `env:"TREZOR_SAFEKEEPING_REQUIRED" envDefault:"false" example:"true" about:"whether destinations need a registered hardware wallet, true or false"`
+	TrezorRequired bool    `env:"TREZOR_SAFEKEEPING_REQUIRED" envDefault:"false" example:"true" about:"without effect, taken so that older environments are valid: destinations always come from a registered hardware wallet"`
 	PlatformFeeBPS BPS     `env:"PLATFORM_FEE_BPS" envDefault:"0" example:"250" about:"the fee kept at release in hundredths of a percent, 0 to 10000"`
 
 	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"info" example:"info" about:"the least level that is logged: debug, info, warn or error"`

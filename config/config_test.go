@@ -207,3 +207,14 @@ func TestInspectGoesOnWithWhatIsRight(t *testing.T) {
 		t.Errorf("settings %v, want %s", shown, want)
 	}
 }
+
+func TestTheOriginOfAFrontEndHasNoPath(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"https://Amanat.example.org/app/": "https://amanat.example.org", "http://localhost:3000": "http://localhost:3000", "": "",
+	} {
+		if got := WebURL(value).Origin(); got != want {
+			t.Errorf("%q: got %q, want %q", value, got, want)
+		}
+	}
+}

@@ -136,6 +136,15 @@ func (u *WebURL) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// Origin gives scheme and host, as a browser names the site of a page.
+func (u WebURL) Origin() string {
+	parsed, err := url.Parse(string(u))
+	if err != nil || parsed.Host == "" {
+		return ""
+	}
+	return strings.ToLower(parsed.Scheme + "://" + parsed.Host)
+}
+
 // List is text between commas.
 type List []string
 

@@ -14,9 +14,11 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/rs/cors"
 )
 
 // Options are what New needs. All may be left out; without an Authenticator
@@ -26,6 +28,9 @@ type Options struct {
 	Logger        *slog.Logger // default: slog.Default()
 	Title         string       // of the OpenAPI document; default "Amanat"
 	Version       string
+	// Origins are the sites whose pages may call the API from a browser, such
+	// as "https://amanat.example.org"; none when empty.
+	Origins []string
 	// Health gives what GET /api/health shows and whether all is well: 200,
 	// else 503.
 	Health func(ctx context.Context) (data any, ok bool)
@@ -79,8 +84,26 @@ func humaConfig(opts Options) huma.Config {
 
 // Handler gives the whole API: routes, and what surrounds them.
 func (a *API) Handler() http.Handler {
-	return a.identify(a.logged(a.recovered(http.HandlerFunc(a.dispatch))))
+	return a.identify(a.logged(a.recovered(a.crossOrigin(http.HandlerFunc(a.dispatch)))))
 }
+
+// crossOrigin lets browsers show answers to the pages of the named origins. No
+// cookie is ever read here, so none needs to be sent.
+func (a *API) crossOrigin(next http.Handler) http.Handler {
+	if len(a.opts.Origins) == 0 {
+		return next // to the library, no origin would mean every origin
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: a.opts.Origins,
+		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		AllowedHeaders: []string{"Authorization", "Content-Type", requestIDHeader},
+		ExposedHeaders: []string{requestIDHeader, "Retry-After"},
+		MaxAge:         int(preflightLife.Seconds()),
+	}).Handler(next)
+}
+
+// preflightLife is how long a browser remembers what it may send.
+const preflightLife = 10 * time.Minute
 
 // Routes lists what Handle has registered, in that order.
 func (a *API) Routes() []Route { return append([]Route(nil), a.routes...) }

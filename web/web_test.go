@@ -283,6 +283,48 @@ func TestUnknownRouteAndMethodAreInTheEnvelope(t *testing.T) {
 	}
 }
 
+func TestOnlyTheFrontEndsPagesMayCall(t *testing.T) {
+	t.Parallel()
+	api := web.New(web.Options{Authenticator: tokens{}, Logger: slog.New(slog.DiscardHandler), Origins: []string{"https://amanat.example.org"}})
+	echo(api)
+	asked := func(method, origin string) http.Header {
+		req := httptest.NewRequest(method, salePath, nil)
+		req.Header.Set("Origin", origin)
+		if method == http.MethodOptions {
+			req.Header.Set("Access-Control-Request-Method", "PUT")
+			req.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
+		}
+		rec := httptest.NewRecorder()
+		api.Handler().ServeHTTP(rec, req)
+		return rec.Header()
+	}
+	for origin, want := range map[string]string{"https://amanat.example.org": "https://amanat.example.org", "https://evil.example.org": "", "null": ""} {
+		preflight, answer := asked("OPTIONS", origin), asked("PUT", origin)
+		if preflight.Get("Access-Control-Allow-Origin") != want || answer.Get("Access-Control-Allow-Origin") != want {
+			t.Errorf("%s: the preflight allows %q, the answer %q, want %q", origin, preflight.Get("Access-Control-Allow-Origin"), answer.Get("Access-Control-Allow-Origin"), want)
+		}
+		if allowed := preflight.Get("Access-Control-Allow-Methods") == "PUT" && preflight.Get("Access-Control-Allow-Headers") == "authorization,content-type"; allowed != (want != "") {
+			t.Errorf("%s: got %v", origin, preflight)
+		}
+		if preflight.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: cookies are allowed", origin)
+		}
+	}
+}
+
+func TestWithoutOriginsNoPageMayCall(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	echo(b.api)
+	req := httptest.NewRequest("PUT", salePath, nil)
+	req.Header.Set("Origin", "https://amanat.example.org")
+	rec := httptest.NewRecorder()
+	b.api.Handler().ServeHTTP(rec, req)
+	if got := rec.Header().Get("Access-Control-Allow-Origin"); got != "" {
+		t.Errorf("%q is allowed", got)
+	}
+}
+
 func TestRequestIDIsTakenWhenSane(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -182,7 +182,8 @@ func startJobs(ctx context.Context, jobs []func(context.Context)) (stop func()) 
 }
 
 func (a *app) newAPI(s *services, h *health) *web.API {
-	api := web.New(web.Options{Authenticator: s.users, Logger: a.log, Version: buildVersion(), Health: h.report})
+	api := web.New(web.Options{Authenticator: s.users, Logger: a.log, Version: buildVersion(),
+		Origins: []string{a.conf.FrontendURL.Origin()}, Health: h.report})
 	s.routes(api)
 	return api
 }

@@ -354,3 +354,22 @@ func TestServeOnMongoAlone(t *testing.T) {
 	code, stderr := s.stop()
 	wantStatus(t, exitOK, code, stderr)
 }
+
+func TestTheFrontEndsPagesMayCall(t *testing.T) {
+	t.Parallel()
+	d := onPostgres(t)
+	d.environ = append(d.environ, "FRONTEND_URL=https://amanat.example.org/app")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.serve(t).url+"/api/health", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", "https://amanat.example.org")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got := res.Header.Get("Access-Control-Allow-Origin"); got != "https://amanat.example.org" {
+		t.Errorf("allowed is %q", got)
+	}
+}
