@@ -37,7 +37,7 @@ func newServices(a *app) (*services, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.market = marketplace.NewService(a.market, s.users, escrow{s}, []byte(a.conf.CodeSecret.Reveal()), a.log)
+	s.market = marketplace.NewService(a.market, people{s.users}, escrow{s}, []byte(a.conf.CodeSecret.Reveal()), a.log)
 	options, err := paymentOptions(a.conf, a.log)
 	if err != nil {
 		return nil, err
@@ -77,6 +77,19 @@ func (s *services) routes(api *web.API) {
 	s.users.Routes(api)
 	s.market.Routes(api)
 	s.payments.Routes(api)
+}
+
+// people answers the marketplace's questions about users.
+type people struct{ *user.Service }
+
+func (p people) Sellers(ctx context.Context, after cutover.ID, limit int) ([]marketplace.Seller, error) {
+	profiles, err := p.Service.Sellers(ctx, after, limit)
+	sellers := make([]marketplace.Seller, 0, len(profiles))
+	for _, s := range profiles {
+		sellers = append(sellers, marketplace.Seller{ID: s.ID, FirstName: s.FirstName, LastName: s.LastName, Avatar: s.Avatar,
+			Bio: s.Bio, Website: s.Website, MemberSince: s.MemberSince})
+	}
+	return sellers, err
 }
 
 // deals answers payment's questions about the marketplace.

@@ -71,10 +71,14 @@ func member(role string) marketplace.Member {
 	return marketplace.Member{UserID: cutover.NewID(), Role: role}
 }
 
-// people knows everybody but those who are missing.
-type people struct{ missing []cutover.ID }
+// people knows everybody as a seller but those who are missing, and lists those
+// whom it was told of.
+type people struct {
+	missing []cutover.ID
+	sellers []marketplace.Seller // the newest first
+}
 
-func (p *people) Exists(_ context.Context, ids []cutover.ID) ([]cutover.ID, error) {
+func (p *people) MissingSellers(_ context.Context, ids []cutover.ID) ([]cutover.ID, error) {
 	var missing []cutover.ID
 	for _, id := range ids {
 		if slices.Contains(p.missing, id) {
@@ -82,6 +86,11 @@ func (p *people) Exists(_ context.Context, ids []cutover.ID) ([]cutover.ID, erro
 		}
 	}
 	return missing, nil
+}
+
+func (p *people) Sellers(_ context.Context, after cutover.ID, limit int) ([]marketplace.Seller, error) {
+	from := slices.IndexFunc(p.sellers, func(s marketplace.Seller) bool { return s.ID == after }) + 1
+	return p.sellers[from:min(from+limit, len(p.sellers))], nil
 }
 
 // escrow holds money for the requests that are named.

@@ -16,6 +16,7 @@ func (s *Service) Routes(api *web.API) {
 	s.requestRoutes(api)
 	s.offerRoutes(api)
 	s.deliveryRoutes(api)
+	s.sellerRoutes(api)
 }
 
 func route(method, path, id, summary string, who web.Access) web.Route {
@@ -178,5 +179,17 @@ func (s *Service) deliveryRoutes(api *web.API) {
 	web.Handle(api, narrowed(route("POST", "/purchase-requests/{id}/confirm-delivery", "confirm-delivery", "Confirm the delivery", web.SignedIn), ownersBuyer),
 		func(ctx context.Context, in *byID) (PurchaseRequest, error) {
 			return s.ConfirmDelivery(ctx, web.PrincipalFrom(ctx), in.ID)
+		})
+}
+
+func (s *Service) sellerRoutes(api *web.API) {
+	web.Handle(api, route("GET", "/sellers", "list-sellers", "Active sellers, the newest first", web.SignedIn),
+		func(ctx context.Context, in *struct{ web.Paging }) (web.Page[Seller], error) {
+			after, err := in.After()
+			if err != nil {
+				return web.Page[Seller]{}, err
+			}
+			items, err := s.people.Sellers(ctx, after, in.Limit+1)
+			return web.MakePage(items, in.Limit, func(s Seller) cutover.ID { return s.ID }), err
 		})
 }

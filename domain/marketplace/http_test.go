@@ -530,3 +530,17 @@ func TestDeliveryRoutes(t *testing.T) {
 	s.refused(t, s.buyer, "POST", root+"/confirm-delivery", "", 409, "")
 	s.wantSound(t)
 }
+
+func TestSellersAreListedPageByPage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for range 3 {
+		s.people.sellers = append([]marketplace.Seller{{ID: cutover.NewID(), FirstName: "Ann"}}, s.people.sellers...)
+	}
+	s.refused(t, anonymous, "GET", "/sellers", "", 401, "")
+	first := ok[web.Page[marketplace.Seller]](t, s, s.buyer, "GET", "/sellers?limit=2", "", 200)
+	rest := ok[web.Page[marketplace.Seller]](t, s, s.seller, "GET", "/sellers?limit=2&cursor="+first.NextCursor, "", 200)
+	if got := append(first.Items, rest.Items...); !slices.Equal(got, s.people.sellers) || rest.NextCursor != "" {
+		t.Errorf("got %+v, then %+v", first, rest)
+	}
+}

@@ -18,7 +18,7 @@ func (s *Service) CreateRequest(ctx context.Context, who Member, d RequestDraft)
 	if err := draft.check(); err != nil {
 		return PurchaseRequest{}, err
 	}
-	if err := s.mustExist(ctx, draft.PreferredSellerIDs); err != nil {
+	if err := s.mustSell(ctx, draft.PreferredSellerIDs); err != nil {
 		return PurchaseRequest{}, err
 	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PurchaseRequest, error) {
@@ -30,13 +30,13 @@ func (s *Service) CreateRequest(ctx context.Context, who Member, d RequestDraft)
 	})
 }
 
-func (s *Service) mustExist(ctx context.Context, sellers []cutover.ID) error {
+func (s *Service) mustSell(ctx context.Context, sellers []cutover.ID) error {
 	if len(sellers) == 0 {
 		return nil
 	}
-	missing, err := s.people.Exists(ctx, sellers)
+	missing, err := s.people.MissingSellers(ctx, sellers)
 	if err == nil && len(missing) > 0 {
-		err = fault.Field("preferredSellerIds", "there is no user %s", missing[0])
+		err = fault.Field("preferredSellerIds", "there is no seller %s", missing[0])
 	}
 	return err
 }
@@ -94,7 +94,7 @@ func (s *Service) Requests(ctx context.Context, who Member, l RequestList, after
 // admins. Errors: fault.Conflict when its status does not allow it.
 func (s *Service) UpdateRequest(ctx context.Context, who Member, id cutover.ID, p RequestPatch) (PurchaseRequest, error) {
 	if p.PreferredSellerIDs != nil {
-		if err := s.mustExist(ctx, *p.PreferredSellerIDs); err != nil {
+		if err := s.mustSell(ctx, *p.PreferredSellerIDs); err != nil {
 			return PurchaseRequest{}, err
 		}
 	}

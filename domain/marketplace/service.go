@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/event"
@@ -29,8 +30,23 @@ const (
 
 // People is what the marketplace asks of the user domain.
 type People interface {
-	// Exists gives those of ids that no user has.
-	Exists(ctx context.Context, ids []cutover.ID) (missing []cutover.ID, err error)
+	// MissingSellers gives those of ids that are no active seller.
+	MissingSellers(ctx context.Context, ids []cutover.ID) (missing []cutover.ID, err error)
+	// Sellers gives the active sellers whose id is below after (any when
+	// zero), by id descending: the newest first.
+	Sellers(ctx context.Context, after cutover.ID, limit int) ([]Seller, error)
+}
+
+// Seller is what members see of a seller. Of a private profile there is no
+// bio, website and memberSince.
+type Seller struct {
+	ID          cutover.ID `json:"id"`
+	FirstName   string     `json:"firstName"`
+	LastName    string     `json:"lastName"`
+	Avatar      string     `json:"avatar,omitempty"`
+	Bio         string     `json:"bio,omitempty"`
+	Website     string     `json:"website,omitempty"`
+	MemberSince time.Time  `json:"memberSince,omitzero"`
 }
 
 // Escrow is what the marketplace asks of the payment domain.

@@ -123,13 +123,29 @@ func TestDeletingTakesWhatIsPersonalAndKeepsTheRecord(t *testing.T) {
 
 func TestOtherDomainsAskWhoPeopleAre(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
-		here, gone, nobody := b.join(t, user.Seller).User.ID, b.join(t, user.Buyer).User.ID, cutover.NewID()
+		here, gone, nobody := b.join(t, user.Seller).User.ID, b.join(t, user.Seller).User.ID, cutover.NewID()
+		buyer := b.join(t, user.Buyer).User.ID
 		if err := b.DeleteUser(t.Context(), b.admin, gone); err != nil {
 			t.Fatal(err)
 		}
-		missing := must[[]cutover.ID](t)(b.Exists(t.Context(), []cutover.ID{here, gone, nobody}))
-		if len(missing) != 2 || missing[0] != gone || missing[1] != nobody {
+		missing := must[[]cutover.ID](t)(b.MissingSellers(t.Context(), []cutover.ID{here, gone, nobody, buyer}))
+		if len(missing) != 3 || missing[0] != gone || missing[1] != nobody || missing[2] != buyer {
 			t.Errorf("missing: %v", missing)
+		}
+		// Tests beside this one make sellers as well.
+		listed := map[cutover.ID]bool{}
+		for _, p := range must[[]user.PublicProfile](t)(b.Sellers(t.Context(), cutover.ID{}, 1000)) {
+			if listed[p.ID] = true; p.Role != user.Seller {
+				t.Errorf("%s is listed among sellers", p.Role)
+			}
+		}
+		if !listed[here] || listed[gone] || listed[buyer] {
+			t.Errorf("sellers: %v, want %s and neither %s nor %s", listed, here, gone, buyer)
+		}
+		for _, p := range must[[]user.PublicProfile](t)(b.Sellers(t.Context(), here, 1000)) {
+			if p.ID.String() >= here.String() {
+				t.Errorf("%s comes after %s", p.ID, here)
+			}
 		}
 		names := must[map[cutover.ID]string](t)(b.Names(t.Context(), []cutover.ID{here, gone, nobody}))
 		if len(names) != 2 || names[here] != "Ann Lee" || names[gone] != "Deleted user" {

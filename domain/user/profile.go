@@ -166,11 +166,16 @@ func (s *Service) PublicProfile(ctx context.Context, id cutover.ID) (PublicProfi
 	if u.Status != Active {
 		return PublicProfile{}, fault.New(fault.NotFound, "there is no such user")
 	}
+	return u.public(), nil
+}
+
+// public is what others see.
+func (u *User) public() PublicProfile {
 	p := PublicProfile{ID: u.ID, FirstName: u.FirstName, LastName: u.LastName, Avatar: u.Profile.Avatar, Role: u.Role, IsPublic: u.Profile.IsPublic}
 	if p.IsPublic {
 		p.Bio, p.Website, p.MemberSince = u.Profile.Bio, u.Profile.Website, u.CreatedAt
 	}
-	return p, nil
+	return p
 }
 
 // ChallengeWallet gives the text that a wallet must sign to become the user's.

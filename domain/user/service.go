@@ -156,16 +156,29 @@ func (s *Service) Names(ctx context.Context, ids []cutover.ID) (map[cutover.ID]s
 	return names, nil
 }
 
-// Exists gives those of ids that are no active user.
-func (s *Service) Exists(ctx context.Context, ids []cutover.ID) (missing []cutover.ID, err error) {
+// MissingSellers gives those of ids that are no active seller.
+func (s *Service) MissingSellers(ctx context.Context, ids []cutover.ID) (missing []cutover.ID, err error) {
 	people, err := s.People(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range ids {
-		if !people[id].Active {
+		if p := people[id]; !p.Active || p.Role != Seller {
 			missing = append(missing, id)
 		}
 	}
 	return missing, nil
+}
+
+// Sellers gives what others see of the active sellers, the newest first.
+func (s *Service) Sellers(ctx context.Context, after cutover.ID, limit int) ([]PublicProfile, error) {
+	f := Filter{Role: Seller, Status: Active}
+	return cutover.View(ctx, s.db, QueryList, func(ctx context.Context, tx Tx) ([]PublicProfile, error) {
+		users, err := tx.Users(ctx, f, after, limit)
+		profiles := make([]PublicProfile, 0, len(users))
+		for i := range users {
+			profiles = append(profiles, users[i].public())
+		}
+		return profiles, err
+	})
 }
