@@ -50,6 +50,33 @@ func TestApply_SaysOfEachItemWhyItDidNotFit(t *testing.T) {
 	}
 }
 
+// MongoDB keeps NUL in a text, so a legacy document may have it.
+func TestApply_LeavesOnlyTextBehindThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	db, side := specimens(t)
+	good, plain, within := specimen("1"), specimen("2"), specimen("3")
+	plain.Name = "a\x00b"
+	within.Links = map[string]string{"a": "a\x00b"}
+	var items []cutover.Item
+	for _, s := range []*storetest.Specimen{good, plain, within} {
+		s.Rev = 1
+		items = append(items, itemOf("specimen", s))
+	}
+	if err := side.Load(t.Context(), "specimen", items); err == nil {
+		t.Error("Load took all of them")
+	}
+	errs, err := side.Apply(t.Context(), items, cutover.ApplyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errs[0] != nil || !fault.Is(errs[1], fault.Invalid) || !fault.Is(errs[2], fault.Invalid) {
+		t.Errorf("got %v", errs)
+	}
+	if n := count(t, db, "SELECT count(*) FROM specimens"); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+}
+
 func TestApply_FindsTheOrderInWhichUniqueValuesPass(t *testing.T) {
 	t.Parallel()
 	_, side := specimens(t)
