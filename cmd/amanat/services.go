@@ -32,7 +32,7 @@ func newServices(a *app) (*services, error) {
 	}
 	s.users, err = user.NewService(a.users, user.Deps{
 		Mail: sender, JWTSecret: []byte(a.conf.JWTSecret.Reveal()), CodeSecret: []byte(a.conf.CodeSecret.Reveal()),
-		Dependents: []user.Dependents{openRequests{s}}, Log: a.log,
+		Dependents: []user.Dependents{openRequests{s}, heldPayments{s}}, Log: a.log,
 	})
 	if err != nil {
 		return nil, err
@@ -128,6 +128,14 @@ type openRequests struct{ s *services }
 func (o openRequests) Dependencies(ctx context.Context, userID cutover.ID) ([]user.Dependency, error) {
 	n, err := o.s.market.OpenRequests(ctx, userID)
 	return []user.Dependency{{Name: "open purchase requests", Count: n, Blocks: true}}, err
+}
+
+// heldPayments tells the user domain of money that is the account's.
+type heldPayments struct{ s *services }
+
+func (h heldPayments) Dependencies(ctx context.Context, userID cutover.ID) ([]user.Dependency, error) {
+	n, err := h.s.payments.HeldPayments(ctx, userID)
+	return []user.Dependency{{Name: "payments in escrow", Count: n, Blocks: true}}, err
 }
 
 const (

@@ -217,6 +217,34 @@ func (s *Service) MoneyHeld(ctx context.Context, requestID cutover.ID) (bool, er
 	})
 }
 
+// HeldPayments counts the payments of which the user is the buyer or seller
+// and whose money is in escrow: without an account it could go to nobody.
+func (s *Service) HeldPayments(ctx context.Context, userID cutover.ID) (int64, error) {
+	return cutover.View(ctx, s.db, QueryPayments, func(ctx context.Context, tx Tx) (int64, error) {
+		return countHeld(ctx, tx, userID)
+	})
+}
+
+func countHeld(ctx context.Context, tx Tx, userID cutover.ID) (int64, error) {
+	const page = 200
+	var count int64
+	var after cutover.ID
+	for {
+		payments, err := tx.PaymentsOfUser(ctx, userID, after, page)
+		if err != nil {
+			return 0, err
+		}
+		for _, p := range payments {
+			if after = p.ID; p.EscrowState.Held() {
+				count++
+			}
+		}
+		if len(payments) < page {
+			return count, nil
+		}
+	}
+}
+
 // randomHex gives n random bytes in hex.
 func randomHex(n int) string {
 	b := make([]byte, n)

@@ -215,3 +215,26 @@ func TestOptionsAreChecked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The deal is done, and the seller's money still waits for its release.
+func TestHeldPaymentsAreThoseOfBuyerAndSellerUntilTheMoneyIsOut(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx, p := t.Context(), b.releasable(t)
+		held := func(want int64) {
+			t.Helper()
+			for _, who := range []web.Principal{b.buyer, b.seller} {
+				if n := must[int64](t)(b.HeldPayments(ctx, who.UserID)); n != want {
+					t.Errorf("a %s has %d held payments, want %d", who.Role, n, want)
+				}
+			}
+		}
+		held(1)
+		if n := must[int64](t)(b.HeldPayments(ctx, b.stranger.UserID)); n != 0 {
+			t.Errorf("a stranger has %d held payments", n)
+		}
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil))
+		held(1)
+		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(9)))
+		held(0)
+	})
+}
