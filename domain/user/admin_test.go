@@ -187,7 +187,7 @@ func TestInvariantsCountUsersAndPrimaries(t *testing.T) {
 	id := b.join(t, user.Seller).User.ID
 	b.join(t, user.Buyer)
 	must[user.Address](t)(b.AddAddress(t.Context(), id, addressInput()))
-	want := []string{"2 users, map[buyer:1 seller:1], map[active:2]", "1 addresses of 1 users, 0 of them without exactly one primary"}
+	want := []string{"2 users, 1 buyer, 1 seller, 2 active", "1 addresses of 1 users, 0 without exactly one primary"}
 	for i, inv := range user.Invariants {
 		got := must[string](t)(cutover.View(t.Context(), b.db, user.QueryList, func(ctx context.Context, tx user.Tx) (string, error) {
 			return inv.Eval(ctx, tx)

@@ -9,6 +9,9 @@ package user
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/event"
@@ -89,8 +92,16 @@ func countUsers(ctx context.Context, tx Tx) (string, error) {
 		total++
 		return nil
 	})
-	// fmt prints maps in the order of their keys.
-	return fmt.Sprintf("%d users, %v, %v", total, perRole, perStatus), err
+	return fmt.Sprintf("%d users%s%s", total, countsText(perRole), countsText(perStatus)), err
+}
+
+// countsText gives ", 1 buyer, 2 seller" in the order of the names.
+func countsText[K ~string](counts map[K]int) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(&b, ", %d %s", counts[name], name)
+	}
+	return b.String()
 }
 
 // countPrimaries reports users without or with several primary addresses, as
@@ -114,5 +125,5 @@ func countPrimaries(ctx context.Context, tx Tx) (string, error) {
 			odd++
 		}
 	}
-	return fmt.Sprintf("%d addresses of %d users, %d of them without exactly one primary", total, len(primaries), odd), err
+	return fmt.Sprintf("%d addresses of %d users, %d without exactly one primary", total, len(primaries), odd), err
 }
