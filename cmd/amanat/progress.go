@@ -71,13 +71,22 @@ func (p *progress) show(kinds []cutover.KindProgress) {
 	}
 	if p.bar != nil {
 		p.bar.ChangeMax64(now.chunks)
-		p.bar.Describe(fmt.Sprintf("%s  %d records, %.0f/s", p.domain, now.rows, p.rate(now)))
+		p.bar.Describe(p.text(now))
 		_ = p.bar.Set64(now.done) // a terminal that cannot be written to is no reason to stop
 		return
 	}
 	if time.Since(p.lastLine) >= lineEvery {
 		p.line(now)
 	}
+}
+
+// text stands beside the bar. A backfill that is over at the first look has no
+// rate that was seen.
+func (p *progress) text(now totals) string {
+	if now.rows == p.atFirst.rows {
+		return fmt.Sprintf("%s  %d records", p.domain, now.rows)
+	}
+	return fmt.Sprintf("%s  %d records, %.0f/s", p.domain, now.rows, p.rate(now))
 }
 
 // rate is records per second since this process began.

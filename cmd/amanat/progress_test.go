@@ -40,3 +40,13 @@ func TestProgressCountsOnlyWhatThisProcessSaw(t *testing.T) {
 		t.Fatalf("got\n%swant no speed and no time left", got)
 	}
 }
+
+func TestTheBarTellsNoRateBeforeThereIsOne(t *testing.T) {
+	t.Parallel()
+	p := &progress{domain: "user", begin: time.Now().Add(-10 * time.Second), atFirst: totals{rows: 30}}
+	for rows, want := range map[int64]string{30: "user  30 records", 50: "user  50 records, 2/s"} {
+		if got := p.text(totals{rows: rows}); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
