@@ -151,6 +151,9 @@ func CanonicalEmail(s string) string { return strings.ToLower(strings.TrimSpace(
 // parseEmail gives the canonical address. Errors: fault.Invalid naming
 // "email".
 func parseEmail(s string) (string, error) {
+	if err := checkText("email", s, 254); err != nil { // lower case would mend what is no UTF-8
+		return "", err
+	}
 	s = CanonicalEmail(s)
 	a, err := mail.ParseAddress(s)
 	if err != nil || a.Address != s || len(s) > 254 {
