@@ -24,10 +24,10 @@ import (
 // client must not be told that it was made, and nobody may ever see it.
 func TestAServerThatSleptAcrossASwitchAcknowledgesNothing(t *testing.T) {
 	order, obeying := obedient(t)
-	s := deployWith(t, obeying, 30, 20)
+	s := deploy(t, setting{binary: obeying, members: 30, rate: 20})
 	// One client: while it waits nobody else writes the record, so that nothing
 	// but the lease keeps the late write from being acknowledged.
-	c, err := history.New(t.Context(), history.Options{Servers: s.d.Addresses(), Admin: s.admin,
+	c, err := history.New(t.Context(), history.Options{Servers: s.d.Addresses(), Admin: s.cast.Admin,
 		Kinds: []string{"user"}, Clients: 1, Pace: 20 * time.Millisecond, Seed: 7})
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ const verifies = 10
 // Besides the members, clients write a few records all the time, which are
 // hardly ever alike on both sides.
 func TestVerifyFindsNothingInAHealthyPairUnderLoad(t *testing.T) {
-	s := deploy(t, 60)
+	s := deploy(t, setting{members: 60})
 	c := s.contest(t)
 	s.underTraffic(t, func() {
 		contending(t, c, func() {
