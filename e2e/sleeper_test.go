@@ -56,7 +56,7 @@ func TestAServerThatSleptAcrossASwitchAcknowledgesNothing(t *testing.T) {
 	}
 	s.straysOf(t, "user", 1)
 
-	contending(t, c, func() { s.until(t, "60 requests more were done", moreDone(c, 60)) })
+	contending(t, c, func() { s.until(t, "120 requests more were done", moreDone(c, 120)) })
 	linearizable(t, c, "user")
 }
 
