@@ -20,6 +20,7 @@ import (
 	"github.com/amanat-dev/amanat/devstack"
 	"github.com/amanat-dev/amanat/devstack/audit"
 	"github.com/amanat-dev/amanat/devstack/deployment"
+	"github.com/amanat-dev/amanat/devstack/history"
 	"github.com/amanat-dev/amanat/devstack/traffic"
 	"github.com/amanat-dev/amanat/devstack/traffic/seed"
 )
@@ -45,28 +46,40 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
+// TestThreeDomainsMoveThereBackAndOverUnderTraffic: members act, and clients
+// contend for a few records of each domain through both servers, while an
+// operator takes the domains there, back, there again, and finishes. An audit
+// accounts for every write that was acknowledged, one order of each contended
+// record's operations has to explain every answer, and no verify on the way may
+// find a difference.
 func TestThreeDomainsMoveThereBackAndOverUnderTraffic(t *testing.T) {
 	s := deploy(t, setting{members: 150})
+	c := s.contest(t)
 	s.underTraffic(t, func() {
-		for _, domain := range deployment.Domains {
-			s.move(t, domain)
-		}
+		contending(t, c, func() {
+			for _, domain := range deployment.Domains {
+				s.move(t, domain)
+			}
+		})
 	})
 	s.served(t)
 	s.judge(t, false)
 	s.auditFindsWhatIsPlanted(t)
 
 	s.underTraffic(t, func() {
-		for _, domain := range deployment.Domains {
-			if err := s.moveOf(t, domain).Finish(t.Context()); err != nil {
-				t.Fatal(err)
+		contending(t, c, func() {
+			for _, domain := range deployment.Domains {
+				if err := s.moveOf(t, domain).Finish(t.Context()); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
+		})
 		s.awaitDeals(t, 3)
 	})
 	s.served(t)
 	s.judge(t, true)
 	s.phases(t, "pg")
+	linearizable(t, c, append(history.Kinds, "hold")...)
 }
 
 // stage is a deployment with its data, its members and their account.
@@ -153,13 +166,19 @@ func (s *stage) moveOf(t *testing.T, domain string) *deployment.Move {
 
 func (s *stage) move(t *testing.T, domain string) {
 	t.Helper()
-	turns, err := s.moveOf(t, domain).Run(t.Context())
+	m := s.moveOf(t, domain)
+	if err := m.Begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.alike(t, domain, "dual")
+	turns, err := m.Turns(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, turn := range turns {
 		t.Logf("%s %s: pause %.0f ms, at try %d", turn.Domain, turn.Action, turn.PauseMS, turn.Tries)
 	}
+	s.alike(t, domain, "mirror")
 }
 
 // awaitDeals waits until so many more deals have come to the release.

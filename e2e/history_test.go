@@ -9,31 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/amanat-dev/amanat/devstack/deployment"
 	"github.com/amanat-dev/amanat/devstack/history"
 )
 
-// TestEachRecordIsLinearizableThroughAWholeMove has clients contend for a few
-// records of each domain through both servers, while an operator takes the
-// domains there, back, there again, and finishes. Afterwards one order of each
-// record's operations has to explain every answer.
-func TestEachRecordIsLinearizableThroughAWholeMove(t *testing.T) {
-	s := deploy(t, setting{members: 60})
-	c := s.contest(t)
-	s.underTraffic(t, func() {
-		contending(t, c, func() {
-			for _, domain := range deployment.Domains {
-				s.move(t, domain)
-				if err := s.moveOf(t, domain).Finish(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	})
-	s.phases(t, "pg")
-	linearizable(t, c, append(history.Kinds, "hold")...)
-}
-
+// contest has clients ready to contend.
 func (s *stage) contest(t *testing.T) *history.Contest {
 	t.Helper()
 	c, err := history.New(t.Context(), history.Options{Servers: s.d.Addresses(), Admin: s.cast.Admin, Clients: 2, Pace: 250 * time.Millisecond, Seed: 7})

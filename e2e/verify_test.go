@@ -1,38 +1,9 @@
 package e2e
 
-import (
-	"testing"
+import "testing"
 
-	"github.com/amanat-dev/amanat/devstack/deployment"
-)
-
-// verifies is how often each domain is verified in each phase.
-const verifies = 10
-
-// TestVerifyFindsNothingInAHealthyPairUnderLoad: whatever a verify meets half
-// copied, it reports no difference where there is none, in dual and in mirror.
-// Besides the members, clients write a few records all the time, which are
-// hardly ever alike on both sides.
-func TestVerifyFindsNothingInAHealthyPairUnderLoad(t *testing.T) {
-	s := deploy(t, setting{members: 60})
-	c := s.contest(t)
-	s.underTraffic(t, func() {
-		contending(t, c, func() {
-			for _, domain := range deployment.Domains {
-				if err := s.moveOf(t, domain).Begin(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			s.alike(t, "dual")
-			for _, domain := range deployment.Domains {
-				if _, err := s.moveOf(t, domain).Switch(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			s.alike(t, "mirror")
-		})
-	})
-}
+// verifies is how often a domain is verified in a phase.
+const verifies = 4
 
 // verified is what a verify prints of a domain.
 type verified struct {
@@ -51,31 +22,32 @@ type verified struct {
 	}
 }
 
-// alike verifies all domains again and again under load.
-func (s *stage) alike(t *testing.T, phase string) {
+// alike verifies a domain again and again under load: whatever a verify meets
+// half copied, it reports no difference where there is none. Besides the members
+// clients write a few records all the time, which are hardly ever alike on both
+// sides.
+func (s *stage) alike(t *testing.T, domain, phase string) {
 	t.Helper()
 	var suspects, moving int64
 	before := s.traffic.Counts().Requests
 	for range verifies {
-		var domains []verified
-		if err := s.d.JSON(t.Context(), &domains, append([]string{"verify"}, deployment.Domains...)...); err != nil {
+		var all []verified
+		if err := s.d.JSON(t.Context(), &all, "verify", domain); err != nil {
 			t.Errorf("want status 0, got %v", err)
 		}
-		if len(domains) != len(deployment.Domains) {
-			t.Fatalf("%d domains were verified, want %d", len(domains), len(deployment.Domains))
+		if len(all) != 1 {
+			t.Fatalf("%d domains were verified, want one", len(all))
 		}
-		for _, d := range domains {
-			d.judge(t, phase)
-			for _, k := range d.Kinds {
-				suspects, moving = suspects+k.Suspects, moving+k.Moving
-			}
+		all[0].judge(t, phase)
+		for _, k := range all[0].Kinds {
+			suspects, moving = suspects+k.Suspects, moving+k.Moving
 		}
 	}
 	requests := s.traffic.Counts().Requests - before
-	t.Logf("%s: %d verifies of %d domains during %d requests of members: %d suspects, of which %d changed all the while",
-		phase, verifies, len(deployment.Domains), requests, suspects, moving)
-	if suspects == 0 || requests == 0 {
-		t.Errorf("%s: the verifies met no load: %d suspects, %d requests", phase, suspects, requests)
+	t.Logf("%s in %s: %d verifies during %d requests of members: %d suspects, of which %d changed all the while",
+		domain, phase, verifies, requests, suspects, moving)
+	if requests == 0 {
+		t.Errorf("%s in %s: the verifies met no load", domain, phase)
 	}
 }
 

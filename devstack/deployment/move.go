@@ -35,9 +35,25 @@ type Turn struct {
 
 // Run goes there, back, and there again: dual, mirror, dual, mirror.
 func (m *Move) Run(ctx context.Context) ([]Turn, error) {
-	if err := m.begin(ctx); err != nil {
+	if err := m.Begin(ctx); err != nil {
 		return nil, err
 	}
+	return m.Turns(ctx)
+}
+
+// Begin starts the move and copies what was there before: to phase dual.
+func (m *Move) Begin(ctx context.Context) error {
+	if err := m.command(ctx, "start", "cutover", "start", m.Domain, "--execute", "--why", "moving to PostgreSQL"); err != nil {
+		return err
+	}
+	if err := m.command(ctx, "backfill", "backfill", m.Domain); err != nil {
+		return err
+	}
+	return m.command(ctx, "settings", "cutover", "set", m.Domain, "--shadow", "100")
+}
+
+// Turns goes on from Begin: mirror, dual, mirror.
+func (m *Move) Turns(ctx context.Context) ([]Turn, error) {
 	var turns []Turn
 	for i, action := range []string{"switch", "rollback", "switch"} {
 		t, err := m.turn(ctx, action, i == 0)
@@ -52,17 +68,6 @@ func (m *Move) Run(ctx context.Context) ([]Turn, error) {
 // Finish ends the move; nothing leads back from there.
 func (m *Move) Finish(ctx context.Context) error {
 	return m.command(ctx, "finish", "cutover", "finish", m.Domain, "--execute", "--why", "the move is over")
-}
-
-// begin starts the move and copies what was there before.
-func (m *Move) begin(ctx context.Context) error {
-	if err := m.command(ctx, "start", "cutover", "start", m.Domain, "--execute", "--why", "moving to PostgreSQL"); err != nil {
-		return err
-	}
-	if err := m.command(ctx, "backfill", "backfill", m.Domain); err != nil {
-		return err
-	}
-	return m.command(ctx, "settings", "cutover", "set", m.Domain, "--shadow", "100")
 }
 
 // turn goes through everything that a switch or rollback asks for, and does it.
