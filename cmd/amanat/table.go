@@ -32,14 +32,23 @@ func (c *cli) printTable(none string, columns []string, rows [][]string) error {
 	return writeTable(c.out, columns, rows)
 }
 
+// writeTable keeps each column under its name, also where the last cells of a
+// row are empty, and leaves no blanks at the end of a line.
 func writeTable(w io.Writer, columns []string, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
 	for _, row := range append([][]string{columns}, rows...) {
-		if _, err := fmt.Fprintln(t, strings.TrimRight(strings.Join(row, "\t"), "\t")); err != nil {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
 			return err
 		}
 	}
-	return t.Flush()
+	return nil
 }
 
 func number(n int64) string { return fmt.Sprint(n) }
