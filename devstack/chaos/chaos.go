@@ -137,6 +137,9 @@ func (r *run) play(ctx context.Context) error {
 		if err != nil || len(r.result.Failures) > 0 {
 			r.say("%s", w.d.Diagnosis(40))
 		}
+		if c := w.traffic.Counts(); c.Unexpected > 0 {
+			r.say("%d requests were refused that should not have been, and all failed ones, for example: %q", c.Unexpected, c.Samples)
+		}
 		if err := errors.Join(err, w.close(ctx)); err != nil {
 			return err
 		}

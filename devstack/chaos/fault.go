@@ -90,7 +90,7 @@ func (w *world) disturb(ctx context.Context, f Fault) error {
 
 func (w *world) linksOf(f Fault) []*link.Link {
 	var out []*link.Link
-	for process, l := range w.network.lines {
+	for process, l := range w.network.all() {
 		switch {
 		case f.Who != Everybody && f.Who != process:
 		case f.Mongo:

@@ -97,9 +97,8 @@ func unrest(s status) string {
 	return ""
 }
 
-// leftovers looks for what dead writers left in MongoDB. Of a domain in phase
-// mongo nobody need have come by it yet: what stays is met when its copier
-// begins. Where MongoDB is left behind nothing of it is read any more.
+// leftovers looks for what dead writers left in MongoDB. Where it is left behind
+// nothing of it is read any more.
 func (w *world) leftovers(ctx context.Context, all []status) (string, error) {
 	client, err := mongo.Connect(options.Client().ApplyURI(w.stack.Mongo.URI()).SetServerSelectionTimeout(5 * time.Second))
 	if err != nil {
@@ -108,7 +107,7 @@ func (w *world) leftovers(ctx context.Context, all []status) (string, error) {
 	defer client.Disconnect(context.WithoutCancel(ctx))
 	db := client.Database(w.database)
 	for _, s := range all {
-		if !copied(s) {
+		if s.Phase == "pg" {
 			continue
 		}
 		n, err := db.Collection("cutover_commits").CountDocuments(ctx, bson.D{{Key: "domain", Value: s.Domain}, {Key: "state", Value: bson.D{{Key: "$ne", Value: "aborted"}}}})

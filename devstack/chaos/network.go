@@ -1,7 +1,9 @@
 package chaos
 
 import (
+	"maps"
 	"net/url"
+	"sync"
 
 	"github.com/amanat-dev/amanat/devstack/link"
 )
@@ -14,8 +16,10 @@ func (l lines) all() []*link.Link { return []*link.Link{l.mongo, l.postgres} }
 // network has lines for each process, by its place in the deployment.
 type network struct {
 	mongo, postgres string // host:port
-	lines           map[int]lines
-	dead            []lines // of processes that vanished: silent until the round is over
+
+	mu    sync.Mutex // guards what follows
+	lines map[int]lines
+	dead  []lines // of processes that vanished: silent until the round is over
 }
 
 func newNetwork(mongoURI, pgURL string, processes ...int) (*network, error) {
@@ -47,6 +51,20 @@ func (n *network) connect() (l lines, err error) {
 	return l, err
 }
 
+// of gives the lines of a process.
+func (n *network) of(process int) lines {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lines[process]
+}
+
+// all gives those of every process.
+func (n *network) all() map[int]lines {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return maps.Clone(n.lines)
+}
+
 // through gives the address of a database as a process has it.
 func through(address string, l *link.Link) string {
 	u, err := url.Parse(address)
@@ -60,7 +78,7 @@ func through(address string, l *link.Link) string {
 // lose makes a process vanish as far as the databases can tell, and gives its
 // successor lines of its own. The process itself is the caller's to end.
 func (n *network) lose(process int) error {
-	gone := n.lines[process]
+	gone := n.of(process)
 	for _, l := range gone.all() {
 		if err := l.Silence(); err != nil {
 			return err
@@ -70,6 +88,8 @@ func (n *network) lose(process int) error {
 	if err != nil {
 		return err
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.dead = append(n.dead, gone)
 	n.lines[process] = fresh
 	return nil
@@ -77,6 +97,8 @@ func (n *network) lose(process int) error {
 
 // bury closes what vanished processes have left.
 func (n *network) bury() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, l := range n.dead {
 		l.mongo.Close()
 		l.postgres.Close()
@@ -86,7 +108,7 @@ func (n *network) bury() {
 
 func (n *network) close() {
 	n.bury()
-	for _, l := range n.lines {
+	for _, l := range n.all() {
 		l.mongo.Close()
 		l.postgres.Close()
 	}

@@ -53,7 +53,7 @@ func (w *world) pgURL() string { return w.stack.Postgres.URL(w.database) }
 // own gives a process its own way to the databases, and the orders that all
 // share.
 func (w *world) own(process int) []string {
-	l := w.network.lines[process]
+	l := w.network.of(process)
 	return []string{
 		"MONGODB_URI=" + through(w.stack.Mongo.URI(), l.mongo),
 		"PG_URL=" + through(w.pgURL(), l.postgres),
