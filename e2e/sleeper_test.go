@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -67,11 +66,11 @@ type orders struct{ dir string }
 func obedient(t *testing.T) (orders, string) {
 	t.Helper()
 	o := orders{t.TempDir()}
-	real, script := filepath.Join(o.dir, "amanat"), filepath.Join(o.dir, "obey")
-	build := exec.Command("go", "build", "-buildvcs=false", "-tags", "chaos", "-o", real, "github.com/amanat-dev/amanat/cmd/amanat")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	real, err := mortal()
+	if err != nil {
+		t.Fatal(err)
 	}
+	script := filepath.Join(o.dir, "obey")
 	// A server is called by its name, whatever else runs is a command.
 	text := fmt.Sprintf("#!/bin/sh\nname=${INSTANCE:-command}\necho $$ >'%[1]s'/$name.pid\nAMANAT_STEP_FILE='%[1]s'/$name exec '%[2]s' \"$@\"\n", o.dir, real)
 	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
