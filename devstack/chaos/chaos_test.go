@@ -73,6 +73,19 @@ func TestStepsThatWereHitLeastAreDrawnFirst(t *testing.T) {
 	}
 }
 
+func TestAMovesOwnStepsAreDrawnFirst(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 7))
+	hits := map[step.Name]int{}
+	for range 2 {
+		hits[drawStep(random, "finish", hits)]++
+	}
+	for _, s := range []step.Name{step.Turn("finish", step.Recorded), step.Turn("finish", step.Acked)} {
+		if hits[s] != 1 {
+			t.Errorf("%s was drawn %d times of 2, want once", s, hits[s])
+		}
+	}
+}
+
 func TestEachDomainGoesItsWayWhateverTheOrder(t *testing.T) {
 	all := moves(rand.New(rand.NewPCG(7, 7)))
 	for _, domain := range deployment.Domains {

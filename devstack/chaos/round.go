@@ -108,8 +108,8 @@ func moves(random *rand.Rand) []Round {
 	return out
 }
 
-// draw draws what goes wrong during a move: two times in three something at the
-// step that was hit least of those that the move may come by.
+// draw draws what goes wrong during a move: two times in three something at a
+// step.
 func draw(random *rand.Rand, action string, hits map[step.Name]int) Fault {
 	f := Fault{
 		After: time.Duration(random.IntN(2500)) * time.Millisecond,
@@ -119,7 +119,7 @@ func draw(random *rand.Rand, action string, hits map[step.Name]int) Fault {
 	}
 	if random.IntN(3) > 0 {
 		f.Kind = atSteps[random.IntN(len(atSteps))]
-		f.Step = seldom(random, stepsOf(action), hits)
+		f.Step = drawStep(random, action, hits)
 		return f
 	}
 	f.Kind = elsewhere[random.IntN(len(elsewhere))]
@@ -127,6 +127,27 @@ func draw(random *rand.Rand, action string, hits map[step.Name]int) Fault {
 		f.Who = random.IntN(servers)
 	}
 	return f
+}
+
+// drawStep draws a step of this move's own that was never hit, else one that was
+// hit least of all that it may come by.
+func drawStep(random *rand.Rand, action string, hits map[step.Name]int) step.Name {
+	var own []step.Name
+	for _, s := range stepsOf(action) {
+		if group := groupOf(s); hits[s] == 0 && (group == action || group == "backfill") {
+			own = append(own, s)
+		}
+	}
+	if len(own) > 0 {
+		return own[random.IntN(len(own))]
+	}
+	return seldom(random, stepsOf(action), hits)
+}
+
+// groupOf gives what a step is of: a move, backfill, copy, commit …
+func groupOf(s step.Name) string {
+	group, _, _ := strings.Cut(string(s), ".")
+	return group
 }
 
 // seldom draws one of the steps that were hit least.
@@ -145,18 +166,19 @@ func collect[T, U any](in []T, f func(T) U) []U {
 }
 
 // stepsOf gives the steps that may be passed during a move: its own, and those
-// of the copying and writing that goes on beside it. A backfill is part of a
-// start; where nothing is copied nothing else may be met for sure.
+// of the copying and writing that goes on beside it as far as it is sure to. A
+// backfill is part of a start.
 func stepsOf(action string) []step.Name {
 	return slices.DeleteFunc(step.All(), func(s step.Name) bool {
-		group, _, _ := strings.Cut(string(s), ".")
-		switch group {
+		switch group := groupOf(s); group {
 		case "switch", "rollback", "start", "abandon", "finish":
 			return group != action
 		case "backfill":
 			return action != "start"
 		case "transaction": // needs a primary in PostgreSQL
 			return action != "switch" && action != "rollback" && action != "finish"
+		case "commit": // needs one in MongoDB; finishes come last
+			return action == "finish"
 		case "copy":
 			return action == "abandon"
 		}
