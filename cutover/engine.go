@@ -2,6 +2,7 @@ package cutover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -116,20 +117,38 @@ func (e *Engine) core(domain string) (*domainCore, error) {
 // the domains that are new to it: in phase mongo where there is a source
 // database, else in phase pg. While the control plane is away, a domain whose
 // primary is the source can still be opened, from the copy of its state that
-// the source keeps; in doubt Open refuses. A control plane that was found to be
+// the source keeps. In doubt a domain stays shut, and answers that it is not
+// available, until the control plane says where it stands; Open refuses when that
+// is true of all, or of one that may never have been registered. A control plane that was found to be
 // away for one domain is not waited for again for the next.
 func (e *Engine) Open(ctx context.Context) error {
 	var away error
+	var shut []string
 	for _, name := range e.order {
 		c := e.domains[name]
 		s, err := c.firstState(ctx, &away)
+		var doubt inDoubt
+		if errors.As(err, &doubt) {
+			shut = append(shut, name)
+			if len(shut) < len(e.order) {
+				continue
+			}
+		}
 		if err != nil {
 			return fmt.Errorf("domain %s: %w", name, err)
 		}
 		c.setState(s)
 	}
+	if len(shut) > 0 {
+		e.log.Warn("the control plane is away, and without it the primary of these domains is in doubt: they stay shut until it is back", "domains", shut)
+	}
 	return nil
 }
+
+// inDoubt is why a domain cannot be opened without the control plane.
+type inDoubt struct{ error }
+
+func (d inDoubt) Unwrap() error { return d.error }
 
 // firstState gives the state to begin with. away is why the control plane was
 // not reached, nil while it was.
@@ -192,9 +211,12 @@ func (c *domainCore) stateFromKeeper(ctx context.Context, away error) (State, er
 	if err != nil {
 		return State{}, err
 	}
-	if s.Epoch == 0 || s.Sealed || !s.Phase.PrimaryIsSource() {
-		return State{}, fault.Wrap(away, fault.Unavailable,
-			"the control plane is away, and without it the primary of %s is in doubt", c.name)
+	doubt := fault.Wrap(away, fault.Unavailable, "the control plane is away, and without it the primary of %s is in doubt", c.name)
+	switch {
+	case s.Epoch == 0:
+		return State{}, doubt
+	case s.Sealed || !s.Phase.PrimaryIsSource():
+		return State{}, inDoubt{doubt}
 	}
 	return s, nil
 }

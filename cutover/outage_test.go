@@ -281,7 +281,8 @@ func TestOpenWhileThePrimaryIsAway(t *testing.T) {
 }
 
 // TestOpenAsksOnce: a control plane that is away is waited for once, not once for
-// each domain; and without it only what the source keeps opens a domain.
+// each domain. Without it only what the source keeps opens a domain; the others stay
+// shut until it is back.
 func TestOpenAsksOnce(t *testing.T) {
 	t.Parallel()
 	control := memdb.NewControl()
@@ -289,12 +290,13 @@ func TestOpenAsksOnce(t *testing.T) {
 	for _, name := range []string{"one", "two", "three"} {
 		sources[name] = memdb.Source{DB: memdb.New("mongo", bankKinds)}
 	}
+	domains := map[string]*bank{}
 	open := func() error {
 		e := cutover.NewEngine(cutover.Options{Control: control, Process: cutover.Process{ID: "p"}, Logger: quiet})
 		for name, source := range sources {
 			spec := bankSpec(source, memdb.New("postgres", bankKinds))
 			spec.Name = name
-			cutover.NewDomain(e, spec)
+			domains[name] = &bank{e, cutover.NewDomain(e, spec)}
 		}
 		return e.Open(t.Context())
 	}
@@ -316,8 +318,47 @@ func TestOpenAsksOnce(t *testing.T) {
 	if err := sources["two"].WriteState(t.Context(), moved); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "in doubt") {
-		t.Errorf("opened a domain whose primary may be a database that is away: %v", err)
+	if err := open(); err != nil {
+		t.Fatal(err)
+	}
+	must[account](t)(domains["one"].open(t.Context(), "nika"))
+	wantSoon(t, time.Second, func() {
+		if _, err := domains["two"].open(t.Context(), "nika"); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("a write to a domain whose primary may be a database that is away: %v", err)
+		}
+		if _, err := domains["two"].get(t.Context(), cutover.NewID()); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("a read of a domain whose primary may be a database that is away: %v", err)
+		}
+	})
+	control.Before(nil)
+	domains["two"].engine.Run(t.Context())
+	defer domains["two"].engine.Close(context.Background())
+	must[account](t)(domains["two"].open(t.Context(), "nika"))
+}
+
+// TestOpenRefusesInDoubt: a process that could serve nothing does not start, nor
+// one with a domain that was never registered, which nothing would open later.
+func TestOpenRefusesInDoubt(t *testing.T) {
+	t.Parallel()
+	for name, kept := range map[string]cutover.State{
+		"moved":        {Domain: "bank", Phase: cutover.PhaseMirror, Epoch: 5},
+		"about to":     {Domain: "bank", Phase: cutover.PhaseDual, Epoch: 5, Sealed: true},
+		"never served": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			control := memdb.NewControl()
+			control.Before(func(string) error { return fault.New(fault.Unavailable, "away") })
+			source := memdb.Source{DB: memdb.New("mongo", bankKinds)}
+			if err := source.WriteState(t.Context(), kept); err != nil {
+				t.Fatal(err)
+			}
+			e := cutover.NewEngine(cutover.Options{Control: control, Process: cutover.Process{ID: "p"}, Logger: quiet})
+			cutover.NewDomain(e, bankSpec(source, memdb.New("postgres", bankKinds)))
+			if err := e.Open(t.Context()); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "in doubt") {
+				t.Errorf("want it to refuse in doubt, got %v", err)
+			}
+		})
 	}
 }
 

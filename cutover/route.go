@@ -109,7 +109,10 @@ func (c *domainCore) admit(ctx context.Context, deadline time.Time) (State, int6
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	term := c.engine.leaseTerm()
-	for c.state.Sealed || c.state.Epoch == 0 {
+	if c.state.Epoch == 0 {
+		return State{}, 0, errShut()
+	}
+	for c.state.Sealed {
 		if c.elsewhere(c.state) {
 			return State{}, 0, errElsewhere(c.name)
 		}
@@ -213,6 +216,9 @@ func (c *domainCore) elsewhere(s State) bool {
 	return primary == nil
 }
 
+// errShut answers for a domain of which it is not known where it stands.
+func errShut() error { return errBusy("the domain is not open yet; nothing was read or written") }
+
 func errElsewhere(domain string) error {
 	return errBusy(domain + " has moved to a database that this process was not given: set MONGODB_URI and PG_URL, and restart it")
 }
@@ -223,7 +229,7 @@ func (c *domainCore) readRoute(ctx context.Context) (s State, term int64, err er
 	term = c.engine.leaseTerm()
 	s = c.current()
 	if s.Epoch == 0 {
-		return s, 0, errBusy("the domain is not open yet")
+		return s, 0, errShut()
 	}
 	if c.elsewhere(s) {
 		return s, 0, errElsewhere(c.name)

@@ -142,3 +142,39 @@ func (d deployment) wantDrained(t *testing.T, domain string) {
 		return status == exitOK && strings.Contains(out, `"notes": 0`) && !strings.Contains(out, `"problem"`)
 	})
 }
+
+func TestServeStartsWithADomainShutThatHasMovedToThePostgresThatIsAway(t *testing.T) {
+	t.Parallel()
+	pg, err := devstack.StartPostgres(t.Context(), devstack.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pg.Stop()
+	if err := migrate(t.Context(), pg.URL("")); err != nil {
+		t.Fatal(err)
+	}
+	d := on(t, pg.URL(""))
+	stack := devstack.Shared(t)
+	d.environ = append(d.environ, "MONGODB_URI="+stack.Mongo.URI(), "DB_NAME="+stack.NewMongoDatabase(t))
+	d.serve(t)
+	d.must(t, "cutover start marketplace --execute")
+	d.must(t, "backfill marketplace")
+	d.must(t, "verify marketplace")
+	d.must(t, "cutover switch marketplace --execute --budget 5s --waive shadow=tested --waive way-back=tested", "mirror done")
+	if err := pg.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	d.environ = append(d.environ, "REPO_MARKETPLACE=pg", "REPO_USER=mongo")
+	s := d.serve(t)
+	d.join(t, s, "a@example.org")
+	if status, body := s.get(t, "/api/marketplace/categories"); status != http.StatusServiceUnavailable || !strings.Contains(body, "not open yet") {
+		t.Errorf("a domain that had moved: %d %s", status, body)
+	}
+	if err := pg.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the domain that had moved", func() bool {
+		status, _ := s.get(t, "/api/marketplace/categories")
+		return status == http.StatusOK
+	})
+}

@@ -88,7 +88,7 @@ func (a *app) ready(ctx context.Context) error {
 	if err := a.engine.Open(ctx); err != nil {
 		return err
 	}
-	if err := a.checkFlags(); err != nil {
+	if err := a.checkFlags(ctx); err != nil {
 		return err
 	}
 	if a.mongoIsPrimary() {

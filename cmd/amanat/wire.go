@@ -198,10 +198,18 @@ func (a *app) domainOrAll(args []string) (string, error) {
 
 // checkFlags refuses to start where a flag and the recorded phase disagree,
 // and names what brings them together. It tells all that disagree at once.
-func (a *app) checkFlags() error {
+// Of a domain that could not be opened yet, what MongoDB keeps must do.
+func (a *app) checkFlags(ctx context.Context) error {
 	var wrong []string
 	for _, domain := range a.engine.Domains() {
-		if text := a.flagProblem(domain, a.engine.State(domain).Phase); text != "" {
+		s := a.engine.State(domain)
+		if s.Epoch == 0 {
+			var err error
+			if s, err = a.engine.Kept(ctx, domain); err != nil {
+				return err
+			}
+		}
+		if text := a.flagProblem(domain, s.Phase); text != "" {
 			wrong = append(wrong, text)
 		}
 	}
