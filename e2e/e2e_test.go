@@ -53,7 +53,7 @@ func buildAndRun(m *testing.M) int {
 // record's operations has to explain every answer, and no verify on the way may
 // find a difference.
 func TestThreeDomainsMoveThereBackAndOverUnderTraffic(t *testing.T) {
-	s := deploy(t, setting{members: 150})
+	s := deploy(t, setting{members: 60})
 	c := s.contest(t)
 	s.underTraffic(t, func() {
 		contending(t, c, func() {

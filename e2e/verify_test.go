@@ -3,7 +3,7 @@ package e2e
 import "testing"
 
 // verifies is how often a domain is verified in a phase.
-const verifies = 4
+const verifies = 3
 
 // verified is what a verify prints of a domain.
 type verified struct {
