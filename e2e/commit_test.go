@@ -231,9 +231,9 @@ func (m *market) read(request string) (extent, error) {
 }
 
 // watch reads all the time until the function that it gives is called, which
-// says how often: the request, its offers, and the request again. When it was
-// selected before or not selected after, the offers must agree. In between the
-// selection happens, and a list of records has no one moment.
+// says how often: the request, its offers, and the request again. The offers show
+// all of the selection or nothing; when it was selected before, or not selected
+// after, they must agree.
 func (m *market) watch(t *testing.T, request string) func() int {
 	t.Helper()
 	stop := make(chan struct{})
@@ -273,7 +273,7 @@ func (m *market) look(request string) error {
 	if err != nil {
 		return err
 	}
-	if before != "" && offers != all || after == "" && offers != nothing {
+	if offers != all && offers != nothing || before != "" && offers != all || after == "" && offers != nothing {
 		return fmt.Errorf("the request had offer %q selected, then its offers showed %s, then it had %q", before, offers, after)
 	}
 	return nil

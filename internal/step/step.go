@@ -37,6 +37,7 @@ const (
 )
 
 // The writes by which a document gets another identity, each about to be sent.
+// They are no part of a move, nor of All.
 const (
 	AdoptAside  Name = "adopt.aside"  // the document is to be set aside
 	AdoptRemove Name = "adopt.remove" // it is aside, and still under its old identity
@@ -69,7 +70,7 @@ const (
 // Turn names a step of a switch or a rollback.
 func Turn(action, step string) Name { return Name(action + "." + step) }
 
-// All gives every step that there is.
+// All gives every step of a move, and of the writes under it.
 func All() []Name {
 	all := []Name{
 		BackfillPlanned, BackfillClaimed, BackfillLoaded,

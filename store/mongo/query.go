@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -55,8 +56,41 @@ func (s *store) find(ctx context.Context, col *collection, filter, sort bson.D, 
 // doubt.
 type tally struct{ all, sure int }
 
-// findWindow reads one window of a query.
+// glances is how often a window is read at most until two in a row are alike.
+const glances = 20
+
+// findWindow reads one window of a query. While a commit is under way its
+// documents are read one by one, and may show it in part: so the window is read
+// until it is the same twice. A record's revision never comes back; so what is
+// the same twice was there as a whole, at the moment between. Where commits of
+// the same records follow each other without a pause, the last glance counts.
 func (s *store) findWindow(ctx context.Context, col *collection, filter bson.D, m matcher, sort bson.D, o *options.FindOptionsBuilder) ([]bson.Raw, tally, error) {
+	var before map[cutover.ID]int64
+	for n := 1; ; n++ {
+		docs, read, err := s.glance(ctx, col, filter, m, sort, o)
+		if err != nil || read.all == read.sure && len(docs) == read.all {
+			return docs, read, err
+		}
+		now := revisions(docs)
+		if n == glances || before != nil && maps.Equal(before, now) {
+			return docs, read, nil
+		}
+		before = now
+	}
+}
+
+func revisions(docs []bson.Raw) map[cutover.ID]int64 {
+	revs := make(map[cutover.ID]int64, len(docs))
+	for _, doc := range docs {
+		if id, ok := idOf(doc); ok {
+			revs[id] = revOf(doc)
+		}
+	}
+	return revs
+}
+
+// glance reads one window once.
+func (s *store) glance(ctx context.Context, col *collection, filter bson.D, m matcher, sort bson.D, o *options.FindOptionsBuilder) ([]bson.Raw, tally, error) {
 	started, err := s.db.clock.now(ctx, s.db)
 	if err != nil {
 		return nil, tally{}, err
@@ -98,10 +132,6 @@ func alive(filter bson.D) bson.D { return append(slices.Clip(filter), present) }
 
 // count counts the committed documents that filter matches.
 func (s *store) count(ctx context.Context, col *collection, filter bson.D) (int64, error) {
-	m, err := compile(filter)
-	if err != nil {
-		return 0, err
-	}
 	started, err := s.db.clock.now(ctx, s.db)
 	if err != nil {
 		return 0, err
@@ -114,27 +144,18 @@ func (s *store) count(ctx context.Context, col *collection, filter bson.D) (int6
 	if err != nil || len(doubtful) == 0 {
 		return n, err
 	}
-	return s.countAround(ctx, col, filter, m)
+	return s.countAround(ctx, col, filter)
 }
 
-// countAround counts while some documents are in doubt: those by themselves.
-func (s *store) countAround(ctx context.Context, col *collection, filter bson.D, m matcher) (int64, error) {
-	started, err := s.db.clock.now(ctx, s.db)
+// countAround counts while some documents are in doubt.
+func (s *store) countAround(ctx context.Context, col *collection, filter bson.D) (int64, error) {
+	m, err := compile(filter)
 	if err != nil {
 		return 0, err
 	}
-	o := options.Find().SetProjection(bson.D{{Key: fieldLock, Value: 1}})
-	docs, err := col.query(ctx, filter, o)
-	if err != nil {
-		return 0, err
-	}
-	doubtful, err := s.unsettled(ctx, col.Kind, started)
-	if err != nil {
-		return 0, err
-	}
-	sure := setAside(docs, doubtful)
-	matching, err := s.matching(ctx, col, doubtful, m)
-	return int64(len(sure) + len(matching)), err
+	o := options.Find().SetProjection(bson.D{{Key: fieldLock, Value: 1}, {Key: fieldRev, Value: 1}})
+	docs, _, err := s.findWindow(ctx, col, filter, m, nil, o)
+	return int64(len(docs)), err
 }
 
 // setAside gives the documents that are not in doubt; a locked one is.
