@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envVictim) != "" {
 		victim()
 	}
+	if os.Getenv(envStandIn) != "" {
+		standIn()
+	}
 	os.Exit(m.Run())
 }
 
