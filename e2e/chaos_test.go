@@ -22,6 +22,7 @@ var mortal = sync.OnceValues(func() (string, error) {
 
 // TestNothingIsLostWhereverProcessesDie is the short version of make chaos.
 func TestNothingIsLostWhereverProcessesDie(t *testing.T) {
+	t.Parallel()
 	binary, err := mortal()
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,7 @@ import (
 var commitSteps = []step.Name{step.CommitInsert, step.CommitPrepare, step.CommitMark, step.CommitUnlock, step.CommitForget}
 
 func TestASelectionIsAllOrNothingWhenItsServerDies(t *testing.T) {
+	t.Parallel()
 	m := openMarket(t, len(commitSteps))
 	for i, s := range commitSteps {
 		t.Run(string(s), func(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 // it goes on. The write arrives in a database that is no longer the primary: its
 // client must not be told that it was made, and nobody may ever see it.
 func TestAServerThatSleptAcrossASwitchAcknowledgesNothing(t *testing.T) {
+	t.Parallel()
 	order, obeying := obedient(t)
 	s := deploy(t, setting{binary: obeying, members: 30, rate: 20})
 	// One client: while it waits nobody else writes the record, so that nothing
