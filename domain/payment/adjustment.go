@@ -229,7 +229,7 @@ func (p *Payment) putIn(units, held money.Units) (funded bool, err error) {
 		return false, fault.New(fault.Conflict, "the escrow takes %s units and holds %s", p.ExpectedUnits, held)
 	case p.EscrowState == Partial && full, p.takesMoney() && full, p.paidUnbooked() && full:
 		p.Status, p.EscrowState, funded = Completed, Funded, true
-	case p.takesMoney():
+	case p.takesMoney(), p.paidUnbooked():
 		p.Status, p.EscrowState = Confirmed, Partial
 	case !p.EscrowState.Held():
 		return false, fault.New(fault.Conflict, "the money of this payment is %s: it takes no more", stateText(p.EscrowState))

@@ -78,6 +78,39 @@ func TestAnOlderPaymentIsNotReleasedWithoutAReasonWhy(t *testing.T) {
 	})
 }
 
+// The request was completed, but with another seller.
+func TestAnOlderPaymentForAnOfferThatLostIsNotReleased(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx, p := t.Context(), b.older(t, func(*payment.Payment) {})
+		b.deals.set(b.offer, payment.Deal{BuyerID: b.buyer.UserID, SellerID: b.seller.UserID, RequestStatus: "completed", OfferStatus: "rejected"})
+		must[payment.Entry](t)(b.Adjust(ctx, b.admin, p.ID, adjustment("opening", payment.AtCustody, payment.AtEscrow, "12.5")))
+		_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil)
+		wantReason(t, "a payment for an offer that lost", err, "once the deal is done")
+	})
+}
+
+// An older system took it for paid, and less than that is there: it is booked as
+// it is, and holds its parties' accounts until it is out.
+func TestAnOlderPaymentIsBookedAsMuchAsIsThere(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		p := b.older(t, func(p *payment.Payment) {
+			p.Status, p.EscrowState = payment.Paid, ""
+			units := money.MustUnits("12500000000000000000")
+			p.ExpectedUnits = &units
+		})
+		if n := must[int64](t)(b.HeldPayments(ctx, b.seller.UserID)); n != 1 {
+			t.Errorf("before it is booked the seller has %d held payments, want 1", n)
+		}
+		must[payment.Entry](t)(b.Adjust(ctx, b.admin, p.ID, adjustment("opening", payment.AtCustody, payment.AtEscrow, "10")))
+		now := must[payment.View](t)(b.Get(ctx, b.admin, p.ID))
+		if now.EscrowState != payment.Partial {
+			t.Errorf("it is %q, want partial", now.EscrowState)
+		}
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil))
+	})
+}
+
 // One that an older system began can be given up, and begun again here.
 func TestAReleaseThatAnOlderSystemBeganCanBeCancelled(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {

@@ -74,7 +74,7 @@ func (s *Service) dealDone(ctx context.Context, kind PayoutKind, p *Payment) (bo
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
-	return deal.RequestStatus == requestCompleted, err
+	return deal.RequestStatus == requestCompleted && deal.OfferStatus == offerAccepted, err
 }
 
 // exactUnits reads an optional amount of the payment's token. Errors:
@@ -156,6 +156,16 @@ func heldUnits(ctx context.Context, tx Tx, p *Payment) (money.Units, error) {
 // say where its money is.
 func (p *Payment) paidUnbooked() bool {
 	return p.EscrowState == "" && (p.Status == Completed || p.Status == Paid)
+}
+
+// hasMoney says that money is in escrow, or may be on its way there: while
+// nothing is said of the escrow, the status tells.
+func (p *Payment) hasMoney() bool {
+	switch p.Status {
+	case Processing, Confirmed:
+		return p.EscrowState == "" || p.EscrowState.Held()
+	}
+	return p.EscrowState.Held() || p.paidUnbooked()
 }
 
 // instruction gives the transfer of the payout under way.

@@ -209,7 +209,7 @@ func (s *Service) MoneyHeld(ctx context.Context, requestID cutover.ID) (bool, er
 	return cutover.View(ctx, s.db, QueryOfRequest, func(ctx context.Context, tx Tx) (bool, error) {
 		payments, err := tx.PaymentsOfRequest(ctx, requestID)
 		for _, p := range payments {
-			if p.EscrowState.Held() || p.Status == Processing || p.Status == Confirmed {
+			if p.hasMoney() {
 				return true, err
 			}
 		}
@@ -218,7 +218,7 @@ func (s *Service) MoneyHeld(ctx context.Context, requestID cutover.ID) (bool, er
 }
 
 // HeldPayments counts the payments of which the user is the buyer or seller
-// and whose money is in escrow: without an account it could go to nobody.
+// and whose money is in escrow or on its way there: without an account it could go to nobody.
 func (s *Service) HeldPayments(ctx context.Context, userID cutover.ID) (int64, error) {
 	return cutover.View(ctx, s.db, QueryPayments, func(ctx context.Context, tx Tx) (int64, error) {
 		return countHeld(ctx, tx, userID)
@@ -235,7 +235,7 @@ func countHeld(ctx context.Context, tx Tx, userID cutover.ID) (int64, error) {
 			return 0, err
 		}
 		for _, p := range payments {
-			if after = p.ID; p.EscrowState.Held() {
+			if after = p.ID; p.hasMoney() {
 				count++
 			}
 		}

@@ -24,11 +24,13 @@ func pageBelow(after cutover.ID) bson.D {
 
 // references gives two queries for one reference, since legacy documents hold
 // an ObjectID or its hex digits; and not every server uses an index for $in.
-// The equality comes first; rest stays as it is.
+// The equality comes first; rest stays as it is. Digits come before ObjectIDs: a
+// write between the two queries can only turn the former into the latter, and
+// what is found twice counts once.
 func references(field string, id cutover.ID, rest bson.D) []bson.D {
 	return []bson.D{
-		append(bson.D{{Key: field, Value: oid(id)}}, rest...),
 		append(bson.D{{Key: field, Value: id.String()}}, rest...),
+		append(bson.D{{Key: field, Value: oid(id)}}, rest...),
 	}
 }
 
