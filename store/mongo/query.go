@@ -54,7 +54,10 @@ func (s *store) find(ctx context.Context, col *collection, filter, sort bson.D, 
 
 // tally counts what a window of a query read, and how much of it is not in
 // doubt.
-type tally struct{ all, sure int }
+type tally struct {
+	all, sure int
+	settled   bool // no commit was met that could have been seen in part
+}
 
 // glances is how often a window is read at most until two in a row are alike.
 const glances = 20
@@ -68,7 +71,7 @@ func (s *store) findWindow(ctx context.Context, col *collection, filter bson.D, 
 	var before map[cutover.ID]int64
 	for n := 1; ; n++ {
 		docs, read, err := s.glance(ctx, col, filter, m, sort, o)
-		if err != nil || read.all == read.sure && len(docs) == read.all {
+		if err != nil || read.settled {
 			return docs, read, err
 		}
 		now := revisions(docs)
@@ -104,8 +107,8 @@ func (s *store) glance(ctx context.Context, col *collection, filter bson.D, m ma
 		return nil, tally{}, err
 	}
 	sure := setAside(docs, doubtful)
-	read := tally{len(docs), len(sure)}
-	if len(doubtful) == 0 {
+	read := tally{len(docs), len(sure), len(doubtful) == 0}
+	if read.settled {
 		return docs, read, nil
 	}
 	matching, err := s.matching(ctx, col, doubtful, m)
