@@ -7,9 +7,9 @@ import (
 	"github.com/amanat-dev/amanat/fault"
 )
 
-// Resolve gives the ID of the record that was once known by an identity which
-// is no ID; false when there is none, or more than one.
-type Resolve func(legacy string) (ID, bool)
+// Resolve gives the ID of the record of a kind that was once known by an
+// identity which is no ID; false when none is on record.
+type Resolve func(kind, legacy string) (ID, bool)
 
 // Adopter is a Store in which records can have identities that are no IDs, and
 // name each other by them. The MongoDB store is one.
@@ -19,9 +19,16 @@ type Adopter interface {
 	// it is.
 	Adopt(ctx context.Context, g Guard, kind, legacy string, id ID, resolve Resolve) error
 	// Redirect rewrites the records of a kind that cannot be read only because
-	// they name others by what resolve knows, and gives their number. Without
-	// execute it counts them.
-	Redirect(ctx context.Context, g Guard, kind string, resolve Resolve, execute bool) (int, error)
+	// they name others by what resolve knows. Without execute it
+	// counts them.
+	Redirect(ctx context.Context, g Guard, kind string, resolve Resolve, execute bool) (Redirected, error)
+}
+
+// Redirected counts the records of a kind that name others by a legacy identity.
+type Redirected struct {
+	Records int    `json:"records"`          // rewritten, or to be
+	Left    int    `json:"left,omitempty"`   // that stay as they are
+	Reason  string `json:"reason,omitempty"` // of one that stays
 }
 
 // IdentityMap is a Store that remembers for good which ID stands for which
@@ -53,8 +60,8 @@ type Adopted struct {
 	Domain  string     `json:"domain"`
 	Records []Adoption `json:"records"`
 	// Referrers counts, per kind, the records that name others by a legacy
-	// identity, and were rewritten.
-	Referrers map[string]int `json:"referrers"`
+	// identity which is on record.
+	Referrers map[string]Redirected `json:"referrers"`
 
 	copied bool // the domain is in a phase with copies and gaps
 }
@@ -92,7 +99,7 @@ func (e *Engine) Adopt(ctx context.Context, domain string, execute bool) (Adopte
 }
 
 func (c *domainCore) adopt(ctx context.Context, execute bool) (Adopted, error) {
-	a := adopting{core: c, execute: execute, known: map[string][]ID{}}
+	a := adopting{core: c, execute: execute, known: map[legacyKey]ID{}}
 	var can [2]bool
 	a.source, can[0] = c.source.(Adopter)
 	a.ids, can[1] = c.target.(IdentityMap)
@@ -119,23 +126,25 @@ type adopting struct {
 	ids     IdentityMap
 	guard   Guard
 	execute bool
-	known   map[string][]ID // by legacy identity
+	known   map[legacyKey]ID
 }
 
+// legacyKey is what a record was once known by.
+type legacyKey struct{ kind, legacy string }
+
 func (a *adopting) run(ctx context.Context) (Adopted, error) {
-	out := Adopted{Domain: a.core.name, Referrers: map[string]int{}}
+	out := Adopted{Domain: a.core.name, Referrers: map[string]Redirected{}}
 	on, err := a.ids.Identities(ctx)
 	if err != nil {
 		return out, err
 	}
-	recorded := map[Identity]ID{}
 	for _, i := range on {
-		a.learn(i)
-		recorded[Identity{Kind: i.Kind, LegacyID: i.LegacyID}] = i.ID
+		a.known[legacyKey{i.Kind, i.LegacyID}] = i.ID
 	}
-	// Every identity is known before the first reference is looked up.
+	// The identities of this domain are known before the first reference is
+	// looked up; those of others are as far as they have been adopted.
 	for _, kind := range a.core.kinds {
-		found, err := a.identify(ctx, kind.Name, recorded)
+		found, err := a.identify(ctx, kind.Name)
 		if err != nil {
 			return out, err
 		}
@@ -146,7 +155,7 @@ func (a *adopting) run(ctx context.Context) (Adopted, error) {
 		if err != nil {
 			return out, err
 		}
-		if n > 0 {
+		if n.Records+n.Left > 0 {
 			out.Referrers[kind.Name] = n
 		}
 	}
@@ -158,52 +167,51 @@ func (a *adopting) run(ctx context.Context) (Adopted, error) {
 	return out, nil
 }
 
-func (a *adopting) learn(i Identity) {
-	for _, id := range a.known[i.LegacyID] {
-		if id == i.ID {
-			return
-		}
-	}
-	a.known[i.LegacyID] = append(a.known[i.LegacyID], i.ID)
-}
-
-// resolve knows no kinds, since a reference does not say which it means: one
-// that could mean two records is left as it is.
-func (a *adopting) resolve(legacy string) (ID, bool) {
-	ids := a.known[legacy]
-	if len(ids) != 1 {
-		return ID{}, false
-	}
-	return ids[0], true
+func (a *adopting) resolve(kind, legacy string) (ID, bool) {
+	id, ok := a.known[legacyKey{kind, legacy}]
+	return id, ok
 }
 
 // adoptAtOnce bounds how many records of a kind one Adopt takes on.
 const adoptAtOnce = 100_000
 
 // identify says which IDs a kind's legacy records get.
-func (a *adopting) identify(ctx context.Context, kind string, recorded map[Identity]ID) ([]Adoption, error) {
+func (a *adopting) identify(ctx context.Context, kind string) ([]Adoption, error) {
 	items, err := a.core.source.Foreign(ctx, kind, adoptAtOnce)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Adoption, 0, len(items))
 	for _, item := range items {
-		i := Identity{Kind: kind, LegacyID: item.RawID}
-		id, there := recorded[i]
-		isNew := false
-		if !there {
-			id, isNew = identityFor(item)
+		r, err := a.identity(ctx, kind, item)
+		if err != nil {
+			return nil, err
 		}
-		if !there && a.execute {
-			if id, err = a.ids.MapIdentity(ctx, kind, item.RawID, id); err != nil {
-				return nil, err
-			}
-		}
-		i.ID = id
-		a.learn(i)
-		out = append(out, Adoption{Identity: i, New: isNew})
+		out = append(out, r)
 	}
 	return out, nil
+}
+
+func (a *adopting) identity(ctx context.Context, kind string, item Item) (Adoption, error) {
+	key := legacyKey{kind, item.RawID}
+	r := Adoption{Identity: Identity{Kind: kind, LegacyID: item.RawID}}
+	var there bool
+	if r.ID, there = a.known[key]; !there {
+		r.ID, r.New = identityFor(item)
+	}
+	if !there && a.execute {
+		id, err := a.ids.MapIdentity(ctx, kind, item.RawID, r.ID)
+		if fault.Is(err, fault.Conflict) {
+			r.Reason = "another record has the ID that it spells"
+			return r, nil
+		}
+		if err != nil {
+			return r, err
+		}
+		r.ID = id
+	}
+	a.known[key] = r.ID
+	return r, nil
 }
 
 // identityFor gives the ID that a text spells, else a new one, of the time at
@@ -220,7 +228,7 @@ func identityFor(item Item) (id ID, isNew bool) {
 }
 
 func (a *adopting) take(ctx context.Context, r *Adoption) error {
-	if !a.execute {
+	if !a.execute || r.Reason != "" {
 		return nil
 	}
 	err := a.source.Adopt(ctx, a.guard, r.Kind, r.LegacyID, r.ID, a.resolve)

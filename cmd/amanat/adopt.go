@@ -20,7 +20,7 @@ func (c *cli) gapsAdoptCommand() *cobra.Command {
 that its 24 hex digits spell, else a new one, which goes on record in PostgreSQL's
 table id_map. Records of the domain that name others by such an _id, of whichever
 domain, are rewritten to name the new one; start with the domain user, which the
-others refer to. A reference that fits two records stays as it is, and its record a
+others refer to. A reference to what is not on record stays as it is, and its record a
 gap.
 
 MongoDB must be the domain's primary (phase mongo or dual). Each document stays as it
@@ -50,16 +50,23 @@ func (c *cli) adopt(ctx context.Context, a *app, domain string, execute, asJSON 
 	} else {
 		err = c.printAdopted(done, execute)
 	}
-	left := 0
+	if left, all := staying(done); err == nil && left > 0 {
+		err = heldError{fmt.Sprintf("%d of %d records stay as they are", left, all)}
+	}
+	return err
+}
+
+// staying counts the records that could not be adopted or rewritten.
+func staying(done cutover.Adopted) (left, all int) {
 	for _, r := range done.Records {
-		if r.Reason != "" {
+		if all++; r.Reason != "" {
 			left++
 		}
 	}
-	if err == nil && left > 0 {
-		err = heldError{fmt.Sprintf("%d of %d records stay as they are", left, len(done.Records))}
+	for _, r := range done.Referrers {
+		left, all = left+r.Left, all+r.Records+r.Left
 	}
-	return err
+	return left, all
 }
 
 func (c *cli) printAdopted(done cutover.Adopted, execute bool) error {
@@ -74,7 +81,7 @@ func (c *cli) printAdopted(done cutover.Adopted, execute bool) error {
 		}
 		rows = append(rows, []string{r.Kind, r.LegacyID, id, oneLine(r.Reason, 120)})
 	}
-	err := c.printTable(done.Domain+": every record has an ObjectID.", []string{"KIND", "LEGACY ID", "ID", "STAYS, BECAUSE"}, rows)
+	err := c.printTable(done.Domain+": every _id is an ObjectID.", []string{"KIND", "LEGACY ID", "ID", "STAYS, BECAUSE"}, rows)
 	if err != nil {
 		return err
 	}
@@ -83,7 +90,8 @@ func (c *cli) printAdopted(done cutover.Adopted, execute bool) error {
 		verb = "named"
 	}
 	for _, kind := range slices.Sorted(maps.Keys(done.Referrers)) {
-		if _, err := fmt.Fprintf(c.out, "%s: %d records %s others by a legacy identity\n", kind, done.Referrers[kind], verb); err != nil {
+		r := done.Referrers[kind]
+		if _, err := fmt.Fprintf(c.out, "%s: %d records %s others by a legacy identity%s\n", kind, r.Records, verb, leftText(r)); err != nil {
 			return err
 		}
 	}
@@ -92,4 +100,11 @@ func (c *cli) printAdopted(done cutover.Adopted, execute bool) error {
 	}
 	_, err = fmt.Fprintf(c.out, "Nothing was changed; do it with: amanat gaps adopt %s --execute\n", done.Domain)
 	return err
+}
+
+func leftText(r cutover.Redirected) string {
+	if r.Left == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d stay as they are, such as %s", r.Left, r.Reason)
 }

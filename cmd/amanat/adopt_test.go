@@ -64,8 +64,8 @@ func TestLegacyIdentitiesAreAdoptedAndWhoNamesThemFollows(t *testing.T) {
 	d.must(t, "gaps adopt marketplace", "purchase_request: 1 records name others")
 	d.must(t, "gaps adopt marketplace --execute", "purchase_request: 1 records named others")
 	d.must(t, "verify marketplace")
-	d.must(t, "gaps adopt user", "every record has an ObjectID")
-	d.must(t, "gaps adopt marketplace", "every record has an ObjectID")
+	d.must(t, "gaps adopt user", "every _id is an ObjectID")
+	d.must(t, "gaps adopt marketplace", "every _id is an ObjectID")
 
 	seven := d.text(t, "SELECT id FROM id_map WHERE kind = 'user' AND legacy_id = 'user-7'")
 	if got := d.text(t, "SELECT id FROM users WHERE email = 'seven@example.org'"); got != seven {

@@ -11,6 +11,7 @@
 //	table=NAME   a list of structs (or of scalars) in a PostgreSQL child table
 //	jsonb        kept as one jsonb column in PostgreSQL
 //	unique       absent is NULL in PostgreSQL, so that a unique rule ignores it
+//	ref=KIND     an ID, or a list of them: of a record of that kind
 //	secret       never shown in reports of differences (also implied by json:"-")
 //
 // What a field may be: string, bool, int, int64 and types based on them,
@@ -65,6 +66,7 @@ type Field struct {
 	JSONB   bool
 	Unique  bool
 	Secret  bool
+	Ref     string // kind of the record that an ID names; a list's element has it too
 }
 
 var (
@@ -136,6 +138,11 @@ func (f *Field) option(word string) {
 	switch key {
 	case "table":
 		f.Table = value
+	case "ref":
+		f.Ref = value
+		if f.Elem != nil {
+			f.Elem.Ref = value
+		}
 	case "jsonb":
 		f.JSONB = true
 	case "unique":

@@ -17,7 +17,7 @@ type Category struct {
 	Description string     `json:"description,omitempty"`
 	Icon        string     `json:"icon,omitempty"`
 	IsActive    bool       `json:"isActive"`
-	ParentID    cutover.ID `json:"parentId,omitzero"`
+	ParentID    cutover.ID `json:"parentId,omitzero" field:",ref=category"`
 	Order       int        `json:"order"` // among its siblings, the lowest first
 }
 

@@ -14,10 +14,10 @@ import (
 // being paid.
 type PurchaseRequest struct {
 	cutover.Meta
-	BuyerID            cutover.ID      `json:"buyerId"`
+	BuyerID            cutover.ID      `json:"buyerId" field:",ref=user"`
 	Title              string          `json:"title"`
 	Description        string          `json:"description"`
-	CategoryID         cutover.ID      `json:"categoryId,omitzero"`
+	CategoryID         cutover.ID      `json:"categoryId,omitzero" field:",ref=category"`
 	ProductType        string          `json:"productType"` // one of ProductTypes
 	ProductLink        string          `json:"productLink,omitempty"`
 	Size               string          `json:"size,omitempty"`
@@ -27,9 +27,9 @@ type PurchaseRequest struct {
 	Budget             *Budget         `json:"budget,omitempty"`
 	Urgency            string          `json:"urgency"` // one of Urgencies
 	Specifications     []Specification `json:"specifications,omitempty" field:",table=purchase_request_specifications"`
-	PreferredSellerIDs []cutover.ID    `json:"preferredSellerIds,omitempty" field:",table=purchase_request_preferred_sellers"`
+	PreferredSellerIDs []cutover.ID    `json:"preferredSellerIds,omitempty" field:",table=purchase_request_preferred_sellers,ref=user"`
 	DeliveryInfo       *DeliveryInfo   `json:"deliveryInfo,omitempty"`
-	SelectedOfferID    cutover.ID      `json:"selectedOfferId,omitzero"`
+	SelectedOfferID    cutover.ID      `json:"selectedOfferId,omitzero" field:",ref=seller_offer"`
 	Status             RequestStatus   `json:"status"`
 }
 

@@ -15,8 +15,8 @@ import (
 // SellerOffer is what a seller asks for fulfilling a purchase request.
 type SellerOffer struct {
 	cutover.Meta
-	SellerID          cutover.ID    `json:"sellerId"`
-	PurchaseRequestID cutover.ID    `json:"purchaseRequestId"`
+	SellerID          cutover.ID    `json:"sellerId" field:",ref=user"`
+	PurchaseRequestID cutover.ID    `json:"purchaseRequestId" field:",ref=purchase_request"`
 	Title             string        `json:"title,omitempty"`
 	Description       string        `json:"description"`
 	Price             Price         `json:"price"`

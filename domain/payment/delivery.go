@@ -27,7 +27,7 @@ type Delivery struct {
 	cutover.Meta
 	// Key tells deliveries apart: see Callback.Key.
 	Key           string      `json:"key" field:"key,unique"`
-	PaymentID     cutover.ID  `json:"paymentId"`
+	PaymentID     cutover.ID  `json:"paymentId" field:",ref=payment"`
 	TxHash        string      `json:"txHash"`
 	LogIndex      int64       `json:"logIndex"`
 	BlockNumber   int64       `json:"blockNumber"`

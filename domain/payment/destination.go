@@ -9,12 +9,12 @@ import (
 // is never used again.
 type Destination struct {
 	cutover.Meta
-	PaymentID       cutover.ID   `json:"paymentId"`
+	PaymentID       cutover.ID   `json:"paymentId" field:",ref=payment"`
 	Address         string       `json:"address" field:"address,unique"` // EIP-55
 	ChainID         int64        `json:"chainId"`
 	DerivationPath  string       `json:"derivationPath"`
 	DerivationIndex int64        `json:"derivationIndex"`
-	TrezorAccountID cutover.ID   `json:"trezorAccountId"`
+	TrezorAccountID cutover.ID   `json:"trezorAccountId" field:",ref=trezor_account"`
 	Status          string       `json:"status"` // active, swept
 	TotalSwept      *money.Units `json:"totalSwept,omitempty"`
 }

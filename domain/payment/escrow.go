@@ -28,7 +28,7 @@ type Payout struct {
 	Recipient string      `json:"recipient"` // address to send Units less FeeUnits to
 	// From is the escrow state to go back to when something is left.
 	From        EscrowState `json:"from"`
-	RequestedBy cutover.ID  `json:"requestedBy"`
+	RequestedBy cutover.ID  `json:"requestedBy" field:",ref=user"`
 	RequestedAt time.Time   `json:"requestedAt"`
 }
 

@@ -13,10 +13,10 @@ import (
 // Hold keeps a payment's money where it is until it is resolved.
 type Hold struct {
 	cutover.Meta
-	PaymentID  cutover.ID `json:"paymentId"`
+	PaymentID  cutover.ID `json:"paymentId" field:",ref=payment"`
 	Reason     string     `json:"reason"`
-	RaisedBy   cutover.ID `json:"raisedBy,omitzero"` // zero: the server itself
-	ResolvedBy cutover.ID `json:"resolvedBy,omitzero"`
+	RaisedBy   cutover.ID `json:"raisedBy,omitzero" field:",ref=user"` // zero: the server itself
+	ResolvedBy cutover.ID `json:"resolvedBy,omitzero" field:",ref=user"`
 	ResolvedAt time.Time  `json:"resolvedAt,omitzero"`
 }
 

@@ -18,15 +18,15 @@ type Entry struct {
 	// IdempotencyKey names the event that the entry records; a second entry
 	// with the same key is the same event.
 	IdempotencyKey string     `json:"idempotencyKey" field:"idempotencyKey,unique"`
-	PaymentID      cutover.ID `json:"paymentId,omitzero"`
+	PaymentID      cutover.ID `json:"paymentId,omitzero" field:",ref=payment"`
 	Type           EntryType  `json:"type"`
 	Asset          Asset      `json:"asset"`
 	Postings       []Posting  `json:"postings" field:"postings,table=funds_ledger_postings"`
-	ReversalOf     cutover.ID `json:"reversalOf,omitzero"`
+	ReversalOf     cutover.ID `json:"reversalOf,omitzero" field:",ref=funds_ledger_entry"`
 	TxHash         string     `json:"txHash,omitempty"`
 	// Reason and PostedBy say why an administrator made the entry, and who.
 	Reason   string     `json:"reason,omitempty"`
-	PostedBy cutover.ID `json:"postedBy,omitzero"`
+	PostedBy cutover.ID `json:"postedBy,omitzero" field:",ref=user"`
 }
 
 // EntryType says what an entry records.

@@ -20,10 +20,10 @@ import (
 // money.
 type Payment struct {
 	cutover.Meta
-	PurchaseRequestID cutover.ID  `json:"purchaseRequestId,omitzero"`
-	SellerOfferID     cutover.ID  `json:"sellerOfferId,omitzero"`
-	BuyerID           cutover.ID  `json:"buyerId,omitzero"`
-	SellerID          cutover.ID  `json:"sellerId,omitzero"`
+	PurchaseRequestID cutover.ID  `json:"purchaseRequestId,omitzero" field:",ref=purchase_request"`
+	SellerOfferID     cutover.ID  `json:"sellerOfferId,omitzero" field:",ref=seller_offer"`
+	BuyerID           cutover.ID  `json:"buyerId,omitzero" field:",ref=user"`
+	SellerID          cutover.ID  `json:"sellerId,omitzero" field:",ref=user"`
 	Amount            Price       `json:"amount"`
 	Provider          string      `json:"provider"`
 	Direction         string      `json:"direction"`

@@ -20,7 +20,7 @@ import (
 // has expired; after the payment was seen it never changes.
 type Quote struct {
 	cutover.Meta
-	PaymentID       cutover.ID   `json:"paymentId"`
+	PaymentID       cutover.ID   `json:"paymentId" field:",ref=payment"`
 	PricingAmount   money.Amount `json:"pricingAmount"`
 	PricingCurrency string       `json:"pricingCurrency"`
 	Token           string       `json:"token"`

@@ -62,7 +62,7 @@ type User struct {
 	Wallet           *Wallet          `json:"wallet,omitempty"`
 	WalletChallenge  *WalletChallenge `json:"-" field:"walletChallenge"`
 	ReferralCode     string           `json:"referralCode,omitempty" field:"referralCode,unique"`
-	ReferredBy       cutover.ID       `json:"referredBy,omitzero"`
+	ReferredBy       cutover.ID       `json:"referredBy,omitzero" field:",ref=user"`
 	Passkeys         []Passkey        `json:"-" field:"passkeys,table=user_passkeys"`
 	RefreshTokens    []RefreshToken   `json:"-" field:"refreshTokens,table=user_refresh_tokens"`
 }

@@ -13,7 +13,7 @@ const maxAddresses = 20
 // record, so that two such changes at once conflict.
 type Address struct {
 	cutover.Meta
-	UserID     cutover.ID `json:"userId"`
+	UserID     cutover.ID `json:"userId" field:",ref=user"`
 	Label      string     `json:"label,omitempty"` // such as "home"
 	FullName   string     `json:"fullName"`
 	Phone      string     `json:"phone,omitempty"`

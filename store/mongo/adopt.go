@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -200,8 +201,12 @@ func (s *store) setAside(ctx context.Context) ([]adoption, error) {
 // concludeAdoptions carries out what a process that died has left aside.
 func (s *store) concludeAdoptions(ctx context.Context, now time.Time) error {
 	aside, err := s.setAside(ctx)
-	if err != nil {
+	if err != nil || len(aside) == 0 {
 		return err
+	}
+	kept, err := s.ReadState(ctx)
+	if err != nil || kept.Epoch > 0 && (kept.Sealed || !kept.Phase.PrimaryIsSource()) {
+		return err // what is set aside stays so, and Foreign lists it
 	}
 	var errs []error
 	for _, a := range aside {
@@ -221,42 +226,37 @@ func (s *store) concludeAdoptions(ctx context.Context, now time.Time) error {
 
 // Redirect rewrites documents that name others by legacy identities, see
 // cutover.Adopter.
-func (s *store) Redirect(ctx context.Context, g cutover.Guard, kind string, resolve cutover.Resolve, execute bool) (int, error) {
+func (s *store) Redirect(ctx context.Context, g cutover.Guard, kind string, resolve cutover.Resolve, execute bool) (cutover.Redirected, error) {
+	var out cutover.Redirected
 	col, err := s.of(kind)
 	if err != nil {
-		return 0, err
+		return out, err
 	}
-	var docs []bson.Raw
 	err = s.walk(ctx, col, cutover.ID{}, cutover.ID{}, oneBatch, func(doc bson.Raw) (bool, error) {
 		if _, err := col.decode(doc); err == nil {
 			return true, nil
 		}
-		if _, err := col.decodeKnowing(doc, resolve); err == nil {
-			docs = append(docs, doc)
+		r, err := col.decodeKnowing(doc, resolve)
+		if err != nil {
+			return true, nil // not for the want of an identity alone: it stays a gap
 		}
-		return true, nil
+		if execute {
+			err = s.rewrite(ctx, g, col, doc, r)
+		}
+		if fault.Is(err, fault.Conflict) {
+			out.Left, out.Reason = out.Left+1, fmt.Sprintf("%s: %v", r.RecordMeta().ID, err)
+			return true, nil
+		}
+		if err == nil {
+			out.Records++
+		}
+		return true, err
 	})
-	if err != nil || !execute {
-		return len(docs), err
-	}
-	done := 0
-	for _, doc := range docs {
-		switch err := s.rewrite(ctx, g, col, doc, resolve); {
-		case err == nil:
-			done++
-		case !fault.Is(err, fault.Conflict): // who changed it meanwhile leaves it for the next time
-			return done, err
-		}
-	}
-	return done, nil
+	return out, err
 }
 
 // rewrite is an Update of one record.
-func (s *store) rewrite(ctx context.Context, g cutover.Guard, col *collection, doc bson.Raw, resolve cutover.Resolve) error {
-	r, err := col.decodeKnowing(doc, resolve)
-	if err != nil {
-		return err
-	}
+func (s *store) rewrite(ctx context.Context, g cutover.Guard, col *collection, doc bson.Raw, r cutover.Record) error {
 	tx := newTx(s)
 	tx.remember(col.Kind, doc)
 	if err := tx.Put(ctx, r); err != nil {

@@ -17,7 +17,7 @@ import (
 
 func adopter(b *bank) cutover.Adopter { return b.Side.(cutover.Adopter) }
 
-func unknown(string) (cutover.ID, bool) { return cutover.ID{}, false }
+func unknown(string, string) (cutover.ID, bool) { return cutover.ID{}, false }
 
 func (b *bank) insertRaw(t *testing.T, collection string, doc bson.D) {
 	t.Helper()
@@ -167,7 +167,7 @@ func TestReferencesAreRedirected(t *testing.T) {
 	db := storetest.Mongo(t)
 	market := indexed(t, db, mongo.Marketplace(db))
 	buyer := cutover.NewID()
-	known := func(legacy string) (cutover.ID, bool) { return buyer, legacy == "user-7" }
+	known := func(kind, legacy string) (cutover.ID, bool) { return buyer, kind == "user" && legacy == "user-7" }
 	request := func(buyer string, preferred bson.A) cutover.ID {
 		id := cutover.NewID()
 		_, err := db.Raw("purchaserequests").InsertOne(t.Context(), bson.D{{Key: "_id", Value: bson.ObjectID(id)},
@@ -186,12 +186,12 @@ func TestReferencesAreRedirected(t *testing.T) {
 	side := market.(cutover.Adopter)
 	g := cutover.Guard{Domain: "marketplace", Epoch: 1, Journal: true}
 	for _, execute := range []bool{false, true} {
-		if n, err := side.Redirect(t.Context(), g, marketplace.KindRequest, known, execute); err != nil || n != 1 {
-			t.Errorf("Redirect, execute %v, gave %d, %v; want 1", execute, n, err)
+		if n, err := side.Redirect(t.Context(), g, marketplace.KindRequest, known, execute); err != nil || n != (cutover.Redirected{Records: 1}) {
+			t.Errorf("Redirect, execute %v, gave %+v, %v; want 1", execute, n, err)
 		}
 	}
-	if n, err := side.Redirect(t.Context(), g, marketplace.KindRequest, known, true); err != nil || n != 0 {
-		t.Errorf("Redirect again gave %d, %v; want 0", n, err)
+	if n, err := side.Redirect(t.Context(), g, marketplace.KindRequest, known, true); err != nil || n != (cutover.Redirected{}) {
+		t.Errorf("Redirect again gave %+v, %v; want none", n, err)
 	}
 	items, err := market.Get(t.Context(), []cutover.Key{{Kind: marketplace.KindRequest, ID: named}, {Kind: marketplace.KindRequest, ID: lost}})
 	if err != nil {

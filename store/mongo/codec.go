@@ -278,8 +278,8 @@ func (d decoder) value(x bson.RawValue, v reflect.Value, f shape.Field, path str
 	case shape.List:
 		return d.list(x, v, *f.Elem, path)
 	}
-	if d.resolve != nil && f.Type == idType {
-		if id, ok := d.resolve(identityText(x)); ok {
+	if d.resolve != nil && f.Ref != "" {
+		if id, ok := d.resolve(f.Ref, identityText(x)); ok {
 			v.Set(reflect.ValueOf(id))
 			return nil, nil
 		}

@@ -350,3 +350,28 @@ func TestWhatCouldNotBeWrittenBackIsRefusedByName(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryReferenceSaysWhatItNames: so that a legacy identity can be resolved.
+func TestEveryReferenceSaysWhatItNames(t *testing.T) {
+	kinds := map[string]bool{}
+	for _, c := range allCollections() {
+		kinds[c.Kind] = true
+	}
+	var check func(kind string, fields []shape.Field)
+	check = func(kind string, fields []shape.Field) {
+		for _, f := range fields {
+			name := f.Name
+			if f.Elem != nil {
+				f = *f.Elem
+			}
+			check(kind+"."+name, f.Fields)
+			// An event's subject is of whichever kind its type is about.
+			if f.Type == idType && name != fieldID && name != "subject" && !kinds[f.Ref] {
+				t.Errorf("%s.%s is an ID of %q, want field:\",ref=KIND\" with a kind that there is", kind, name, f.Ref)
+			}
+		}
+	}
+	for _, c := range allCollections() {
+		check(c.Kind, c.fields)
+	}
+}
