@@ -223,7 +223,7 @@ func (s *stage) judge(t *testing.T, postgresOnly bool) {
 	}
 	t.Logf("\n%s", &table)
 	if !r.OK() {
-		t.Errorf("want nothing lost, different or off balance; got %d, %d, %d: %q", r.Lost(), r.Differences(), r.Unbalanced(), r.Problems())
+		t.Errorf("want nothing lost, twice, different or off balance; got %d, %d, %d, %d: %q", r.Lost(), r.Twice(), r.Differences(), r.Unbalanced(), r.Problems())
 	}
 }
 
@@ -234,7 +234,7 @@ func (s *stage) audit(t *testing.T, postgresOnly bool) *audit.Report {
 		t.Fatal("no write was acknowledged")
 	}
 	r, err := audit.Run(t.Context(), audit.Options{MongoURI: s.mongoURI, Database: s.database, PGURL: s.pgURL,
-		Facts: facts, PostgresOnly: postgresOnly})
+		Facts: facts, Sole: s.traffic.Account().Sole(), PostgresOnly: postgresOnly})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,7 +154,7 @@ func (s *show) play(ctx context.Context) (*audit.Report, error) {
 	}
 	return audit.Run(ctx, audit.Options{
 		MongoURI: s.stack.Mongo.URI(), Database: s.name, PGURL: s.stack.Postgres.URL(s.name),
-		Facts: s.traffic.Account().Facts(),
+		Facts: s.traffic.Account().Facts(), Sole: s.traffic.Account().Sole(),
 	})
 }
 

@@ -48,6 +48,7 @@ func (s *show) results(r *audit.Report) []line {
 		{"requests failed", fmt.Sprint(failed), failed == 0},
 		{"deals", stages(s.traffic.Stages()), s.traffic.Stages()["released"] > 0},
 		{"lost writes", fmt.Sprintf("%d of %d acknowledged", r.Lost(), writes), r.Lost() == 0 && writes > 0},
+		{"writes made twice", fmt.Sprint(r.Twice()), r.Twice() == 0},
 		{"differences", fmt.Sprintf("%d in %d records", r.Differences(), r.Postgres.Records), r.Differences() == 0 && r.Postgres.Records > 0},
 		balanced(r.Mongo), balanced(r.Postgres),
 		{"ledgers alike, nothing unchecked", fmt.Sprint(r.OK()), r.OK()},

@@ -44,6 +44,7 @@ type Result struct {
 	Hits     map[step.Name]int
 
 	Writes, Requests, Failed    int64 // by members: acknowledged, sent, without success
+	Unexpected                  int64 // answers that no fault excuses
 	Lost, Twice, Differ, Ledger int   // over all audits
 	Strays                      int
 }
@@ -63,7 +64,7 @@ func (r *Result) NeverHit() []step.Name {
 // OK says that everything that was asked for was done, and nothing was wrong.
 func (r *Result) OK() bool {
 	return len(r.Failures) == 0 && r.Rounds > 0 && r.Rounds == r.Wanted && r.Writes > 0 &&
-		r.Lost+r.Twice+r.Differ+r.Ledger == 0 && (r.Wanted < enough || len(r.NeverHit()) == 0)
+		r.Lost+r.Twice+r.Differ+r.Ledger == 0 && r.Unexpected == 0 && (r.Wanted < enough || len(r.NeverHit()) == 0)
 }
 
 // Summary is one line.
@@ -73,8 +74,8 @@ func (r *Result) Summary() string {
 		verdict = "FAILED"
 	}
 	all := len(step.All())
-	return fmt.Sprintf("%s: seed %d, %d of %d rounds, %d failures; %d writes acknowledged of %d requests (%d without success): %d lost, %d twice, %d different, %d off balance; %d stray writes on record; %d of %d steps hit",
-		verdict, r.Seed, r.Rounds, r.Wanted, len(r.Failures), r.Writes, r.Requests, r.Failed, r.Lost, r.Twice, r.Differ, r.Ledger, r.Strays,
+	return fmt.Sprintf("%s: seed %d, %d of %d rounds, %d failures; %d writes acknowledged of %d requests (%d without success, %d answered wrongly): %d lost, %d twice, %d different, %d off balance; %d stray writes on record; %d of %d steps hit",
+		verdict, r.Seed, r.Rounds, r.Wanted, len(r.Failures), r.Writes, r.Requests, r.Failed, r.Unexpected, r.Lost, r.Twice, r.Differ, r.Ledger, r.Strays,
 		all-len(r.NeverHit()), all)
 }
 
@@ -166,6 +167,7 @@ func (w *world) play(ctx context.Context) error {
 		counts := w.traffic.Counts()
 		w.result.Writes = before.Writes + w.traffic.Account().Writes()
 		w.result.Requests, w.result.Failed = before.Requests+counts.Requests, before.Failed+counts.Failed
+		w.result.Unexpected = before.Unexpected + counts.Unexpected
 	}
 	return nil
 }

@@ -74,10 +74,13 @@ func (w *world) atRest(ctx context.Context) (all []status, restless string, err 
 
 // unrest says what a domain still has to do.
 func unrest(s status) string {
-	alive := 0
+	names := map[string]bool{} // a server that was started again may be there as two processes
 	for _, p := range s.Processes {
-		if p.Alive && p.Acks[s.Domain] == s.Epoch {
-			alive++
+		if p.Alive && p.Acks[s.Domain] != s.Epoch {
+			return p.ID + " is not on its epoch"
+		}
+		if name, _, _ := cutLast(p.ID, "-"); p.Alive {
+			names[name] = true
 		}
 	}
 	switch {
@@ -85,8 +88,8 @@ func unrest(s status) string {
 		return s.Problem
 	case s.Sealed:
 		return "sealed"
-	case alive < servers:
-		return fmt.Sprintf("%d of %d servers are on its epoch", alive, servers)
+	case len(names) < servers:
+		return fmt.Sprintf("%d of %d servers are there", len(names), servers)
 	case s.Notes > 0:
 		return fmt.Sprintf("%d notes to copy", s.Notes)
 	case s.OpenGaps > 0:
@@ -97,9 +100,19 @@ func unrest(s status) string {
 	return ""
 }
 
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
 // leftovers looks for what dead writers left in MongoDB. Where it is left behind
 // nothing of it is read any more.
 func (w *world) leftovers(ctx context.Context, all []status) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
 	client, err := mongo.Connect(options.Client().ApplyURI(w.stack.Mongo.URI()).SetServerSelectionTimeout(5 * time.Second))
 	if err != nil {
 		return "", err
@@ -128,6 +141,8 @@ func (w *world) leftovers(ctx context.Context, all []status) (string, error) {
 // in MongoDB that is not the recorded one, a seal without a coordinator, a move
 // without a copier.
 func (w *world) doctor(ctx context.Context) (wrong []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
 	var findings []struct{ Check, About, State, Found string }
 	if err := w.d.JSON(ctx, &findings, "doctor"); err != nil && !held(err) {
 		return nil, err

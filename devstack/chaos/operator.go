@@ -43,6 +43,8 @@ type kindProgress struct {
 }
 
 func (w *world) status(ctx context.Context, domains ...string) (all []status, err error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
 	return all, w.d.JSON(ctx, &all, append([]string{"cutover", "status"}, domains...)...)
 }
 

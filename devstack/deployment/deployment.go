@@ -176,7 +176,9 @@ func (d *Deployment) run(cmd *exec.Cmd) error {
 	}
 	d.note(cmd.Process.Pid, true)
 	defer d.note(cmd.Process.Pid, false)
-	return cmd.Wait()
+	guard, err := guardProcess(cmd.Process.Pid) // it may be halted when we die
+	defer guard.dismiss()
+	return errors.Join(err, cmd.Wait())
 }
 
 func (d *Deployment) note(pid int, runs bool) {

@@ -104,9 +104,11 @@ func (c *client) send(ctx context.Context, q call) (answer, error) {
 	took := time.Since(began)
 	switch {
 	case err != nil:
-		return a, c.lost(q, took, err.Error())
-	case a.status >= 500:
-		return a, c.lost(q, took, fmt.Sprintf("%d %s", a.status, a.err))
+		return a, c.lost(q, took, failed, err.Error())
+	case a.status == http.StatusServiceUnavailable:
+		return a, c.lost(q, took, failed, fmt.Sprintf("%d %s", a.status, a.err))
+	case a.status >= 500: // a mistake of the server's, whatever is wrong around it
+		return a, c.lost(q, took, unexpected, fmt.Sprintf("%d %s", a.status, a.err))
 	case a.ok():
 		c.counts.add(took, served, "")
 		return a, nil
@@ -125,9 +127,9 @@ type uncertain struct{ text string }
 
 func (u uncertain) Error() string { return u.text }
 
-func (c *client) lost(q call, took time.Duration, what string) error {
+func (c *client) lost(q call, took time.Duration, as outcome, what string) error {
 	sample := fmt.Sprintf("%s %s: %s", q.method, q.path, what)
-	c.counts.add(took, failed, sample)
+	c.counts.add(took, as, sample)
 	c.note("failed request: %s", sample)
 	return uncertain{sample}
 }

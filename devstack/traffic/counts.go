@@ -9,9 +9,9 @@ import (
 // Counts says what was sent and how it went.
 type Counts struct {
 	Requests   int64            // answered or failed
-	Failed     int64            // no answer, or a 5xx
+	Failed     int64            // no answer, or a 503
 	Refused    int64            // a 4xx that such a request may get, such as a conflict
-	Unexpected int64            // any other 4xx: the traffic and the API disagree
+	Unexpected int64            // any other 4xx, or a 5xx that does not say "later": the traffic and the API disagree
 	Samples    []string         // of failed and unexpected ones, the first few
 	Latency    map[string]int64 // microseconds: "p50", "p99", "max"
 }
