@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,7 +59,7 @@ func openMarket(t *testing.T, mortals int) *market {
 	mongo, database := stack.Mongo.URI(), stack.NewMongoDatabase(t)
 	m.d, err = deployment.New(deployment.Options{Binary: binary, Dir: m.dir, Ports: make([]int, 1+mortals),
 		MongoURI: mongo, Database: database, PGURL: stack.Postgres.NewDatabase(t),
-		Own: func(process int) []string { return []string{step.File + "=" + m.orders(process)} }})
+		Own: func(process int) []string { return []string{m.orders(process).Own()} }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +86,8 @@ func openMarket(t *testing.T, mortals int) *market {
 	return m
 }
 
-func (m *market) orders(process int) string {
-	return filepath.Join(m.dir, fmt.Sprintf("order%d", process))
+func (m *market) orders(process int) deployment.Orders {
+	return deployment.Orders(filepath.Join(m.dir, fmt.Sprintf("order%d", process)))
 }
 
 func (m *market) signIn(t *testing.T, c traffic.Credentials) (token string) {
@@ -138,7 +137,7 @@ func (m *market) ask(server int, token, method, path string, body, data any) (st
 func (m *market) selectionWith(t *testing.T, victim int, at step.Name) {
 	request, offers := m.offered(t)
 	victim++ // the first one lives
-	if err := os.WriteFile(m.orders(victim), []byte(string(at)+" KILL\n"), 0o644); err != nil {
+	if err := m.orders(victim).Give(at, "KILL"); err != nil {
 		t.Fatal(err)
 	}
 	watch := m.watch(t, request)
@@ -147,7 +146,7 @@ func (m *market) selectionWith(t *testing.T, victim int, at step.Name) {
 	if status, err := m.ask(victim, m.buyer, "POST", path, choice, nil); err == nil {
 		t.Errorf("want no answer from a server that died, got %d", status)
 	}
-	if hit, err := filepath.Glob(m.orders(victim) + step.Hit + "*"); err != nil || len(hit) != 1 {
+	if pid, err := m.orders(victim).Done(); err != nil || pid == 0 {
 		t.Fatalf("the server did not die at %s: %v", at, err)
 	}
 	first := m.seen(t, request)

@@ -98,6 +98,7 @@ type setting struct {
 	members int     // of the data set
 	servers int     // default 2
 	rate    float64 // requests of members per second; default 40
+	own     func(process int) []string
 }
 
 // deploy starts servers on databases of their own, filled with a data set.
@@ -116,7 +117,7 @@ func (s *stage) open(t *testing.T, o setting) {
 	o.binary, o.servers, o.rate = cmp.Or(o.binary, binary), cmp.Or(o.servers, 2), cmp.Or(o.rate, 40)
 	var err error
 	s.d, err = deployment.New(deployment.Options{Binary: o.binary, Dir: t.TempDir(), Ports: make([]int, o.servers),
-		MongoURI: s.mongoURI, Database: s.database, PGURL: s.pgURL})
+		MongoURI: s.mongoURI, Database: s.database, PGURL: s.pgURL, Own: o.own})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +138,23 @@ func (s *stage) open(t *testing.T, o setting) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func (s *stage) command(t *testing.T, args ...string) {
+	t.Helper()
+	if err := s.d.Run(t.Context(), logger{t}, args...); err != nil {
+		t.Fatalf("amanat %s: %v", strings.Join(args, " "), err)
+	}
+}
+
+// until waits for what comes about by itself.
+func (s *stage) until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited a minute in vain for %s", what)
+		}
 	}
 }
 
@@ -185,11 +203,7 @@ func (s *stage) move(t *testing.T, domain string) {
 func (s *stage) awaitDeals(t *testing.T, n int) {
 	t.Helper()
 	want := s.traffic.Stages()["released"] + n
-	for deadline := time.Now().Add(2 * time.Minute); s.traffic.Stages()["released"] < want; time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("want %d deals released, got %v", want, s.traffic.Stages())
-		}
-	}
+	s.until(t, fmt.Sprintf("%d more deals to be released", n), func() bool { return s.traffic.Stages()["released"] >= want })
 }
 
 // served wants every request answered, and deals carried to their end.

@@ -178,7 +178,7 @@ func (o *outage) primaryAway(t *testing.T, d database, name string, w way) {
 	asked.Wait()
 	t.Logf("%s %s: the last of %d requests was answered after %s", name, w.name, 2*len(probes), time.Since(began).Round(time.Millisecond))
 	for server := range 2 {
-		o.eventually(t, "a health that tells", func() bool {
+		o.until(t, "a health that tells", func() bool {
 			a := o.ask(server, probe{path: "/api/health"})
 			return a.status == http.StatusServiceUnavailable && strings.Contains(a.body, `"degraded"`) && strings.Contains(a.body, fmt.Sprintf("%q:false", name))
 		})
@@ -189,9 +189,9 @@ func (o *outage) primaryAway(t *testing.T, d database, name string, w way) {
 	back := time.Now()
 	for server := range 3 {
 		for _, p := range probes {
-			o.eventually(t, p.path, func() bool { return o.ask(server, p).served() })
+			o.until(t, p.path, func() bool { return o.ask(server, p).served() })
 		}
-		o.eventually(t, "health", func() bool { return o.ask(server, probe{path: "/api/health"}).status == http.StatusOK })
+		o.until(t, "health", func() bool { return o.ask(server, probe{path: "/api/health"}).status == http.StatusOK })
 	}
 	t.Logf("%s: all was served again %s after it was back", name, time.Since(back).Round(time.Millisecond))
 	if err := o.d.Check(); err != nil {
@@ -213,13 +213,6 @@ func (o *outage) switchOver(t *testing.T, domain string) {
 		}
 	}
 	t.Fatalf("switch of %s: %v", domain, err)
-}
-
-func (o *outage) command(t *testing.T, args ...string) {
-	t.Helper()
-	if err := o.d.Run(t.Context(), logger{t}, args...); err != nil {
-		t.Fatalf("amanat %s: %v", strings.Join(args, " "), err)
-	}
 }
 
 // probe is a request of one domain.
@@ -309,20 +302,11 @@ func (o *outage) wantUnavailable(t *testing.T, server int, p probe) {
 	}
 }
 
-func (o *outage) eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 // awaitRequests waits until members have sent n more.
 func (o *outage) awaitRequests(t *testing.T, n int64) {
 	t.Helper()
 	want := o.traffic.Counts().Requests + n
-	o.eventually(t, fmt.Sprintf("%d requests", n), func() bool { return o.traffic.Counts().Requests >= want })
+	o.until(t, fmt.Sprintf("%d requests", n), func() bool { return o.traffic.Counts().Requests >= want })
 }
 
 // copies counts what the servers that run have copied since they started.

@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/amanat-dev/amanat/devstack/link"
-	"github.com/amanat-dev/amanat/internal/step"
 )
 
 // hitWithin is how long after a move its fault may still be met, by what goes
@@ -108,7 +103,7 @@ func (w *world) atStep(ctx context.Context, f Fault, moved <-chan struct{}) erro
 	if f.Kind == KillAt {
 		signal = "KILL"
 	}
-	if err := w.order(string(f.Step) + " " + signal); err != nil {
+	if err := w.orders().Give(f.Step, signal); err != nil {
 		return err
 	}
 	pid, err := w.awaitHit(ctx, moved)
@@ -130,22 +125,13 @@ func (w *world) atStep(ctx context.Context, f Fault, moved <-chan struct{}) erro
 	return w.revive(ctx, 0)
 }
 
-// order lays an order where all processes look for it, at once as a whole.
-func (w *world) order(text string) error {
-	draft := w.orders() + ".draft"
-	if err := os.WriteFile(draft, []byte(text+"\n"), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(draft, w.orders())
-}
-
 // awaitHit gives the id of the process that has carried the order out. When
 // the move is over and nobody has for a while, the order is taken back, and
 // it gives 0.
 func (w *world) awaitHit(ctx context.Context, moved <-chan struct{}) (pid int, err error) {
 	var patience <-chan time.Time
 	for {
-		if pid, err := w.hit(); err != nil || pid > 0 {
+		if pid, err := w.orders().Done(); err != nil || pid > 0 {
 			return pid, err
 		}
 		select {
@@ -154,22 +140,11 @@ func (w *world) awaitHit(ctx context.Context, moved <-chan struct{}) (pid int, e
 		case <-moved:
 			moved, patience = nil, time.After(hitWithin)
 		case <-patience:
-			_ = os.Remove(w.orders()) // unless it was carried out just now
-			return w.hit()
+			w.orders().Withdraw()
+			return w.orders().Done()
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-}
-
-func (w *world) hit() (pid int, err error) {
-	found, err := filepath.Glob(w.orders() + step.Hit + "*")
-	if err != nil || len(found) == 0 {
-		return 0, err
-	}
-	if pid, err = strconv.Atoi(strings.TrimPrefix(found[0], w.orders()+step.Hit)); err != nil {
-		return 0, err
-	}
-	return pid, os.Remove(found[0])
 }
 
 // vanish ends a stopped process behind silent links.

@@ -12,7 +12,6 @@ import (
 	"github.com/amanat-dev/amanat/devstack/deployment"
 	"github.com/amanat-dev/amanat/devstack/traffic"
 	"github.com/amanat-dev/amanat/devstack/traffic/seed"
-	"github.com/amanat-dev/amanat/internal/step"
 )
 
 // servers is how many servers a deployment has.
@@ -57,11 +56,11 @@ func (w *world) own(process int) []string {
 	return []string{
 		"MONGODB_URI=" + through(w.stack.Mongo.URI(), l.mongo),
 		"PG_URL=" + through(w.pgURL(), l.postgres),
-		step.File + "=" + w.orders(),
+		w.orders().Own(),
 	}
 }
 
-func (w *world) orders() string { return filepath.Join(w.dir, "order") }
+func (w *world) orders() deployment.Orders { return deployment.Orders(filepath.Join(w.dir, "order")) }
 
 func (w *world) populate(ctx context.Context) error {
 	cast, err := seed.Fill(ctx, seed.Options{URI: w.stack.Mongo.URI(), Database: w.database, Users: w.o.Members, Seed: w.o.Seed})
