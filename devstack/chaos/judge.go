@@ -79,8 +79,8 @@ func unrest(s status) string {
 		if p.Alive && p.Acks[s.Domain] != s.Epoch {
 			return p.ID + " is not on its epoch"
 		}
-		if name, _, _ := cutLast(p.ID, "-"); p.Alive {
-			names[name] = true
+		if p.Alive {
+			names[p.ID[:max(0, strings.LastIndex(p.ID, "-"))]] = true
 		}
 	}
 	switch {
@@ -98,14 +98,6 @@ func unrest(s status) string {
 		return "its backfill is not complete"
 	}
 	return ""
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
 }
 
 // leftovers looks for what dead writers left in MongoDB. Where it is left behind
