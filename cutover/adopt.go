@@ -85,17 +85,25 @@ func (e *Engine) Adopt(ctx context.Context, domain string, execute bool) (Adopte
 		return c.adopt(ctx, false)
 	}
 	var out Adopted
-	led, err := e.opts.Control.Lead(ctx, CoordinatorRole(domain), func(ctx context.Context) error {
+	err = c.inPlace(ctx, "try again", func(ctx context.Context) (err error) {
 		out, err = c.adopt(ctx, true)
 		return err
 	})
-	if err == nil && !led {
-		err = fault.New(fault.Conflict, "a step of %s is under way; try again when it is over", domain)
-	}
 	if err == nil && out.copied {
 		_, _, err = e.RetryGaps(ctx, domain) // so that no gap tells of an identity that is gone
 	}
 	return out, err
+}
+
+// inPlace has do done in the coordinator's place, so that no step of the domain
+// comes between. Errors: fault.Conflict, which says to do what again, while a
+// step is under way.
+func (c *domainCore) inPlace(ctx context.Context, what string, do func(context.Context) error) error {
+	led, err := c.engine.opts.Control.Lead(ctx, CoordinatorRole(c.name), do)
+	if err == nil && !led {
+		err = fault.New(fault.Conflict, "a step of %s is under way; %s when it is over", c.name, what)
+	}
+	return err
 }
 
 func (c *domainCore) adopt(ctx context.Context, execute bool) (Adopted, error) {

@@ -237,7 +237,7 @@ func (e *Engine) ForgetAlike(ctx context.Context, domain string) (int, error) {
 		return 0, err
 	}
 	forgot := 0
-	led, err := e.opts.Control.Lead(ctx, CoordinatorRole(domain), func(ctx context.Context) error {
+	err = c.inPlace(ctx, "try again", func(ctx context.Context) error {
 		_, s, err := e.copying(ctx, domain)
 		if err != nil {
 			return err
@@ -248,9 +248,6 @@ func (e *Engine) ForgetAlike(ctx context.Context, domain string) (int, error) {
 		forgot, err = c.forgetAlike(ctx, s)
 		return err
 	})
-	if err == nil && !led {
-		err = fault.New(fault.Conflict, "a step of %s is under way; try again when it is over", domain)
-	}
 	return forgot, err
 }
 

@@ -384,7 +384,7 @@ func (t twins) fetch(ctx context.Context, keys []Key) ([]pair, error) {
 // does so in the coordinator's place: after a flip it would overwrite the new
 // primary with the old one.
 func (w *kindWalk) repair(ctx context.Context, left []pair) ([]pair, error) {
-	led, err := w.engine.opts.Control.Lead(ctx, coordinatorRole+":"+w.name, func(ctx context.Context) error {
+	err := w.inPlace(ctx, "repair", func(ctx context.Context) error {
 		s, err := w.recorded(ctx)
 		if err != nil {
 			return err
@@ -396,9 +396,6 @@ func (w *kindWalk) repair(ctx context.Context, left []pair) ([]pair, error) {
 	})
 	if err != nil {
 		return nil, err
-	}
-	if !led {
-		return nil, fault.New(fault.Conflict, "a step of %s is under way; repair when it is over", w.name)
 	}
 	w.suspects = w.suspects[:0:0]
 	for _, p := range left {
