@@ -69,6 +69,10 @@ func openBankAt(t *testing.T, uri, name string) *bank {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close(context.Background()) })
+	return bankOn(t, db)
+}
+
+func bankOn(t *testing.T, db *mongo.DB) *bank {
 	side := mongo.NewSide(db, "bank", bankKinds, bankCollections, func(tx *mongo.Tx) *mongo.Tx { return tx })
 	return &bank{side, db, cutover.Guard{Domain: "bank", Epoch: 3, Process: t.Name()}}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/event"
+	"github.com/amanat-dev/amanat/fault"
 )
 
 // eventCollections gives the collections of event.Kinds(domain).
@@ -31,6 +32,9 @@ func (t eventTx) Events(ctx context.Context, limit int) ([]event.Event, error) {
 
 // EventHandled says whether the event of that ID was handled here.
 func (t eventTx) EventHandled(ctx context.Context, id cutover.ID) (bool, error) {
-	n, err := Count(ctx, t.Tx, t.domain+"_handled_event", byID(id))
-	return n > 0, err
+	_, err := Get[event.Handled](ctx, t.Tx, t.domain+"_handled_event", id)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	driverevent "go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/amanat-dev/amanat/cutover"
@@ -40,6 +41,19 @@ func (db *DB) OnStep(hook func(name string) error) {
 // SetPatience sets how long a writer waits for a lock, and when a pending
 // commit counts as abandoned.
 func (db *DB) SetPatience(wait, abandon time.Duration) { db.waitFor, db.abandonAfter = wait, abandon }
+
+// SetLongestQuery sets how long a query may take.
+func (db *DB) SetLongestQuery(d time.Duration) { db.longestQuery = d }
+
+// SetFindsLists has lists of identities asked for in one command, or not.
+func (db *DB) SetFindsLists(yes bool) {
+	db.lists.Store(map[bool]int32{true: listsByIndex, false: listsByScan}[yes])
+}
+
+// OpenHeard is Open with an ear for what is sent.
+func OpenHeard(uri, name string, ear *driverevent.CommandMonitor) (*DB, error) {
+	return open(uri, name, ear)
+}
 
 // Raw gives a collection past all of this package's care.
 func (db *DB) Raw(name string) *mongo.Collection { return db.db.Collection(name) }

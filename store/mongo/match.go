@@ -7,7 +7,6 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -323,19 +322,22 @@ func descend(v bson.RawValue, path []string) []bson.RawValue {
 
 // inOrder sorts documents as the server does. Without an order they stay.
 func inOrder(docs []bson.Raw, order bson.D) []bson.Raw {
-	sort.SliceStable(docs, func(i, j int) bool {
-		for _, e := range order {
-			c := compareField(docs[i], docs[j], strings.Split(e.Key, "."))
-			if fmt.Sprint(e.Value) == "-1" {
-				c = -c
-			}
-			if c != 0 {
-				return c < 0
-			}
-		}
-		return false
-	})
+	slices.SortStableFunc(docs, func(a, b bson.Raw) int { return compareDocs(a, b, order) })
 	return docs
+}
+
+// compareDocs compares documents by an order.
+func compareDocs(a, b bson.Raw, order bson.D) int {
+	for _, e := range order {
+		c := compareField(a, b, strings.Split(e.Key, "."))
+		if fmt.Sprint(e.Value) == "-1" {
+			c = -c
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return 0
 }
 
 func compareField(a, b bson.Raw, path []string) int {
