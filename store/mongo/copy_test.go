@@ -2,8 +2,11 @@ package mongo_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,7 +146,7 @@ func TestForeignIdentitiesAreListedAndKeptOutOfScans(t *testing.T) {
 	}
 }
 
-func TestAnUnreadableDocumentIsAnItemsErrorAndAQuerysFailure(t *testing.T) {
+func TestAnUnreadableDocumentStandsAlone(t *testing.T) {
 	t.Parallel()
 	bk, _ := newBank(t)
 	good := newAccount("x", 1)
@@ -160,12 +163,85 @@ func TestAnUnreadableDocumentIsAnItemsErrorAndAQuerysFailure(t *testing.T) {
 	if n, err := bk.Count(t.Context(), "account"); err != nil || n != 2 {
 		t.Errorf("Count gave %d, %v; want 2", n, err)
 	}
-	err = bk.View(t.Context(), func(ctx context.Context, tx *mongo.Tx) error {
-		_, err := mongo.Find[account](ctx, tx, "account", bson.D{{Key: "owner", Value: "x"}}, nil, 0)
-		return err
-	})
-	if !fault.Is(err, fault.Internal) {
-		t.Errorf("Find gave %v, want an internal fault", err)
+	ofX := bson.D{{Key: "owner", Value: "x"}}
+	newestFirst := bson.D{{Key: "_id", Value: -1}} // the bad one leads
+	list := func(ctx context.Context, tx *mongo.Tx) (err error) {
+		for _, limit := range []int{0, 1} {
+			found, err := mongo.Find[account](ctx, tx, "account", ofX, newestFirst, limit)
+			if err != nil || len(found) != 1 || found[0].ID != good.ID {
+				return fmt.Errorf("Find of %d gave %v, %w; want the good one", limit, found, err)
+			}
+		}
+		found, err := mongo.GetMany[account](ctx, tx, "account", []cutover.ID{cutover.ID(bad), cutover.NewID(), good.ID})
+		if err != nil || len(found) != 1 || found[0].ID != good.ID {
+			return fmt.Errorf("GetMany gave %v, %w; want the good one", found, err)
+		}
+		return nil
+	}
+	if err := bk.View(t.Context(), list); err != nil {
+		t.Error(err)
+	}
+	if n := bk.db.Unreadable(); n != 1 {
+		t.Errorf("%d records count as unreadable, want 1", n)
+	}
+	ask := map[string]func(context.Context, *mongo.Tx) error{
+		"Get": func(ctx context.Context, tx *mongo.Tx) error {
+			_, err := mongo.Get[account](ctx, tx, "account", cutover.ID(bad))
+			return err
+		},
+		"FindOne": func(ctx context.Context, tx *mongo.Tx) error {
+			_, err := mongo.FindOne[account](ctx, tx, "account", bson.D{{Key: "_id", Value: bad}})
+			return err
+		},
+		"Each": func(ctx context.Context, tx *mongo.Tx) error {
+			return mongo.Each(ctx, tx, "account", func(account) error { return nil })
+		},
+	}
+	for what, ask := range ask {
+		wantNamed(t, what, bk.View(t.Context(), ask), bad)
+	}
+	wantNamed(t, "a list in an Update", bk.update(t.Context(), list), bad)
+}
+
+// wantNamed wants the fault of a record that is not readable.
+func wantNamed(t *testing.T, what string, err error, id bson.ObjectID) {
+	t.Helper()
+	var f *fault.Error
+	if !errors.As(err, &f) || !fault.Is(err, fault.Internal) || !strings.Contains(f.Unwrap().Error(), "account/"+id.Hex()) {
+		t.Errorf("%s gave %v, want an internal fault that names the record", what, err)
+	}
+}
+
+func TestGetReadsTheSameOneByOneAndByLists(t *testing.T) {
+	t.Parallel()
+	dying, bk := newBank(t)
+	s := newScene(t, bk)
+	buried, missing := cutover.Key{Kind: "account", ID: cutover.NewID()}, cutover.Key{Kind: "transfer", ID: cutover.NewID()}
+	if _, err := bk.Apply(t.Context(), []cutover.Item{{Key: buried, Rev: 7, Deleted: true}}, cutover.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	sent := &transfer{Amount: 1}
+	bk.put(t, sent)
+	dying.crashAt(5) // before its mark: a and b keep what they had
+	if err := s.run(t.Context(), dying); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	keys := []cutover.Key{buried, missing, {Kind: "transfer", ID: sent.ID}}
+	for _, a := range []*account{s.a, s.b, s.gone, s.added} {
+		keys = append(keys, cutover.Key{Kind: "account", ID: a.ID})
+	}
+	for _, lists := range []bool{false, true} {
+		bk.db.SetFindsLists(lists)
+		var got []string
+		items, err := bk.Get(t.Context(), append(keys, buried))
+		for _, i := range items {
+			got = append(got, fmt.Sprint(i.Record != nil, i.Rev, i.Deleted, i.Err))
+		}
+		want := []string{"false 7 true <nil>", "false 0 false <nil>", "true 1 false <nil>", "true 1 false <nil>",
+			"true 1 false <nil>", "true 1 false <nil>", "false 0 false <nil>", "false 7 true <nil>"}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("lists %v: Get gave %v, %v; want %v", lists, got, err, want)
+		}
 	}
 }
 

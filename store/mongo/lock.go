@@ -20,6 +20,32 @@ func (s *store) current(ctx context.Context, col *collection, id cutover.ID) (bs
 	return s.resolve(ctx, col, doc)
 }
 
+// currentMany is current for many: those that are there and not deleted, in the
+// order of ids.
+func (s *store) currentMany(ctx context.Context, col *collection, ids []cutover.ID) ([]bson.Raw, error) {
+	docs, err := s.byIDs(ctx, col, ids)
+	if err != nil {
+		return nil, err
+	}
+	there := make(map[cutover.ID]bson.Raw, len(docs))
+	for _, doc := range docs {
+		if doc, err = s.resolve(ctx, col, doc); err != nil {
+			return nil, err
+		}
+		if doc != nil && !isDeleted(doc) {
+			id, _ := idOf(doc)
+			there[id] = doc
+		}
+	}
+	var out []bson.Raw
+	for _, id := range ids {
+		if doc := there[id]; doc != nil {
+			out = append(out, doc)
+		}
+	}
+	return out, nil
+}
+
 // resolve gives the committed content of a document that was read: itself, or
 // while its commit is pending, or was rolled back, what it was before.
 func (s *store) resolve(ctx context.Context, col *collection, doc bson.Raw) (bson.Raw, error) {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/domain/marketplace"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 // Marketplace gives the marketplace's side in MongoDB.
@@ -115,26 +114,29 @@ func (t marketplaceTx) soldBy(ctx context.Context, f marketplace.RequestFilter, 
 	if err != nil {
 		return nil, err
 	}
+	ids := slices.DeleteFunc(requestsOf(accepted), func(id cutover.ID) bool {
+		return !after.IsZero() && slices.Compare(id[:], after[:]) >= 0
+	})
 	var found []marketplace.PurchaseRequest
-	for _, id := range requestsOf(accepted) {
-		if !after.IsZero() && slices.Compare(id[:], after[:]) >= 0 {
-			continue
+	for page := range slices.Chunk(ids, max(limit, soldAtOnce)) {
+		requests, err := GetMany[marketplace.PurchaseRequest](ctx, t.Tx, marketplace.KindRequest, page)
+		if err != nil {
+			return nil, err
 		}
-		if limit > 0 && len(found) == limit {
+		for _, r := range requests {
+			if (f.Status == "" || f.Status == r.Status) && (f.CategoryID.IsZero() || f.CategoryID == r.CategoryID) {
+				found = append(found, r)
+			}
+		}
+		if limit > 0 && len(found) >= limit {
 			break
 		}
-		r, err := t.Request(ctx, id)
-		switch {
-		case fault.Is(err, fault.NotFound):
-			continue
-		case err != nil:
-			return nil, err
-		case (f.Status == "" || f.Status == r.Status) && (f.CategoryID.IsZero() || f.CategoryID == r.CategoryID):
-			found = append(found, r)
-		}
 	}
-	return found, nil
+	return first(found, limit), nil
 }
+
+// soldAtOnce is how many of a seller's requests are read at a time at least.
+const soldAtOnce = 20
 
 // requestsOf gives the ids of the offers' requests, each once, the newest
 // first.

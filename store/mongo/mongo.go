@@ -10,7 +10,9 @@
 // itself adds (_note, _lockCommit and others, see document.go) never reach a
 // record. Legacy documents are read as they are: identities as ObjectIDs or hex
 // digits, numbers and money of any numeric type, dates as text or milliseconds,
-// no revision. What cannot be read is an error of that record, never a guess.
+// no revision. What cannot be read is an error of that record, never a guess:
+// a View's lists leave it out, report it once and count it; whoever asks for that
+// record, would sum it up or is about to write has the error.
 //
 // # Writing
 //
@@ -85,6 +87,8 @@ type DB struct {
 	// lists says what findsLists has found out; 0 is nothing yet.
 	lists atomic.Int32
 
+	leftOut leftOut
+
 	// step, in tests, is told of each write of a commit before it is sent; its
 	// error leaves everything as it is at that moment, as a crash would.
 	step atomic.Pointer[func(name step.Name) error]
@@ -142,6 +146,7 @@ func newDB(client *mongo.Client, name string) *DB {
 		state:   db.Collection("cutover_state"),
 		waitFor: 1500 * time.Millisecond, abandonAfter: 10 * time.Second,
 		longestQuery: keepAborted - 2*clockError,
+		leftOut:      leftOut{keys: map[string]bool{}},
 		collections:  map[string]*collection{},
 	}
 }

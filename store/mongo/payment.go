@@ -58,7 +58,8 @@ func pendingPayment(r cutover.Record) string   { return r.(*payment.Payment).Pen
 func paymentReference(r cutover.Record) string { return r.(*payment.Payment).Reference() }
 
 // paymentTx asks for references in both forms that legacy documents have, see
-// marketplaceTx.
+// marketplaceTx. Where a record that is left out would make another amount, or
+// another decision, the whole is asked for.
 type paymentTx struct{ eventTx }
 
 func (t paymentTx) Payment(ctx context.Context, id cutover.ID) (payment.Payment, error) {
@@ -110,12 +111,12 @@ func (t paymentTx) UnwatchedPayments(ctx context.Context, limit int) ([]payment.
 }
 
 func (t paymentTx) Quote(ctx context.Context, paymentID cutover.ID) (payment.Quote, error) {
-	found, err := unionOf[payment.Quote](ctx, t.Tx, payment.KindQuote, references("paymentId", paymentID, nil), oldestFirst, 1)
+	found, err := unionOf[payment.Quote](ctx, t.whole(), payment.KindQuote, references("paymentId", paymentID, nil), oldestFirst, 1)
 	return onlyOne(found, payment.KindQuote, err)
 }
 
 func (t paymentTx) ActiveTrezorAccount(ctx context.Context) (payment.TrezorAccount, error) {
-	found, err := Find[payment.TrezorAccount](ctx, t.Tx, payment.KindTrezorAccount, bson.D{}, newestFirst, 1)
+	found, err := Find[payment.TrezorAccount](ctx, t.whole(), payment.KindTrezorAccount, bson.D{}, newestFirst, 1)
 	return onlyOne(found, payment.KindTrezorAccount, err)
 }
 
@@ -132,7 +133,7 @@ func (t paymentTx) LedgerEntry(ctx context.Context, idempotencyKey string) (paym
 }
 
 func (t paymentTx) LedgerOfPayment(ctx context.Context, paymentID cutover.ID) ([]payment.Entry, error) {
-	found, err := unionOf[payment.Entry](ctx, t.Tx, payment.KindEntry, references("paymentId", paymentID, nil), oldestFirst, 0)
+	found, err := unionOf[payment.Entry](ctx, t.whole(), payment.KindEntry, references("paymentId", paymentID, nil), oldestFirst, 0)
 	return oldest(found), err
 }
 
@@ -142,7 +143,7 @@ func (t paymentTx) Hold(ctx context.Context, id cutover.ID) (payment.Hold, error
 
 func (t paymentTx) OpenHolds(ctx context.Context, paymentID cutover.ID) ([]payment.Hold, error) {
 	open := bson.D{{Key: "resolvedAt", Value: nil}}
-	found, err := unionOf[payment.Hold](ctx, t.Tx, payment.KindHold, references("paymentId", paymentID, open), oldestFirst, 0)
+	found, err := unionOf[payment.Hold](ctx, t.whole(), payment.KindHold, references("paymentId", paymentID, open), oldestFirst, 0)
 	return oldest(found), err
 }
 

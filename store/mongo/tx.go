@@ -14,6 +14,8 @@ import (
 type Tx struct {
 	*cutover.Batch
 	store *store
+	// complete: no list leaves out what is not readable.
+	complete bool
 
 	// In an Update only: the documents that were read, which tell a legacy
 	// record of revision 0 from a new one and serve as undo images; and the
@@ -24,7 +26,7 @@ type Tx struct {
 }
 
 func newTx(s *store) *Tx {
-	tx := &Tx{store: s, read: map[cutover.Key]bson.Raw{}, write: map[cutover.Key]bson.D{}, undone: map[cutover.Key]bool{}}
+	tx := &Tx{store: s, complete: true, read: map[cutover.Key]bson.Raw{}, write: map[cutover.Key]bson.D{}, undone: map[cutover.Key]bool{}}
 	tx.Batch = cutover.NewBatch(s.kinds, tx.seen)
 	return tx
 }
@@ -120,32 +122,62 @@ func Get[T any](ctx context.Context, tx *Tx, kind string, id cutover.ID) (T, err
 	return readAs[T](tx, col, doc)
 }
 
-// Find gives the records that filter matches, in the order of sort; limit 0
-// means all. Filters may use what match.go knows.
+// GetMany reads records by their IDs: those that are there, in the order of ids.
+// In a View it leaves out what is not readable.
+func GetMany[T any](ctx context.Context, tx *Tx, kind string, ids []cutover.ID) ([]T, error) {
+	col, err := tx.store.of(kind)
+	if err != nil {
+		return nil, err
+	}
+	docs, err := tx.store.currentMany(ctx, col, ids)
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := readAll[T](ctx, tx, col, docs)
+	return out, err
+}
+
+// Find returns the records that filter matches, in the order of sort; limit 0
+// means all. Filters may use what match.go knows. In a View it leaves out what
+// is not readable, and fills a page up with what comes after.
 func Find[T any](ctx context.Context, tx *Tx, kind string, filter, sort bson.D, limit int) ([]T, error) {
 	col, err := tx.store.of(kind)
 	if err != nil {
 		return nil, err
 	}
-	docs, err := tx.store.find(ctx, col, filter, sort, limit)
-	if err != nil {
-		return nil, err
-	}
-	var out []T
-	for _, doc := range docs {
-		t, err := readAs[T](tx, col, doc)
+	for ask := limit; ; {
+		docs, err := tx.store.find(ctx, col, filter, sort, ask)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, t)
+		found, left, err := readAll[T](ctx, tx, col, docs)
+		if err != nil || left == 0 || len(docs) < ask || len(found) >= limit {
+			return first(found, limit), err
+		}
+		ask = limit + 2*left
 	}
-	return out, nil
 }
 
-// FindOne gives a record that filter matches; fault.NotFound when there is
+// readAll decodes documents, and says how many it left out.
+func readAll[T any](ctx context.Context, tx *Tx, col *collection, docs []bson.Raw) (out []T, left int, err error) {
+	for _, doc := range docs {
+		t, err := readAs[T](tx, col, doc)
+		switch {
+		case err == nil:
+			out = append(out, t)
+		case tx.mayLeaveOut(ctx, err):
+			left++
+		default:
+			return nil, 0, err
+		}
+	}
+	return out, left, nil
+}
+
+// FindOne returns a record that filter matches; fault.NotFound when there is
 // none.
 func FindOne[T any](ctx context.Context, tx *Tx, kind string, filter bson.D) (T, error) {
-	found, err := Find[T](ctx, tx, kind, filter, nil, 1)
+	found, err := Find[T](ctx, tx.whole(), kind, filter, nil, 1)
 	if err != nil || len(found) == 0 {
 		var none T
 		if err == nil {
@@ -182,13 +214,12 @@ func Each[T any](ctx context.Context, tx *Tx, kind string, fn func(T) error) err
 }
 
 // readAs decodes a document that a transaction read; nil for one that need not
-// remember it. What is not readable is an error that names the document:
-// leaving it out would be a wrong answer.
+// remember it. What is not readable is an error that names the document.
 func readAs[T any](tx *Tx, col *collection, doc bson.Raw) (T, error) {
 	var none T
 	r, err := col.decode(doc)
 	if err != nil {
-		return none, fault.Wrap(unreadable(col, doc, err), fault.Internal, "a stored record is not readable")
+		return none, fault.Wrap(unreadableIn(col, doc, err), fault.Internal, "a stored record is not readable")
 	}
 	t, ok := any(r).(*T)
 	if !ok {
