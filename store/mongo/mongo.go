@@ -40,10 +40,15 @@
 // as of some moment while it was read: while an Update of several happens, a list
 // may show some of them before it and some after.
 //
-// One weakness is left: a unique value that a commit gives up can be taken by
-// somebody else before the commit is rolled back. The document cannot be put
-// back then; it stays locked, is read in its old content, and cannot be written
-// until the value is free.
+// Two weaknesses are left. An owner that was given up while it was frozen may
+// send one more write when it goes on. It finds out with the next one, and takes
+// that back; until then, or until somebody meets the lock, should it die just
+// there, queries may miss that one document.
+//
+// And a unique value that a commit gives up can be taken by somebody else before
+// the commit is rolled back. The document cannot be put back then; it stays
+// locked, is read in its old content, and cannot be written until the value is
+// free.
 package mongo
 
 import (
