@@ -55,7 +55,7 @@ func (c *cli) backfill(ctx context.Context, domains []string, workers int, asJSO
 		all := map[string][]cutover.KindProgress{}
 		for _, domain := range domains {
 			bar := c.newProgress(domain)
-			kinds, err := a.engine.Backfill(ctx, domain, cutover.BackfillOptions{Workers: workers, Progress: bar.show})
+			kinds, err := a.engine.Backfill(ctx, domain, cutover.BackfillOptions{Workers: workers, Progress: bar.show, Resting: bar.rest})
 			bar.end()
 			if err != nil {
 				return errors.Join(err, c.printBackfill(domains, all, asJSON))

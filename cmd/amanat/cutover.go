@@ -206,7 +206,8 @@ func (c *cli) setCommand() *cobra.Command {
 
 Both slow down by themselves when the primary takes longer for a small read than
 --max-latency, or than five times what is usual when that is 0. The backfill also does when
-the copies of live writes are more than two seconds behind.`,
+the copies of live writes are more than two seconds behind, but keeps a twentieth of its
+time whatever happens; the copier only does while it keeps up with what is written.`,
 		Example: "  amanat cutover set payment --shadow 50\n  amanat cutover set payment --rate 2000 --max-latency 40ms",
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -84,7 +84,7 @@ func translateCode(pg *pgconn.PgError) error {
 	}
 	switch {
 	case pg.Code == "40001" || pg.Code == "40P01": // serialization failure, deadlock
-		return fault.Wrap(pg, fault.Conflict, "somebody else changed this at the same time; read it again and retry")
+		return cutover.Stale(pg)
 	case pg.Code == "42P01" || pg.Code == "42703" || pg.Code == "42704": // undefined table, column, object
 		return fault.Wrap(pg, fault.Internal, "the database's tables are missing or old; run its migrations")
 	case pg.Code == "22021" || pg.Code == "22P05": // such as a NUL in a text
