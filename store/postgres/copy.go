@@ -45,8 +45,8 @@ func (s *store) getKind(ctx context.Context, q pgx.Tx, kind string, ids []string
 	if err != nil {
 		return err
 	}
-	list, err := t.fetch(ctx, q, false, "WHERE id = ANY($1)", ids)
-	if err != nil {
+	var list []*found
+	if err := answer(ctx, q, t.fetch(&list, "WHERE id = ANY($1)", ids)); err != nil {
 		return err
 	}
 	for _, f := range list {
@@ -101,16 +101,29 @@ func (s *store) Scan(ctx context.Context, kind string, after, until cutover.ID, 
 	if err != nil {
 		return nil, err
 	}
-	var items []cutover.Item
-	err = s.inTx(ctx, snapshot, func(q pgx.Tx) error {
-		list, err := t.fetch(ctx, q, false, "WHERE id > $1 AND ($2 = '' OR id <= $2) ORDER BY id LIMIT $3",
-			after.String(), until.String(), limit)
-		for _, f := range list {
-			items = append(items, t.item(f))
-		}
-		return translate(err)
-	})
-	return items, err
+	tail, args := "WHERE id > $1 ORDER BY id LIMIT $2", []any{after.String(), limit}
+	if !until.IsZero() {
+		tail, args = "WHERE id > $1 AND id <= $3 ORDER BY id LIMIT $2", append(args, until.String())
+	}
+	var list []*found
+	err = s.again(ctx, func() error { return answer(ctx, s.pool, t.fetch(&list, tail, args...)) })
+	if err != nil {
+		return nil, translate(err)
+	}
+	items := make([]cutover.Item, len(list))
+	for i, f := range list {
+		items[i] = t.item(f)
+	}
+	return items, nil
+}
+
+// answer puts a question to a transaction, or to the pool by itself.
+func answer(ctx context.Context, q interface {
+	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
+}, question question) error {
+	b := new(pgx.Batch)
+	question.queue(b)
+	return q.SendBatch(ctx, b).Close()
 }
 
 // Foreign has nothing to list: the type object_id allows no other identities.

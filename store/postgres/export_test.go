@@ -2,6 +2,10 @@ package postgres
 
 import (
 	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/event"
@@ -23,8 +27,22 @@ func (tx SpecimenTx) Raw() *Tx { return tx.Tx }
 
 // Exec runs a statement within the transaction.
 func (tx SpecimenTx) Exec(ctx context.Context, sql string) error {
-	_, err := tx.q.Exec(ctx, sql)
-	return translate(err)
+	return tx.ask(ctx, question{sql: sql, take: func(rows pgx.Rows) error {
+		rows.Close()
+		return rows.Err()
+	}})
+}
+
+// Reopen gives the same database over a pool of another configuration.
+func Reopen(t testing.TB, db *DB, change func(*pgxpool.Config)) *DB {
+	config := db.pool.Config()
+	change(config)
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return &DB{pool}
 }
 
 // Specimens gives the side of their domain.

@@ -9,11 +9,9 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/fault"
@@ -127,16 +125,13 @@ func rollback(ctx context.Context, q pgx.Tx) {
 	_ = q.Rollback(ctx)
 }
 
-// begin starts a transaction. When the server was restarted, the pool is full
-// of connections that do not know it yet: it is emptied, and tried once more.
-func (db *DB) begin(ctx context.Context, o pgx.TxOptions) (pgx.Tx, error) {
-	q, err := db.pool.BeginTx(ctx, o)
-	var refused *pgconn.ConnectError
-	if err == nil || ctx.Err() != nil || errors.As(err, &refused) || !fault.Is(translate(err), fault.Unavailable) {
-		return q, err
-	}
-	db.pool.Reset()
-	return db.pool.BeginTx(ctx, o)
+// begin starts a transaction.
+func (db *DB) begin(ctx context.Context, o pgx.TxOptions) (q pgx.Tx, err error) {
+	err = db.again(ctx, func() error {
+		q, err = db.pool.BeginTx(ctx, o)
+		return err
+	})
+	return q, err
 }
 
 // commit does not end with ctx: giving up between the question and the answer

@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"errors"
 	"reflect"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/shape"
@@ -79,39 +81,77 @@ func (f *found) fail(err error) {
 // record gives what was read.
 func (f *found) record() cutover.Record { return f.value.Interface().(cutover.Record) }
 
-// scan reads the rows of a SELECT of the table's columns.
+// scan reads the rows of a SELECT of the table's columns and lists. What they
+// are read into is the same for each: decoding copies it.
 func (t *table) scan(rows pgx.Rows) ([]*found, error) {
+	holders, targets := holdersOf(t.columns)
+	lists := make([]listHolder, len(t.children))
+	for i, c := range t.children {
+		lists[i].columns = c.columns
+		targets = append(targets, &lists[i])
+	}
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*found, error) {
-		holders, targets := holdersOf(t.columns)
 		if err := r.Scan(targets...); err != nil {
 			return nil, err
 		}
 		f := &found{value: reflect.New(t.typ)}
 		f.id, f.rev = holders[0].(*textHolder).String, holders[1].(*intHolder).Int64
 		f.fail(decodeColumns(t.columns, holders, f.value.Elem()))
+		for i, c := range t.children {
+			f.parted = f.parted || len(lists[i].rows) > 0
+			f.fail(c.decode(lists[i], f.value.Elem()))
+		}
+		t.finish(f)
 		return f, nil
 	})
 }
 
-// scanInto reads the rows of one child table into the records that they
-// belong to.
-func (c child) scanInto(rows pgx.Rows, parents map[string]*found) error {
-	defer rows.Close()
-	for rows.Next() {
-		holders, targets := holdersOf(c.columns)
-		var id string
-		if err := rows.Scan(append([]any{&id}, targets...)...); err != nil {
+// decode puts the rows of a child table in their place in root.
+func (c child) decode(h listHolder, root reflect.Value) error {
+	if len(h.rows) == 0 {
+		return nil
+	}
+	list := c.list.slot(root)
+	list.Set(reflect.MakeSlice(list.Type(), len(h.rows), len(h.rows)))
+	for i, r := range h.rows {
+		if err := decodeColumns(c.columns, r.holders, list.Index(i)); err != nil {
 			return err
 		}
-		f := parents[id]
-		elem := reflect.New(c.elem.Type).Elem()
-		f.fail(decodeColumns(c.columns, holders, elem))
-		f.parted = true
-		list := c.list.slot(f.value.Elem())
-		list.Set(reflect.Append(list, elem))
 	}
-	return rows.Err()
+	return nil
 }
+
+// listHolder receives what child.listSQL reads.
+type listHolder struct {
+	columns []column
+	rows    []rowHolder
+}
+
+// rowHolder receives one row of a child table.
+type rowHolder struct {
+	holders []holder
+	targets []any
+}
+
+var errNoRow = errors.New("a child table's row is none")
+
+// The methods by which the driver fills them.
+
+func (h *listHolder) SetDimensions(d []pgtype.ArrayDimension) error {
+	h.rows = nil
+	if len(d) > 0 {
+		h.rows = make([]rowHolder, d[0].Length)
+	}
+	for i := range h.rows {
+		h.rows[i].holders, h.rows[i].targets = holdersOf(h.columns)
+	}
+	return nil
+}
+
+func (h *listHolder) ScanIndex(i int) any { return &h.rows[i] }
+func (h *listHolder) ScanIndexType() any  { return new(rowHolder) }
+func (h *rowHolder) ScanIndex(i int) any  { return h.targets[i] }
+func (h *rowHolder) ScanNull() error      { return errNoRow }
 
 func holdersOf(cols []column) ([]holder, []any) {
 	holders, targets := make([]holder, len(cols)), make([]any, len(cols))

@@ -16,15 +16,21 @@ import (
 type Tx struct {
 	*cutover.Batch
 	store *store
-	q     pgx.Tx
+	asker
+	failed error // the first question that failed
 
 	// Only an Update has these.
 	rows map[cutover.Key]row  // what was put, as it was then
 	read map[cutover.Key]bool // what was read, and whether it had rows in child tables
 }
 
-func newTx(s *store, q pgx.Tx) *Tx {
-	tx := &Tx{store: s, q: q, rows: map[cutover.Key]row{}, read: map[cutover.Key]bool{}}
+// asker puts a question to the database. Errors are faults.
+type asker interface {
+	ask(ctx context.Context, q question) error
+}
+
+func newTx(s *store) *Tx {
+	tx := &Tx{store: s, rows: map[cutover.Key]row{}, read: map[cutover.Key]bool{}}
 	tx.Batch = cutover.NewBatch(s.kinds, tx.keep)
 	return tx
 }
@@ -66,7 +72,7 @@ func Select[T any](ctx context.Context, tx *Tx, kind, tail string, args ...any) 
 	}
 	list, err := tx.fetch(ctx, t, tail, args)
 	if err != nil {
-		return nil, translate(err)
+		return nil, err
 	}
 	out := make([]T, len(list))
 	for i, f := range list {
@@ -101,8 +107,11 @@ func Count(ctx context.Context, tx *Tx, kind, tail string, args ...any) (int64, 
 		return 0, err
 	}
 	var n int64
-	err = tx.q.QueryRow(ctx, "SELECT count(*) FROM "+quote(t.name)+" "+tail, params(args)...).Scan(&n)
-	return n, translate(err)
+	err = tx.pose(ctx, question{"SELECT count(*) FROM " + quote(t.name) + " " + tail, params(args), func(rows pgx.Rows) (err error) {
+		n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+		return err
+	}})
+	return n, err
 }
 
 // eachPage is how many records Each has in memory at a time.
@@ -131,8 +140,8 @@ func Each[T any](ctx context.Context, tx *Tx, kind string, fn func(T) error) err
 
 // fetch reads records and, in an Update, remembers them.
 func (tx *Tx) fetch(ctx context.Context, t *table, tail string, args []any) ([]*found, error) {
-	list, err := t.fetch(ctx, tx.q, tx.read != nil, tail, params(args)...)
-	if err != nil || tx.read == nil {
+	var list []*found
+	if err := tx.pose(ctx, t.fetch(&list, tail, params(args)...)); err != nil || tx.read == nil {
 		return list, err
 	}
 	for _, f := range list {
@@ -141,6 +150,24 @@ func (tx *Tx) fetch(ctx context.Context, t *table, tail string, args []any) ([]*
 		}
 	}
 	return list, nil
+}
+
+// pose asks, and remembers the first failure.
+func (tx *Tx) pose(ctx context.Context, q question) error {
+	err := tx.asker.ask(ctx, q)
+	if err != nil && tx.failed == nil {
+		tx.failed = err
+	}
+	return err
+}
+
+// result is what a closure returned, unless that hides a question that the
+// database did not answer: what came of it is worth nothing then.
+func (tx *Tx) result(err error) error {
+	if err == nil {
+		return tx.failed
+	}
+	return err
 }
 
 // params lets identities be passed as they are.
