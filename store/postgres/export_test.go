@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pressly/goose/v3"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/event"
@@ -16,6 +17,14 @@ var (
 	Translate      = translate
 	OutcomeUnknown = outcomeUnknown
 )
+
+// DownTo takes the migrations behind a version back.
+func DownTo(ctx context.Context, db *DB, version int64) error {
+	return db.migrate(Sources()[1], func(p *goose.Provider) error {
+		_, err := p.DownTo(ctx, version)
+		return err
+	})
+}
 
 // SpecimenTables are those of storetest's specimens.
 var SpecimenTables = append(eventTables("specimen"), Table{"shelf", "shelves"}, Table{"specimen", "specimens"})
