@@ -46,7 +46,7 @@ func (s *store) getKind(ctx context.Context, q pgx.Tx, kind string, ids []string
 		return err
 	}
 	var list []*found
-	if err := answer(ctx, q, t.fetch(&list, "WHERE id = ANY($1)", ids)); err != nil {
+	if err := answer(ctx, q, t.fetch(&list, quote(t.name), "WHERE id = ANY($1)", ids)); err != nil {
 		return err
 	}
 	for _, f := range list {
@@ -101,12 +101,13 @@ func (s *store) Scan(ctx context.Context, kind string, after, until cutover.ID, 
 	if err != nil {
 		return nil, err
 	}
-	tail, args := "WHERE id > $1 ORDER BY id LIMIT $2", []any{after.String(), limit}
-	if !until.IsZero() {
-		tail, args = "WHERE id > $1 AND id <= $3 ORDER BY id LIMIT $2", append(args, until.String())
-	}
+	var w where
+	w.id("id > %s", after)
+	w.id("id <= %s", until)
+	w.sorted("id", limit)
+	source, tail := w.from(t)
 	var list []*found
-	err = s.again(ctx, func() error { return answer(ctx, s.pool, t.fetch(&list, tail, args...)) })
+	err = s.again(ctx, func() error { return answer(ctx, s.pool, t.fetch(&list, source, tail, params(w.args)...)) })
 	if err != nil {
 		return nil, translate(err)
 	}

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -58,3 +60,6 @@ func Reopen(t testing.TB, db *DB, change func(*pgxpool.Config)) *DB {
 func Specimens(db *DB, kinds cutover.Kinds) cutover.Side[event.Tx] {
 	return newSide(db, "specimen", kinds, SpecimenTables, func(tx *Tx) event.Tx { return SpecimenTx{eventTx{tx, "specimen"}} })
 }
+
+// TableNames lists a domain's tables, child tables too.
+func TableNames(d Domain) []string { return slices.Sorted(maps.Keys(expected([]Domain{d}))) }

@@ -16,11 +16,11 @@ type question struct {
 
 func (q question) queue(b *pgx.Batch) { b.Queue(q.sql, q.args...).Query(q.take) }
 
-// fetch reads records into list, child tables included. tail is what follows
-// "SELECT … FROM table".
-func (t *table) fetch(list *[]*found, tail string, args ...any) question {
+// fetch reads records into list, child tables included, from a source: the
+// table, or what stands for it under its name. tail is the rest of the statement.
+func (t *table) fetch(list *[]*found, source, tail string, args ...any) question {
 	return question{
-		sql:  "SELECT " + t.sql.columns + t.sql.lists + " FROM " + quote(t.name) + " " + tail,
+		sql:  "SELECT " + t.sql.columns + t.sql.lists + " FROM " + source + " " + tail,
 		args: args,
 		take: func(rows pgx.Rows) (err error) {
 			*list, err = t.scan(rows)

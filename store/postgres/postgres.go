@@ -30,6 +30,10 @@ var sessionSettings = map[string]string{
 	"timezone":          "UTC",
 	"statement_timeout": "30s",
 	"lock_timeout":      "10s",
+	// A prepared statement is planned once per connection. Left to itself, the
+	// server plans a page of a list anew each time: the shorter the rest of the
+	// list, the cheaper it seems. where sees to statements whose one plan is good.
+	"plan_cache_mode": "force_generic_plan",
 	// An Update says something all the time, unless its process is frozen, or
 	// gone without a word: then what it holds is in everybody's way, the fence
 	// of its domain first of all.

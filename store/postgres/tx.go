@@ -63,21 +63,31 @@ func Get[T any](ctx context.Context, tx *Tx, kind string, id cutover.ID) (T, err
 // "SELECT … FROM table": WHERE, ORDER BY (a total order, ties by id), LIMIT.
 // The table has no alias. IDs may be passed as they are or as text.
 func Select[T any](ctx context.Context, tx *Tx, kind, tail string, args ...any) ([]T, error) {
-	t, err := tx.store.table(kind)
+	t, err := tableOf[T](tx, kind)
 	if err != nil {
 		return nil, err
 	}
-	if t.typ != reflect.TypeFor[T]() {
-		return nil, fault.New(fault.Internal, "records of the kind %s are of type %s", kind, t.typ)
+	return records[T](ctx, tx, t, quote(t.name), tail, args)
+}
+
+// tableOf finds the table of a kind whose records are of type T.
+func tableOf[T any](tx *Tx, kind string) (*table, error) {
+	t, err := tx.store.table(kind)
+	if err == nil && t.typ != reflect.TypeFor[T]() {
+		err = fault.New(fault.Internal, "records of the kind %s are of type %s", kind, t.typ)
 	}
-	list, err := tx.fetch(ctx, t, tail, args)
+	return t, err
+}
+
+func records[T any](ctx context.Context, tx *Tx, t *table, source, tail string, args []any) ([]T, error) {
+	list, err := tx.fetch(ctx, t, source, tail, args)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]T, len(list))
 	for i, f := range list {
 		if f.err != nil {
-			return nil, fault.Wrap(fmt.Errorf("%s/%s: %w", kind, f.id, f.err), fault.Internal, "a stored record cannot be read")
+			return nil, fault.Wrap(fmt.Errorf("%s/%s: %w", t.kind, f.id, f.err), fault.Internal, "a stored record cannot be read")
 		}
 		out[i] = f.value.Elem().Interface().(T)
 	}
@@ -122,7 +132,10 @@ const eachPage = 500
 func Each[T any](ctx context.Context, tx *Tx, kind string, fn func(T) error) error {
 	var after cutover.ID
 	for {
-		page, err := Select[T](ctx, tx, kind, "WHERE id > $1 ORDER BY id LIMIT $2", after.String(), eachPage)
+		var w where
+		w.id("id > %s", after)
+		w.sorted("id", eachPage)
+		page, err := Find[T](ctx, tx, kind, w)
 		if err != nil {
 			return err
 		}
@@ -139,9 +152,9 @@ func Each[T any](ctx context.Context, tx *Tx, kind string, fn func(T) error) err
 }
 
 // fetch reads records and, in an Update, remembers them.
-func (tx *Tx) fetch(ctx context.Context, t *table, tail string, args []any) ([]*found, error) {
+func (tx *Tx) fetch(ctx context.Context, t *table, source, tail string, args []any) ([]*found, error) {
 	var list []*found
-	if err := tx.pose(ctx, t.fetch(&list, tail, params(args)...)); err != nil || tx.read == nil {
+	if err := tx.pose(ctx, t.fetch(&list, source, tail, params(args)...)); err != nil || tx.read == nil {
 		return list, err
 	}
 	for _, f := range list {

@@ -34,16 +34,12 @@ WHERE list.parent_id = users.id;
 DROP TABLE user_refresh_tokens;
 
 -- What a list is asked for by, and in which order.
-CREATE INDEX payments_status_idx ON payments (status, id);
 CREATE INDEX payments_unwatched_idx ON payments (id) WHERE status = 'pending' AND watched_at IS NULL AND callback_secret <> '';
-CREATE INDEX release_holds_open_idx ON release_holds (payment_id, id) WHERE resolved_at IS NULL;
 CREATE INDEX seller_offers_seller_idx ON seller_offers (seller_id, id);
 CREATE INDEX purchase_request_preferred_sellers_value_idx ON purchase_request_preferred_sellers (value, parent_id);
-CREATE INDEX categories_order_idx ON categories ("order", id);
 
 -- +goose Down
-DROP INDEX categories_order_idx, purchase_request_preferred_sellers_value_idx, seller_offers_seller_idx,
-    release_holds_open_idx, payments_unwatched_idx, payments_status_idx;
+DROP INDEX purchase_request_preferred_sellers_value_idx, seller_offers_seller_idx, payments_unwatched_idx;
 
 CREATE TABLE user_refresh_tokens (
     parent_id  object_id NOT NULL REFERENCES users ON DELETE CASCADE,
