@@ -20,7 +20,7 @@ func (q question) queue(b *pgx.Batch) { b.Queue(q.sql, q.args...).Query(q.take) 
 // table, or what stands for it under its name. tail is the rest of the statement.
 func (t *table) fetch(list *[]*found, source, tail string, args ...any) question {
 	return question{
-		sql:  "SELECT " + t.sql.columns + t.sql.lists + " FROM " + source + " " + tail,
+		sql:  t.sql.selects + source + " " + tail,
 		args: args,
 		take: func(rows pgx.Rows) (err error) {
 			*list, err = t.scan(rows)

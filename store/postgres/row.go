@@ -81,29 +81,50 @@ func (f *found) fail(err error) {
 // record gives what was read.
 func (f *found) record() cutover.Record { return f.value.Interface().(cutover.Record) }
 
-// scan reads the rows of a SELECT of the table's columns and lists. What they
-// are read into is the same for each: decoding copies it.
-func (t *table) scan(rows pgx.Rows) ([]*found, error) {
-	holders, targets := holdersOf(t.columns)
-	lists := make([]listHolder, len(t.children))
+// reader is what rows of a table are scanned into. It is the same for each row,
+// and used again by later questions: decoding copies what is in it.
+type reader struct {
+	holders []holder
+	lists   []listHolder // one per child table
+	targets []any        // of both
+}
+
+func (t *table) newReader() *reader {
+	r := &reader{lists: make([]listHolder, len(t.children))}
+	r.holders, r.targets = holdersOf(t.columns)
 	for i, c := range t.children {
-		lists[i].columns = c.columns
-		targets = append(targets, &lists[i])
+		r.lists[i].columns = c.columns
+		r.targets = append(r.targets, &r.lists[i])
 	}
+	return r
+}
+
+// scan reads the rows of a SELECT of the table's columns and lists.
+func (t *table) scan(rows pgx.Rows) ([]*found, error) {
+	into, ok := t.readers.Get().(*reader)
+	if !ok {
+		into = t.newReader()
+	}
+	defer t.readers.Put(into)
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*found, error) {
-		if err := r.Scan(targets...); err != nil {
+		if err := r.Scan(into.targets...); err != nil {
 			return nil, err
 		}
-		f := &found{value: reflect.New(t.typ)}
-		f.id, f.rev = holders[0].(*textHolder).String, holders[1].(*intHolder).Int64
-		f.fail(decodeColumns(t.columns, holders, f.value.Elem()))
-		for i, c := range t.children {
-			f.parted = f.parted || len(lists[i].rows) > 0
-			f.fail(c.decode(lists[i], f.value.Elem()))
-		}
-		t.finish(f)
-		return f, nil
+		return t.decode(into), nil
 	})
+}
+
+// decode makes a record of a row.
+func (t *table) decode(r *reader) *found {
+	f := &found{value: reflect.New(t.typ)}
+	f.id, f.rev = r.holders[0].(*textHolder).String, r.holders[1].(*intHolder).Int64
+	f.fail(decodeColumns(t.columns, r.holders, f.value.Elem()))
+	for i, c := range t.children {
+		f.parted = f.parted || len(r.lists[i].rows) > 0
+		f.fail(c.decode(r.lists[i], f.value.Elem()))
+	}
+	t.finish(f)
+	return f
 }
 
 // decode puts the rows of a child table in their place in root.
@@ -187,11 +208,12 @@ func (t *table) finish(f *found) {
 func normalise(v reflect.Value, fields []shape.Field) {
 	for _, f := range fields {
 		sv := v.FieldByIndex(f.Index)
+		if sv.IsZero() {
+			continue
+		}
 		switch {
 		case f.Class == shape.Group && f.Pointer:
-			if !sv.IsNil() {
-				normalise(sv.Elem(), f.Fields)
-			}
+			normalise(sv.Elem(), f.Fields)
 		case f.Class == shape.Group:
 			normalise(sv, f.Fields)
 		case f.Class == shape.List && f.Elem.Class == shape.Group && !f.Elem.Pointer:

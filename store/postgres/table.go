@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,6 +27,7 @@ type table struct {
 	columns  []column
 	children []child
 	sql      statements
+	readers  sync.Pool // of *reader
 }
 
 // child is the table of one of a record's lists: a row per element, in order.
@@ -130,7 +132,7 @@ func (p place) own(v reflect.Value) reflect.Value {
 // columns, so $1 is the id and $2 the revision.
 type statements struct {
 	columns string // quoted and qualified by the table: for SELECT
-	lists   string // what follows them there: each child table's rows as one value
+	selects string // "SELECT … FROM ", with each child table's rows as one more value
 	insert  string // a new record; fails when the id is taken
 	update  string // of the revision in the last parameter; fails when there is none
 	delete  string // likewise: $1 id, $2 revision
@@ -152,9 +154,10 @@ func statementsOf(t *table) statements {
 	upsert := " ON CONFLICT (id) DO UPDATE SET " + strings.Join(excluded[1:], ", ")
 	remove := fmt.Sprintf("DELETE FROM %s WHERE id = $1 AND rev = $2", name)
 	update := fmt.Sprintf("UPDATE %s SET %s WHERE id = $1 AND rev = $%d::bigint", name, strings.Join(set[1:], ", "), len(t.columns)+1)
+	columns := name + "." + strings.Join(quoted, ", "+name+".")
 	return statements{
-		columns: name + "." + strings.Join(quoted, ", "+name+"."),
-		lists:   t.lists(),
+		columns: columns,
+		selects: "SELECT " + columns + t.lists() + " FROM ",
 		insert: fmt.Sprintf("INSERT INTO %s AS own (%s) VALUES (%s) ON CONFLICT (id) DO UPDATE SET id = cutover_stale('%s', own.id)",
 			name, cols, params, t.kind),
 		update: mustTouch(t.kind, update),
