@@ -46,7 +46,7 @@ func (s *store) getKind(ctx context.Context, q pgx.Tx, kind string, ids []string
 		return err
 	}
 	var list []*found
-	if err := answer(ctx, q, t.fetch(&list, quote(t.name), "WHERE id = ANY($1)", ids)); err != nil {
+	if err := ask(ctx, q, t.fetch(&list, quote(t.name), "WHERE id = ANY($1)", ids)); err != nil {
 		return err
 	}
 	for _, f := range list {
@@ -107,7 +107,7 @@ func (s *store) Scan(ctx context.Context, kind string, after, until cutover.ID, 
 	w.sorted("id", limit)
 	source, tail := w.from(t)
 	var list []*found
-	err = s.again(ctx, func() error { return answer(ctx, s.pool, t.fetch(&list, source, tail, params(w.args)...)) })
+	err = s.again(ctx, func() error { return ask(ctx, s.pool, t.fetch(&list, source, tail, params(w.args)...)) })
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -116,15 +116,6 @@ func (s *store) Scan(ctx context.Context, kind string, after, until cutover.ID, 
 		items[i] = t.item(f)
 	}
 	return items, nil
-}
-
-// answer puts a question to a transaction, or to the pool by itself.
-func answer(ctx context.Context, q interface {
-	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
-}, question question) error {
-	b := new(pgx.Batch)
-	question.queue(b)
-	return q.SendBatch(ctx, b).Close()
 }
 
 // Foreign has nothing to list: the type object_id allows no other identities.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/cutover"
@@ -203,5 +204,33 @@ func TestView_FailsWithAQuestionThatGotNoAnswer(t *testing.T) {
 	})
 	if !fault.Is(err, fault.Internal) {
 		t.Errorf("a View that made nothing of a failure gave %v", err)
+	}
+}
+
+func TestAPanicCostsNoConnection(t *testing.T) {
+	t.Parallel()
+	_, side, _ := counted(t)
+	panicking := func(ctx context.Context, tx event.Tx) error {
+		return tx.(postgres.SpecimenTx).Ask(ctx, "SELECT 1", func(pgx.Rows) error { panic("in the middle of an answer") })
+	}
+	asking := func(ctx context.Context, tx event.Tx) error {
+		_, err := tx.Events(ctx, 1)
+		return err
+	}
+	for range 2 {
+		for name, run := range map[string]func(func(context.Context, event.Tx) error) error{
+			"View": func(fn func(context.Context, event.Tx) error) error { return side.View(t.Context(), fn) },
+			"Update": func(fn func(context.Context, event.Tx) error) error {
+				return side.Update(t.Context(), cutover.Guard{}, fn)
+			},
+		} {
+			func() {
+				defer func() { _ = recover() }()
+				_ = run(panicking)
+			}()
+			if err := run(asking); err != nil {
+				t.Errorf("the %s after one that panicked: %v", name, err)
+			}
+		}
 	}
 }

@@ -36,12 +36,9 @@ type SpecimenTx struct{ eventTx }
 
 func (tx SpecimenTx) Raw() *Tx { return tx.Tx }
 
-// Exec runs a statement within the transaction.
-func (tx SpecimenTx) Exec(ctx context.Context, sql string) error {
-	return tx.ask(ctx, question{sql: sql, take: func(rows pgx.Rows) error {
-		rows.Close()
-		return rows.Err()
-	}})
+// Ask puts a question of its own.
+func (tx SpecimenTx) Ask(ctx context.Context, sql string, take func(pgx.Rows) error) error {
+	return tx.ask(ctx, question{sql: sql, take: take})
 }
 
 // Reopen gives the same database over a pool of another configuration.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,18 @@ type question struct {
 }
 
 func (q question) queue(b *pgx.Batch) { b.Queue(q.sql, q.args...).Query(q.take) }
+
+// sender is a connection, a transaction, or a pool.
+type sender interface {
+	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
+}
+
+// ask puts a question to a transaction, or to the pool by itself.
+func ask(ctx context.Context, to sender, q question) error {
+	b := new(pgx.Batch)
+	q.queue(b)
+	return run(ctx, to, b)
+}
 
 // fetch reads records into list, child tables included, from a source: the
 // table, or what stands for it under its name. tail is the rest of the statement.

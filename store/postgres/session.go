@@ -26,8 +26,9 @@ func (db *DB) snapshotSession() *session {
 	return &session{db: db, begin: func(b *pgx.Batch) { b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") }}
 }
 
-// writingSession is the transaction of an Update. Conflicts are found by revision, and
-// the fence reads the epoch after it has its lock: hence READ COMMITTED.
+// writingSession is the transaction of an Update. Conflicts are found by
+// revision, and the fence reads the epoch after it has its lock: hence READ
+// COMMITTED.
 func (db *DB) writingSession(g cutover.Guard) *session {
 	return &session{db: db, begin: func(b *pgx.Batch) {
 		b.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
@@ -44,24 +45,37 @@ func (s *session) send(ctx context.Context, queue func(*pgx.Batch)) error {
 	}
 	b := new(pgx.Batch)
 	queue(b)
-	return translate(s.conn.SendBatch(ctx, b).Close())
+	return translate(run(ctx, s.conn, b))
 }
 
 // open begins the transaction with what queue adds.
-func (s *session) open(ctx context.Context, queue func(*pgx.Batch)) error {
-	conn, err := s.db.pool.Acquire(ctx)
-	if err != nil {
+func (s *session) open(ctx context.Context, queue func(*pgx.Batch)) (err error) {
+	if s.conn, err = s.db.pool.Acquire(ctx); err != nil {
+		s.conn = nil
 		return err
 	}
 	b := new(pgx.Batch)
 	s.begin(b)
 	queue(b)
-	if err := conn.SendBatch(ctx, b).Close(); err != nil {
-		release(conn)
-		return err
+	if err = run(ctx, s.conn, b); err != nil {
+		s.end()
 	}
-	s.conn = conn
-	return nil
+	return err
+}
+
+// run sends a batch and has its answers taken. Should one panic, the rest are
+// read all the same, so that the connection is fit for others.
+func run(ctx context.Context, on sender, b *pgx.Batch) error {
+	results := on.SendBatch(ctx, b)
+	panicked := true
+	defer func() {
+		if panicked {
+			_ = results.Close()
+		}
+	}()
+	err := results.Close()
+	panicked = false // once only: the connection may be somebody else's already
+	return err
 }
 
 // begun sees to it that the transaction has begun: on a connection that works,
@@ -89,22 +103,28 @@ func (s *session) commit(ctx context.Context, b *pgx.Batch) error {
 	b.Queue("COMMIT")
 	results := s.conn.SendBatch(ctx, b)
 	step.At(step.TransactionFlushed)
-	failed, err := readAll(results, b.Len())
-	if err != nil && unknownAfter(err, failed == b.Len()-1) {
+	answered, err := readAll(results, b.Len())
+	if err != nil && unknownAfter(err, answered == b.Len()-1) {
 		return fault.Wrap(err, fault.Unavailable, "the outcome of the write is not known")
 	}
 	return translate(err)
 }
 
-// readAll reads the answers to n statements, up to the first that failed, and
-// says which that was.
-func readAll(results pgx.BatchResults, n int) (failed int, err error) {
-	for failed < n && err == nil {
-		if _, err = results.Exec(); err == nil {
-			failed++
+// readAll reads the answers to n statements, the last of which is COMMIT, and
+// says how many there were before one that failed. What befalls the connection
+// after the answer to the COMMIT does not matter any more.
+func readAll(results pgx.BatchResults, n int) (answered int, err error) {
+	defer results.Close()
+	var tag pgconn.CommandTag
+	for ; answered < n; answered++ {
+		if tag, err = results.Exec(); err != nil {
+			return answered, err
 		}
 	}
-	return failed, errors.Join(err, results.Close())
+	if tag.String() != "COMMIT" {
+		return answered, pgx.ErrTxCommitRollback
+	}
+	return answered, nil
 }
 
 // end gives the connection back, after telling the server that the transaction

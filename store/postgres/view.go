@@ -35,7 +35,7 @@ func (v *view) ask(ctx context.Context, q question) error {
 		return v.session.ask(ctx, q)
 	case v.first == nil:
 		v.first = &q
-		return translate(v.db.again(ctx, func() error { return answer(ctx, v.db.pool, marked(q, &v.answer)) }))
+		return translate(v.db.again(ctx, func() error { return ask(ctx, v.db.pool, marked(q, &v.answer)) }))
 	}
 	return v.second(ctx, q)
 }
