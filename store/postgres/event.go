@@ -43,7 +43,9 @@ func eventTables(domain string) []Table {
 
 // Events gives the oldest undelivered events, by ID, at most limit.
 func (tx eventTx) Events(ctx context.Context, limit int) ([]event.Event, error) {
-	return Select[event.Event](ctx, tx.Tx, tx.domain+"_event", "ORDER BY id LIMIT $1", limit)
+	var w where
+	w.sorted("id", limit)
+	return Find[event.Event](ctx, tx.Tx, tx.domain+"_event", w)
 }
 
 // EventHandled says whether the event of that ID was handled here.

@@ -41,29 +41,33 @@ func (t marketplaceTx) Requests(ctx context.Context, f marketplace.RequestFilter
 	q.id("id < %s", after)
 	q.text("status = %s", string(f.Status))
 	q.id("category_id = %s", f.CategoryID)
-	q.anyOf(requestParties(&q, f))
-	return Select[marketplace.PurchaseRequest](ctx, t.Tx, marketplace.KindRequest, q.newest(limit), q.args...)
+	requestParties(&q, f)
+	q.newest(limit)
+	return Find[marketplace.PurchaseRequest](ctx, t.Tx, marketplace.KindRequest, q)
 }
 
-// requestParties gives the conditions of which one must hold.
-func requestParties(q *where, f marketplace.RequestFilter) []string {
-	var any []string
+// requestParties adds the conditions of which one must hold. There is one per
+// open status, so that each can go by the index on status and id. OFFSET 0 keeps
+// PostgreSQL from reading all preferred sellers to have them at hand.
+func requestParties(q *where, f marketplace.RequestFilter) {
 	if !f.Party.IsZero() {
 		party := q.arg(f.Party)
-		any = append(any, "buyer_id = "+party, `id IN (SELECT purchase_request_id FROM seller_offers
-			WHERE seller_id = `+party+` AND status = 'accepted')`)
+		q.or("buyer_id = " + party)
+		q.or("id IN (SELECT purchase_request_id FROM seller_offers WHERE seller_id = " + party + " AND status = 'accepted')")
 	}
-	if !f.OpenTo.IsZero() {
-		open := make([]string, len(marketplace.OpenStatuses))
-		for i, s := range marketplace.OpenStatuses {
-			open[i] = string(s)
-		}
-		any = append(any, fmt.Sprintf(`status = ANY(%s) AND (
-			NOT EXISTS (SELECT FROM purchase_request_preferred_sellers p WHERE p.parent_id = purchase_requests.id)
-			OR EXISTS (SELECT FROM purchase_request_preferred_sellers p WHERE p.parent_id = purchase_requests.id AND p.value = %s))`,
-			q.arg(open), q.arg(f.OpenTo)))
+	if f.OpenTo.IsZero() {
+		return
 	}
-	return any
+	open := make([]string, len(marketplace.OpenStatuses))
+	for i, s := range marketplace.OpenStatuses {
+		open[i] = string(s)
+	}
+	q.or(fmt.Sprintf(`status = ANY(%s) AND id IN (SELECT parent_id FROM purchase_request_preferred_sellers WHERE value = %s)`,
+		q.arg(open), q.arg(f.OpenTo)))
+	for _, s := range open {
+		q.or("status = " + q.arg(s) + ` AND NOT EXISTS (
+			SELECT FROM purchase_request_preferred_sellers p WHERE p.parent_id = purchase_requests.id OFFSET 0)`)
+	}
 }
 
 func (t marketplaceTx) Offer(ctx context.Context, id cutover.ID) (marketplace.SellerOffer, error) {
@@ -76,14 +80,16 @@ func (t marketplaceTx) Offers(ctx context.Context, f marketplace.OfferFilter, af
 	q.id("purchase_request_id = %s", f.RequestID)
 	q.id("seller_id = %s", f.SellerID)
 	q.text("status = %s", string(f.Status))
-	return Select[marketplace.SellerOffer](ctx, t.Tx, marketplace.KindOffer, q.newest(limit), q.args...)
+	q.newest(limit)
+	return Find[marketplace.SellerOffer](ctx, t.Tx, marketplace.KindOffer, q)
 }
 
 func (t marketplaceTx) ExpiredOffers(ctx context.Context, before time.Time, after cutover.ID, limit int) ([]marketplace.SellerOffer, error) {
 	q := where{conditions: []string{"status = 'pending'"}}
 	q.conditions = append(q.conditions, "valid_until < "+q.arg(before))
 	q.id("id > %s", after)
-	return Select[marketplace.SellerOffer](ctx, t.Tx, marketplace.KindOffer, q.sorted("id", limit), q.args...)
+	q.sorted("id", limit)
+	return Find[marketplace.SellerOffer](ctx, t.Tx, marketplace.KindOffer, q)
 }
 
 func (t marketplaceTx) EachRequest(ctx context.Context, fn func(marketplace.PurchaseRequest) error) error {

@@ -40,24 +40,33 @@ func (t paymentTx) PaymentsOfRequest(ctx context.Context, requestID cutover.ID) 
 }
 
 func (t paymentTx) Payments(ctx context.Context, after cutover.ID, limit int) ([]payment.Payment, error) {
-	return Select[payment.Payment](ctx, t.Tx, payment.KindPayment,
-		"WHERE $1 = '' OR id < $1 ORDER BY id DESC LIMIT $2", after.String(), limit)
+	var w where
+	w.id("id < %s", after)
+	w.newest(limit)
+	return Find[payment.Payment](ctx, t.Tx, payment.KindPayment, w)
 }
 
 func (t paymentTx) PaymentsOfUser(ctx context.Context, userID, after cutover.ID, limit int) ([]payment.Payment, error) {
-	return Select[payment.Payment](ctx, t.Tx, payment.KindPayment,
-		"WHERE (buyer_id = $1 OR seller_id = $1) AND ($2 = '' OR id < $2) ORDER BY id DESC LIMIT $3",
-		userID.String(), after.String(), limit)
+	var w where
+	user := w.arg(userID)
+	w.or("buyer_id = " + user)
+	w.or("seller_id = " + user)
+	w.id("id < %s", after)
+	w.newest(limit)
+	return Find[payment.Payment](ctx, t.Tx, payment.KindPayment, w)
 }
 
 func (t paymentTx) StalePayments(ctx context.Context, now time.Time, limit int) ([]payment.Payment, error) {
-	return Select[payment.Payment](ctx, t.Tx, payment.KindPayment,
-		"WHERE status = 'pending' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2", now, limit)
+	w := where{conditions: []string{"status = 'pending'"}}
+	w.conditions = append(w.conditions, "expires_at <= "+w.arg(now))
+	w.sorted("expires_at, id", limit)
+	return Find[payment.Payment](ctx, t.Tx, payment.KindPayment, w)
 }
 
 func (t paymentTx) UnwatchedPayments(ctx context.Context, limit int) ([]payment.Payment, error) {
-	return Select[payment.Payment](ctx, t.Tx, payment.KindPayment,
-		"WHERE status = 'pending' AND watched_at IS NULL AND callback_secret <> '' ORDER BY id LIMIT $1", limit)
+	w := where{conditions: []string{"status = 'pending'", "watched_at IS NULL", "callback_secret <> ''"}}
+	w.sorted("id", limit)
+	return Find[payment.Payment](ctx, t.Tx, payment.KindPayment, w)
 }
 
 func (t paymentTx) Quote(ctx context.Context, paymentID cutover.ID) (payment.Quote, error) {

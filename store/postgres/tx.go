@@ -16,15 +16,21 @@ import (
 type Tx struct {
 	*cutover.Batch
 	store *store
-	q     pgx.Tx
+	asker
+	failed error // the first question that failed
 
 	// Only an Update has these.
 	rows map[cutover.Key]row  // what was put, as it was then
 	read map[cutover.Key]bool // what was read, and whether it had rows in child tables
 }
 
-func newTx(s *store, q pgx.Tx) *Tx {
-	tx := &Tx{store: s, q: q, rows: map[cutover.Key]row{}, read: map[cutover.Key]bool{}}
+// asker puts a question to the database. Errors are faults.
+type asker interface {
+	ask(ctx context.Context, q question) error
+}
+
+func newTx(s *store) *Tx {
+	tx := &Tx{store: s, rows: map[cutover.Key]row{}, read: map[cutover.Key]bool{}}
 	tx.Batch = cutover.NewBatch(s.kinds, tx.keep)
 	return tx
 }
@@ -57,21 +63,31 @@ func Get[T any](ctx context.Context, tx *Tx, kind string, id cutover.ID) (T, err
 // "SELECT … FROM table": WHERE, ORDER BY (a total order, ties by id), LIMIT.
 // The table has no alias. IDs may be passed as they are or as text.
 func Select[T any](ctx context.Context, tx *Tx, kind, tail string, args ...any) ([]T, error) {
-	t, err := tx.store.table(kind)
+	t, err := tableOf[T](tx, kind)
 	if err != nil {
 		return nil, err
 	}
-	if t.typ != reflect.TypeFor[T]() {
-		return nil, fault.New(fault.Internal, "records of the kind %s are of type %s", kind, t.typ)
+	return records[T](ctx, tx, t, quote(t.name), tail, args)
+}
+
+// tableOf finds the table of a kind whose records are of type T.
+func tableOf[T any](tx *Tx, kind string) (*table, error) {
+	t, err := tx.store.table(kind)
+	if err == nil && t.typ != reflect.TypeFor[T]() {
+		err = fault.New(fault.Internal, "records of the kind %s are of type %s", kind, t.typ)
 	}
-	list, err := tx.fetch(ctx, t, tail, args)
+	return t, err
+}
+
+func records[T any](ctx context.Context, tx *Tx, t *table, source, tail string, args []any) ([]T, error) {
+	list, err := tx.fetch(ctx, t, source, tail, args)
 	if err != nil {
-		return nil, translate(err)
+		return nil, err
 	}
 	out := make([]T, len(list))
 	for i, f := range list {
 		if f.err != nil {
-			return nil, fault.Wrap(fmt.Errorf("%s/%s: %w", kind, f.id, f.err), fault.Internal, "a stored record cannot be read")
+			return nil, fault.Wrap(fmt.Errorf("%s/%s: %w", t.kind, f.id, f.err), fault.Internal, "a stored record cannot be read")
 		}
 		out[i] = f.value.Elem().Interface().(T)
 	}
@@ -101,8 +117,11 @@ func Count(ctx context.Context, tx *Tx, kind, tail string, args ...any) (int64, 
 		return 0, err
 	}
 	var n int64
-	err = tx.q.QueryRow(ctx, "SELECT count(*) FROM "+quote(t.name)+" "+tail, params(args)...).Scan(&n)
-	return n, translate(err)
+	err = tx.pose(ctx, question{"SELECT count(*) FROM " + quote(t.name) + " " + tail, params(args), func(rows pgx.Rows) (err error) {
+		n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+		return err
+	}})
+	return n, err
 }
 
 // eachPage is how many records Each has in memory at a time.
@@ -113,7 +132,10 @@ const eachPage = 500
 func Each[T any](ctx context.Context, tx *Tx, kind string, fn func(T) error) error {
 	var after cutover.ID
 	for {
-		page, err := Select[T](ctx, tx, kind, "WHERE id > $1 ORDER BY id LIMIT $2", after.String(), eachPage)
+		var w where
+		w.id("id > %s", after)
+		w.sorted("id", eachPage)
+		page, err := Find[T](ctx, tx, kind, w)
 		if err != nil {
 			return err
 		}
@@ -130,9 +152,9 @@ func Each[T any](ctx context.Context, tx *Tx, kind string, fn func(T) error) err
 }
 
 // fetch reads records and, in an Update, remembers them.
-func (tx *Tx) fetch(ctx context.Context, t *table, tail string, args []any) ([]*found, error) {
-	list, err := t.fetch(ctx, tx.q, tx.read != nil, tail, params(args)...)
-	if err != nil || tx.read == nil {
+func (tx *Tx) fetch(ctx context.Context, t *table, source, tail string, args []any) ([]*found, error) {
+	var list []*found
+	if err := tx.pose(ctx, t.fetch(&list, source, tail, params(args)...)); err != nil || tx.read == nil {
 		return list, err
 	}
 	for _, f := range list {
@@ -141,6 +163,24 @@ func (tx *Tx) fetch(ctx context.Context, t *table, tail string, args []any) ([]*
 		}
 	}
 	return list, nil
+}
+
+// pose asks, and remembers the first failure.
+func (tx *Tx) pose(ctx context.Context, q question) error {
+	err := tx.asker.ask(ctx, q)
+	if err != nil && tx.failed == nil {
+		tx.failed = err
+	}
+	return err
+}
+
+// result is what a closure returned, unless that hides a question that the
+// database did not answer: what came of it is worth nothing then.
+func (tx *Tx) result(err error) error {
+	if err == nil {
+		return tx.failed
+	}
+	return err
 }
 
 // params lets identities be passed as they are.

@@ -40,7 +40,8 @@ func (t userTx) Users(ctx context.Context, f user.Filter, after cutover.ID, limi
 	q.text("role = %s", string(f.Role))
 	q.text("status = %s", string(f.Status))
 	q.text("email = %s", f.Email)
-	return Select[user.User](ctx, t.Tx, user.KindUser, q.newest(limit), q.args...)
+	q.newest(limit)
+	return Find[user.User](ctx, t.Tx, user.KindUser, q)
 }
 
 func (t userTx) EachUser(ctx context.Context, fn func(user.User) error) error {
