@@ -1,6 +1,6 @@
 # What is worth running here; `make` alone lists it.
 
-DEMO_SIZE ?= 2000
+DEMO_SIZE ?= 300
 PORT      ?= 5001
 ONCE      ?=
 MODEL_SCHEDULES ?= 100000

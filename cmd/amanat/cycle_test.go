@@ -151,7 +151,7 @@ func TestSettingsWhileItRuns(t *testing.T) {
 	t.Parallel()
 	d := both(t)
 	d.must(t, "cutover set user --shadow 50 --rate 200", "shadow reads 50 %, backfill 200/s")
-	d.must(t, "cutover set user --copy-rate 70 --max-latency 40ms", "copier 70/s, both slower when the primary takes more than 40ms")
+	d.must(t, "cutover set user --copy-rate 70 --max-latency 40ms", "copier 70/s, slower above a latency of 40ms")
 	d.must(t, "cutover pause user", "backfill paused, copier paused")
 	d.must(t, "cutover resume user --only copier", "backfill paused, copier 70/s")
 	d.must(t, "cutover resume user", "backfill 200/s, copier 70/s")

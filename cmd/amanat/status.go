@@ -120,7 +120,7 @@ func shadowText(counts []cutover.ShadowCount) string {
 
 // printWhole prints what the one line of a domain has no room for.
 func (c *cli) printWhole(s cutover.Status) error {
-	fmt.Fprintf(c.out, "\n%d notes in the journal; %s\n\n", s.Notes, settingsText(s.Settings))
+	fmt.Fprintf(c.out, "\n%d notes in the journal\n%s\n\n", s.Notes, settingsText(s.Settings))
 	for _, print := range []func(cutover.Status) error{c.printGate, c.printWorking, c.printShadow, c.printProcesses} {
 		if err := print(s); err != nil {
 			return err

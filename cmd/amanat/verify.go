@@ -131,8 +131,27 @@ func (c *cli) printVerifyOf(r cutover.VerifyResult) error {
 	if err := c.printDiffs(r.Diffs); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(c.out, "\n%s: %d differences, %.1f s\n", r.Domain, r.Differences(), r.Seconds)
+	_, err := fmt.Fprintf(c.out, "\n%s: %s\n", r.Domain, verifiedText(r))
 	return err
+}
+
+// verifiedText sums up what a verify has found.
+func verifiedText(r cutover.VerifyResult) string {
+	var rows int64
+	for _, k := range r.Kinds {
+		rows += k.Source
+	}
+	broken := 0
+	for _, i := range r.Invariants {
+		if !i.OK {
+			broken++
+		}
+	}
+	invariants := fmt.Sprintf("%d invariants hold", len(r.Invariants))
+	if broken > 0 {
+		invariants = fmt.Sprintf("%d of %d invariants are broken", broken, len(r.Invariants))
+	}
+	return fmt.Sprintf("%d records of %d kinds compared, %d differences, %s, %.1f s", rows, len(r.Kinds), r.Differences(), invariants, r.Seconds)
 }
 
 func (c *cli) printInvariants(all []cutover.InvariantResult) error {

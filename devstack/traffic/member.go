@@ -96,11 +96,11 @@ func (m *member) get(ctx context.Context, path string, may ...int) (object, erro
 // signIn signs a known member in, before Run.
 func (t *Traffic) signIn(ctx context.Context, c Credentials) (*member, error) {
 	m := &member{t: t, email: c.Email}
-	return m, m.login(ctx, c.Password, true)
+	return m, m.login(ctx, c.Password)
 }
 
-func (m *member) login(ctx context.Context, password string, unpaced bool) error {
-	a, err := m.t.client.send(ctx, call{method: "POST", path: "/api/auth/login", unpaced: unpaced,
+func (m *member) login(ctx context.Context, password string) error {
+	a, err := m.t.client.send(ctx, call{method: "POST", path: "/api/auth/login",
 		body: map[string]any{"email": m.email, "password": password}})
 	if err != nil {
 		return err

@@ -11,7 +11,8 @@ import (
 // every way to read is used all the time.
 func (t *Traffic) reader(ctx context.Context, i int) {
 	random := rand.New(rand.NewPCG(t.o.Seed, 1<<40+uint64(i)))
-	for n := i; ctx.Err() == nil; n++ {
+	// Each begins elsewhere in the round of lists, so that all are seen soon.
+	for n := i * len(adminLists(t.admin)) / readers; ctx.Err() == nil; n++ {
 		l := look{t, n}
 		seller := t.sellers[random.IntN(len(t.sellers))]
 		// What fails is counted by the client; the next look begins afresh.
@@ -67,13 +68,17 @@ func (l look) requests(ctx context.Context, m *member) error {
 // asAdmin reads one of an admin's lists. They go through whole collections,
 // so they take turns.
 func (l look) asAdmin(ctx context.Context, someone *member) error {
-	lists := []string{
+	lists := adminLists(someone)
+	_, err := l.t.admin.get(ctx, lists[l.n%len(lists)])
+	return err
+}
+
+func adminLists(someone *member) []string {
+	return []string{
 		"/api/admin/users?limit=5", "/api/payment?limit=5",
 		"/api/admin/users/" + someone.id + "/dependencies", "/api/payment/trezor/accounts",
 		"/api/admin/users?role=seller&limit=5", "/api/marketplace/purchase-requests?mine=true",
 	}
-	_, err := l.t.admin.get(ctx, lists[l.n%len(lists)])
-	return err
 }
 
 // asNobody reads what is public, and tries what is not.
