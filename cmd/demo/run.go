@@ -21,7 +21,7 @@ import (
 
 const (
 	requestRate = 20 // per second, at most
-	shadowMin   = 40 // shadow reads that the gate asks for
+	shadowMin   = 30 // shadow reads that the gate asks for
 )
 
 // show is a running demo.
@@ -141,12 +141,12 @@ func (s *show) fill(ctx context.Context) (*seed.Cast, error) {
 	}
 	s.screen.say("data set", "in MongoDB: %s members and what they did, %s documents, %s of an old shape",
 		count(cast.Counts["users"]), count(all), count(cast.Legacy))
-	s.screen.typed("amanat migrate up")
 	s.screen.wait("amanat migrate up")
+	s.screen.note("  $ amanat migrate up")
 	if err := s.d.Run(ctx, s.screen.log, "migrate", "up"); err != nil {
 		return nil, err
 	}
-	s.screen.say("migrate", "PostgreSQL has its tables, which are empty")
+	s.screen.say("migrated", "PostgreSQL has its tables, which are empty, by: amanat migrate up")
 	return cast, nil
 }
 
@@ -160,12 +160,11 @@ func address(of string) string {
 }
 
 func (s *show) serve(ctx context.Context, cast *seed.Cast) error {
-	s.screen.typed("amanat serve (twice)")
 	s.screen.wait("the servers to answer")
 	if err := s.d.Serve(ctx); err != nil {
 		return err
 	}
-	s.screen.say("servers", "%s", strings.Join(s.d.Addresses(), " and "))
+	s.screen.say("servers", "%s, each an: amanat serve", strings.Join(s.d.Addresses(), " and "))
 	s.screen.wait("members to sign in")
 	var err error
 	s.traffic, err = traffic.New(ctx, traffic.Options{
@@ -191,28 +190,33 @@ func (s *show) play(ctx context.Context) (*audit.Report, error) {
 	if err := errors.Join(err, s.d.Check()); err != nil {
 		return nil, err
 	}
-	s.screen.heading("An independent check of both databases")
+	s.screen.heading("An independent check, which reads both databases raw")
 	s.screen.wait("the last copies")
 	if err := s.d.AwaitCopied(ctx); err != nil {
 		return nil, err
 	}
-	s.screen.wait("the check, which reads both databases raw")
+	s.screen.wait("the check")
 	report, err := audit.Run(ctx, audit.Options{
 		MongoURI: s.stack.Mongo.URI(), Database: s.name, PGURL: s.stack.Postgres.URL(s.name),
 		Facts: s.traffic.Account().Facts(), Sole: s.traffic.Account().Sole(),
 	})
 	s.screen.wait("")
-	return report, err
+	if err != nil {
+		return nil, err
+	}
+	s.screen.say("check", "%s documents and %s rows, field by field, with %s records that servers acknowledged",
+		count(report.Mongo.Records), count(report.Postgres.Records), count(report.Postgres.Facts))
+	return report, nil
 }
 
 func (s *show) moveAll(ctx context.Context) error {
 	for i, domain := range deployment.Domains {
-		also := ""
+		how := "MongoDB → PostgreSQL, back, and over again"
 		if i > 0 {
-			also = ", with the same commands"
+			how = "likewise, with the same commands"
 		}
-		s.screen.heading("Domain %s: MongoDB → PostgreSQL, back, and over again%s", domain, also)
-		m := deployment.Move{Deployment: s.d, Domain: domain, ShadowMin: shadowMin, Audience: story{s.screen, i == 0}}
+		s.screen.heading("Domain %s: %s", domain, how)
+		m := deployment.Move{Deployment: s.d, Domain: domain, ShadowMin: shadowMin, Audience: story{s.screen, i == 0, map[string]int{}}}
 		turns, err := m.Run(ctx)
 		s.turns = append(s.turns, turns...)
 		if err != nil {

@@ -130,14 +130,15 @@ func (s *screen) say(what, format string, args ...any) {
 
 func (s *screen) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	fmt.Fprintln(s.log, "!", text)
 	s.mu.Lock()
 	s.warnings++
 	shown := s.warnings <= maxWarnings
 	s.mu.Unlock()
 	if shown {
 		s.print(yellow, "  ! %s", text)
+		return
 	}
+	s.note("  ! " + text)
 }
 
 // print prints one line, and repeats it in the log, where it may be longer.
@@ -155,6 +156,13 @@ func (s *screen) print(code, format string, args ...any) {
 	}
 	fmt.Fprintln(s.out, line)
 	s.said = time.Now()
+}
+
+// note has a line in the log alone.
+func (s *screen) note(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintln(s.log, line)
 }
 
 // fit cuts a line to the width.

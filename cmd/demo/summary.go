@@ -29,7 +29,7 @@ func (s *show) sumUp(r *audit.Report) error {
 	}
 	s.screen.heading("What came of it")
 	bad := 0
-	for _, l := range append(s.results(r), s.pauses()...) {
+	for _, l := range s.results(r) {
 		s.row(l)
 		if !l.ok {
 			bad++
@@ -50,7 +50,7 @@ func (s *show) row(l line) {
 	if !l.ok {
 		mark, color = "✗", red
 	}
-	s.screen.print(color, "  %s %-22s %s", mark, l.what, l.came)
+	s.screen.print(color, "  %s %-17s %s", mark, l.what, l.came)
 }
 
 func (s *show) results(r *audit.Report) []line {
@@ -60,68 +60,59 @@ func (s *show) results(r *audit.Report) []line {
 		{"requests served", fmt.Sprintf("%s, half within %s, 99 %% within %s, all within %s", count(c.Requests-failed),
 			latency(c, "p50"), latency(c, "p99"), latency(c, "max")), c.Requests > 0},
 		{"requests failed", fmt.Sprint(failed), failed == 0},
-		{"deals", stages(s.traffic.Stages()), s.traffic.Stages()["released"] > 0},
+		deals(s.traffic.Stages()),
 		{"lost writes", fmt.Sprintf("%d of %s that were acknowledged", r.Lost(), count(writes)), r.Lost() == 0 && writes > 0},
 		{"writes made twice", fmt.Sprint(r.Twice()), r.Twice() == 0},
 		{"differences", fmt.Sprintf("%d in %s records", r.Differences(), count(r.Postgres.Records)), r.Differences() == 0 && r.Postgres.Records > 0},
-		balanced(r.Mongo), balanced(r.Postgres),
-		{"ledgers", alike(r.OK()), r.OK()},
+		ledgers(r), s.pauses(),
 	}
 }
 
-func alike(ok bool) string {
-	if ok {
-		return "alike, and no table was left unchecked"
-	}
-	return "not alike, or a table was left unchecked"
-}
-
-func balanced(s audit.Side) line {
+// ledgers says what the ledgers of both sides add up to.
+func ledgers(r *audit.Report) line {
+	l := r.Mongo.Ledger
 	var held []string
-	for _, asset := range slices.Sorted(maps.Keys(s.Ledger.Held)) {
-		held = append(held, fmt.Sprintf("%s of %s", s.Ledger.Held[asset], asset))
+	for _, asset := range slices.Sorted(maps.Keys(l.Held)) {
+		held = append(held, fmt.Sprintf("%s units of %s", l.Held[asset], asset))
 	}
-	n := len(s.Ledger.Unbalanced)
-	came := fmt.Sprintf("balanced: %s entries, %s in escrow", count(s.Ledger.Entries), strings.Join(held, ", "))
-	if n > 0 {
-		came = fmt.Sprintf("%d entries or accounts are off balance", n)
+	came := fmt.Sprintf("balanced and alike: %s entries, %s held", count(l.Entries), strings.Join(held, ", "))
+	if !r.OK() {
+		came = fmt.Sprintf("%d entries or accounts off balance, %d tables unchecked", r.Unbalanced(), len(r.Unaudited))
 	}
-	return line{"ledger in " + s.Name, came, n == 0 && s.Ledger.Entries > 0}
+	return line{"ledgers", came, r.OK() && l.Entries > 0}
 }
 
 // pauses says how long writes waited in the turns of each domain.
-func (s *show) pauses() []line {
-	var out []line
-	for _, domain := range deployment.Domains {
-		turns := slices.DeleteFunc(slices.Clone(s.turns), func(t deployment.Turn) bool { return t.Domain != domain })
-		out = append(out, line{"pauses of " + domain, pausesOf(turns), true})
-	}
-	return out
-}
-
-func pausesOf(turns []deployment.Turn) string {
-	var ms []float64
-	undone := 0
-	for _, t := range turns {
-		ms = append(ms, t.PauseMS)
-		undone += t.Tries - 1
-	}
-	text := fmt.Sprintf("writes waited %.0f to %.0f ms in %d switches and rollbacks", slices.Min(ms), slices.Max(ms), len(ms))
-	if undone > 0 {
-		text += fmt.Sprintf("; %d would have been longer, and was not done", undone)
-	}
-	return text
-}
-
-// stages says how many deals ended where.
-func stages(all map[string]int) string {
+func (s *show) pauses() line {
 	var out []string
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if name != "" {
-			out = append(out, fmt.Sprintf("%d %s", all[name], name))
+	undone := 0
+	for _, domain := range deployment.Domains {
+		var ms []float64
+		for _, t := range s.turns {
+			if t.Domain == domain {
+				ms = append(ms, t.PauseMS)
+				undone += t.Tries - 1
+			}
+		}
+		out = append(out, fmt.Sprintf("%s %.0f to %.0f ms", domain, slices.Min(ms), slices.Max(ms)))
+	}
+	text := strings.Join(out, ", ")
+	if undone > 0 {
+		text += fmt.Sprintf("; %d undone", undone)
+	}
+	return line{"pauses of writes", text, true}
+}
+
+// deals says how they ended.
+func deals(stages map[string]int) line {
+	off := 0
+	for stage, n := range stages {
+		if stage != "released" && stage != "refunded" {
+			off += n
 		}
 	}
-	return strings.Join(out, ", ")
+	return line{"deals", fmt.Sprintf("%s paid out, %s refunded, %s called off or under way at the end",
+		count(stages["released"]), count(stages["refunded"]), count(off)), stages["released"] > 0}
 }
 
 // latency writes one of the times that requests took.

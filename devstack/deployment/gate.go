@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ type gateLine struct {
 	Evidence string `json:"evidence"`
 	Waived   string `json:"waived"`
 }
+
+// aside is what evidence has in brackets.
+var aside = regexp.MustCompile(` \([^)]*\)`)
 
 // gateEvery is the time between two looks at a gate.
 const gateEvery = 2 * time.Second
@@ -38,7 +42,7 @@ func (m *Move) awaitGate(ctx context.Context, ask []string) error {
 			m.Audience.Said("gate", fmt.Sprintf("open after %.0f s: %s", time.Since(began).Seconds(), g.brief()))
 			return true, "", nil
 		}
-		m.Audience.Waits("gate: " + g.held())
+		m.Audience.Waits("gate: " + aside.ReplaceAllString(g.held(), ""))
 		return false, g.far(), nil
 	})
 }
