@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/amanat-dev/amanat/devstack/pace"
 	"github.com/amanat-dev/amanat/devstack/traffic"
@@ -49,7 +48,7 @@ type Tally struct {
 type subject interface {
 	// found records it as it is before anybody contends for it.
 	found(ctx context.Context, w *client) error
-	// act asks one thing of it.
+	// act asks one thing of it, in one request.
 	act(ctx context.Context, w *client)
 }
 
@@ -78,7 +77,7 @@ func New(ctx context.Context, o Options) (*Contest, error) {
 const load = 1.5
 
 func newContest(o Options) *Contest {
-	return &Contest{o: o, pace: pace.New(o.Rate, load), tally: map[string]*Tally{}}
+	return &Contest{o: o, pace: pace.New(pace.Options{Ceiling: o.Rate, Load: load, Abreast: len(Kinds) * o.Clients}), tally: map[string]*Tally{}}
 }
 
 // find records what there is before anybody contends for it.
@@ -161,8 +160,13 @@ func (c *Contest) client(kind string) *client {
 
 func (w *client) run(ctx context.Context) {
 	all := w.subjects[w.kind]
-	for w.pace.Await(ctx) == nil {
+	for {
+		end, err := w.pace.Begin(ctx)
+		if err != nil {
+			return
+		}
 		all[w.random.IntN(len(all))].act(ctx, w)
+		end()
 	}
 }
 
@@ -185,7 +189,6 @@ func (w *client) ask(ctx context.Context, q request, into any) (fate, span) {
 	s := span{client: w.id, call: w.history.now()}
 	f, text := ask(ctx, server, q, into)
 	s.end = w.history.now()
-	w.pace.Answered(time.Duration(s.end - s.call))
 	if f == unknown {
 		s.end = open
 		w.id = w.history.client()

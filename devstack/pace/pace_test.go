@@ -15,12 +15,13 @@ func served(t *testing.T, p *Pace, takes time.Duration) int {
 	t.Helper()
 	n := 0
 	for began := time.Now(); time.Since(began) < time.Minute; n++ {
-		if err := p.Await(t.Context()); err != nil {
+		end, err := p.Begin(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
 		go func() {
 			time.Sleep(takes)
-			p.Answered(takes)
+			end()
 		}()
 	}
 	time.Sleep(takes)
@@ -40,7 +41,7 @@ func TestThePaceFollowsHowLongAnswersTake(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				if n := served(t, New(20, 0.5), c.takes); math.Abs(float64(n)/60-c.rate) > 0.1*c.rate {
+				if n := served(t, New(Options{20, 0.5, 100}), c.takes); math.Abs(float64(n)/60-c.rate) > 0.1*c.rate {
 					t.Errorf("want about %v requests per second, got %v", c.rate, float64(n)/60)
 				}
 			})
@@ -50,7 +51,7 @@ func TestThePaceFollowsHowLongAnswersTake(t *testing.T) {
 
 func TestThePaceRisesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := New(20, 0.5)
+		p := New(Options{20, 0.5, 100})
 		served(t, p, 30*time.Second) // a server that hangs
 		served(t, p, 10*time.Millisecond)
 		if p.Rate() < 19 {
@@ -63,8 +64,36 @@ func TestWhoStopsSendsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 100 {
-		if err := New(1000, 1).Await(ctx); !errors.Is(err, context.Canceled) {
+		if _, err := New(Options{1000, 1, 1}).Begin(ctx); !errors.Is(err, context.Canceled) {
 			t.Fatalf("want canceled, got %v", err)
 		}
 	}
+}
+
+func TestNoMoreAreUnderWayThanMayBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Options{20, 0.5, 2})
+		var ends []func()
+		for range 2 {
+			end, err := p.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends = append(ends, end)
+		}
+		third := make(chan error, 1)
+		go func() {
+			_, err := p.Begin(t.Context())
+			third <- err
+		}()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if len(third) > 0 {
+			t.Fatal("want the third to wait for an answer to one of the two before")
+		}
+		ends[0]()
+		if err := <-third; err != nil {
+			t.Error(err)
+		}
+	})
 }

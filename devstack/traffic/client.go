@@ -45,7 +45,7 @@ func newClient(o Options) *client {
 	return &client{
 		servers: o.Servers,
 		http:    &http.Client{Transport: transport, Timeout: answerTime},
-		pace:    pace.New(o.Rate, load),
+		pace:    pace.New(pace.Options{Ceiling: o.Rate, Load: load, Abreast: o.Abreast}),
 		note:    o.Note,
 	}
 }
@@ -54,6 +54,8 @@ const (
 	// load is how many requests are under way on average. On two cores that
 	// leaves one for all that goes on beside members.
 	load = 0.75
+	// abreast is how many are at most.
+	abreast = 4
 	// answerTime is when an answer counts as one that does not come. A server
 	// gives up earlier.
 	answerTime = 2 * time.Minute
@@ -81,13 +83,14 @@ func (a answer) ok() bool { return a.status < 300 }
 // errStopping when nothing was sent, else a failure whose outcome is not known
 // (uncertain) or a refusal that nobody expected.
 func (c *client) send(ctx context.Context, q call) (answer, error) {
-	if c.pace.Await(ctx) != nil {
+	end, err := c.pace.Begin(ctx)
+	if err != nil {
 		return answer{}, errStopping
 	}
 	began := time.Now()
 	a, err := c.exchange(context.WithoutCancel(ctx), q)
 	took := time.Since(began)
-	c.pace.Answered(took)
+	end()
 	switch {
 	case err != nil:
 		return a, c.lost(q, took, failed, err.Error())

@@ -23,6 +23,7 @@ type Options struct {
 	Scanner *Scanner // receives the watches of payments
 	Seed    uint64   // the same seed makes the same members do the same things
 	Rate    float64  // requests per second at most, all members together; 20 when zero. They follow what the servers serve
+	Abreast int      // requests under way at the same time at most; 4 when zero
 	Deals   int      // deals under way at the same time; 8 when zero
 
 	Admin   Credentials   // releases and refunds
@@ -62,6 +63,9 @@ func New(ctx context.Context, o Options) (*Traffic, error) {
 	}
 	if o.Rate == 0 {
 		o.Rate = 20
+	}
+	if o.Abreast == 0 {
+		o.Abreast = abreast
 	}
 	if o.Deals == 0 {
 		o.Deals = 8

@@ -73,7 +73,7 @@ func TestAnswersAreCountedForWhatTheyAre(t *testing.T) {
 	status := atomic.Int64{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) }))
 	defer server.Close()
-	c := newClient(Options{Servers: []string{server.URL}, Rate: 1000, Note: t.Logf})
+	c := newClient(Options{Servers: []string{server.URL}, Rate: 1000, Abreast: 1, Note: t.Logf})
 	send := func(with int, may ...int) error {
 		status.Store(int64(with))
 		_, err := c.send(t.Context(), call{method: "GET", path: "/", may: may})
@@ -108,7 +108,7 @@ func TestServersAreAskedInTurn(t *testing.T) {
 		defer s.Close()
 		urls = append(urls, s.URL)
 	}
-	c := newClient(Options{Servers: urls, Rate: 1000})
+	c := newClient(Options{Servers: urls, Rate: 1000, Abreast: 1})
 	for range 10 {
 		if _, err := c.send(t.Context(), call{method: "GET", path: "/"}); err != nil {
 			t.Fatal(err)
@@ -121,7 +121,7 @@ func TestServersAreAskedInTurn(t *testing.T) {
 
 func TestNothingIsSentOnceTheTrafficStops(t *testing.T) {
 	t.Parallel()
-	c := newClient(Options{Servers: []string{"http://127.0.0.1:1"}, Rate: 1000})
+	c := newClient(Options{Servers: []string{"http://127.0.0.1:1"}, Rate: 1000, Abreast: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := c.send(ctx, call{method: "GET", path: "/"}); !errors.Is(err, errStopping) {
