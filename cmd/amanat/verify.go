@@ -119,9 +119,9 @@ func (c *cli) printVerifyOf(r cutover.VerifyResult) error {
 	var rows [][]string
 	for _, k := range r.Kinds {
 		rows = append(rows, []string{k.Kind, number(k.Source), number(k.Target), number(k.Missing), number(k.Extra),
-			number(k.Different), number(k.Unread), number(k.Waived), yesNo(k.SourceSum == k.TargetSum)})
+			number(k.Different), number(k.Unread), number(k.Waived), sumsText(k)})
 	}
-	columns := []string{"KIND", "MONGODB", "POSTGRESQL", "MISSING", "EXTRA", "DIFFERENT", "UNREADABLE", "WAIVED", "SUMS ALIKE"}
+	columns := []string{"KIND", "MONGODB", "POSTGRESQL", "MISSING", "EXTRA", "DIFFERENT", "UNREAD", "WAIVED", "SUMS"}
 	if err := c.printTable(r.Domain+" has no kinds.", columns, rows); err != nil {
 		return err
 	}
@@ -160,10 +160,23 @@ func (c *cli) printInvariants(all []cutover.InvariantResult) error {
 	}
 	var rows [][]string
 	for _, i := range all {
-		rows = append(rows, []string{i.Name, yesNo(i.OK), oneLine(i.Source, 60), oneLine(i.Target, 60), oneLine(i.Why, 80)})
+		rows = append(rows, []string{yesNo(i.OK), "", i.Name})
+		for _, side := range [][2]string{{"MongoDB", i.Source}, {"PostgreSQL", i.Target}, {"why not", i.Why}} {
+			if side[1] != "" {
+				rows = append(rows, []string{"", side[0], oneLine(side[1], 240)})
+			}
+		}
 	}
 	fmt.Fprintln(c.out)
-	return writeTable(c.out, []string{"INVARIANT", "HOLDS", "MONGODB", "POSTGRESQL", "WHY NOT"}, rows)
+	return writeTable(c.out, []string{"HOLDS", "ON", "INVARIANT"}, rows)
+}
+
+// sumsText compares the checksums of both sides.
+func sumsText(k cutover.KindResult) string {
+	if k.SourceSum == k.TargetSum {
+		return "alike"
+	}
+	return "differ"
 }
 
 func (c *cli) printDiffs(diffs []cutover.RecordDiff) error {
