@@ -32,17 +32,34 @@ type look struct {
 // asMember reads what a member reads all day, and one of the longer lists.
 func (l look) asMember(ctx context.Context, m *member) error {
 	for _, path := range []string{
-		"/api/user/profile", "/api/users/profile/" + l.t.admin.id, "/api/addresses", "/api/marketplace/categories/tree",
+		"/api/user/profile", "/api/users/profile/" + l.t.admin.id, "/api/marketplace/categories/tree",
 	} {
 		if _, err := m.get(ctx, path); err != nil {
 			return err
 		}
+	}
+	if err := l.home(ctx, m); err != nil {
+		return err
 	}
 	if l.n%4 != 0 {
 		_, err := m.get(ctx, "/api/payment?limit=10")
 		return err
 	}
 	return l.requests(ctx, m)
+}
+
+// home reads a member's addresses, and one of them.
+func (l look) home(ctx context.Context, m *member) error {
+	list, err := m.get(ctx, "/api/addresses")
+	if err != nil {
+		return err
+	}
+	for _, a := range list.items()[:min(1, len(list.items()))] {
+		if _, err := m.get(ctx, "/api/addresses/"+a.id()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // requests pages through what a seller may see, and opens one with its offers.
@@ -81,8 +98,14 @@ func adminLists(someone *member) []string {
 	}
 }
 
-// asNobody reads what is public, and tries what is not.
+// asNobody reads what is public, tries what is not, and signs in now and then.
 func (l look) asNobody(ctx context.Context) error {
+	if l.n%4 == 1 {
+		who := l.n % len(l.t.sellers)
+		if err := l.t.sellers[who].loginAgain(ctx, l.t.o.Sellers[who].Password); err != nil {
+			return err
+		}
+	}
 	list, err := l.t.client.send(ctx, call{method: "GET", path: "/api/marketplace/categories"})
 	if err != nil {
 		return err
