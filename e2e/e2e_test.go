@@ -325,9 +325,10 @@ func (s *stage) phases(t *testing.T, want string) {
 // audience follows a move in the test's log.
 type audience struct{ logger }
 
-func (a audience) Typed(command string)   { a.t.Logf("$ %s", command) }
-func (a audience) Waits(string)           {}
-func (a audience) Said(what, line string) { a.t.Logf("%s: %s", what, line) }
+func (a audience) Typed(command string)    { a.t.Logf("$ %s", command) }
+func (a audience) Waits(string)            {}
+func (a audience) Undone(what, why string) { a.t.Logf("%s undone: %s", what, why) }
+func (a audience) Said(what, line string)  { a.t.Logf("%s: %s", what, line) }
 
 // logger writes to the test's log.
 type logger struct{ t *testing.T }

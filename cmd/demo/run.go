@@ -204,7 +204,7 @@ func (s *show) play(ctx context.Context) (*audit.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.screen.say("check", "%s documents and %s rows, field by field, with %s records that servers acknowledged",
+	s.screen.say("check", "%s documents and %s rows, field by field; servers acknowledged %s records",
 		count(report.Mongo.Records), count(report.Postgres.Records), count(report.Postgres.Facts))
 	return report, nil
 }
@@ -216,7 +216,7 @@ func (s *show) moveAll(ctx context.Context) error {
 			how = "likewise, with the same commands"
 		}
 		s.screen.heading("Domain %s: %s", domain, how)
-		m := deployment.Move{Deployment: s.d, Domain: domain, ShadowMin: shadowMin, Audience: story{s.screen, i == 0, map[string]int{}}}
+		m := deployment.Move{Deployment: s.d, Domain: domain, ShadowMin: shadowMin, Audience: &story{screen: s.screen, first: i == 0, told: map[string]int{}}}
 		turns, err := m.Run(ctx)
 		s.turns = append(s.turns, turns...)
 		if err != nil {

@@ -33,7 +33,6 @@ type screen struct {
 
 	mu       sync.Mutex // guards what follows, and keeps lines whole
 	waits    string     // what for; "" for nothing
-	since    time.Time  // when that began
 	said     time.Time  // when the last line was printed
 	warnings int
 }
@@ -70,7 +69,7 @@ func (s *screen) news() {
 	if s.waits == "" {
 		return
 	}
-	line := s.fit(fmt.Sprintf("  … %.0f s  %s", time.Since(s.since).Seconds(), s.waits))
+	line := s.fit(fmt.Sprintf("  … %s  %s", elapsed(time.Since(s.begin)), s.waits))
 	switch {
 	case s.terminal:
 		fmt.Fprint(s.out, "\r\x1b[K"+s.paint(dim, line))
@@ -90,9 +89,6 @@ func (s *screen) close() {
 func (s *screen) wait(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.waits == "" || what == "" {
-		s.since = time.Now()
-	}
 	s.waits = what
 	if what == "" && s.terminal {
 		fmt.Fprint(s.out, "\r\x1b[K")

@@ -22,8 +22,8 @@ type gateLine struct {
 	Waived   string `json:"waived"`
 }
 
-// aside is what evidence has in brackets.
-var aside = regexp.MustCompile(` \([^)]*\)`)
+// aside is what evidence has beside its main figures.
+var aside = regexp.MustCompile(` \([^)]*\)|, 0 diffs|, 0 errors|, over [^;]*|0 open gaps, `)
 
 // gateEvery is the time between two looks at a gate.
 const gateEvery = 2 * time.Second

@@ -77,9 +77,10 @@ type recorder struct {
 	waits []string
 }
 
-func (r *recorder) Typed(string)        {}
-func (r *recorder) Waits(what string)   { r.waits = append(r.waits, what) }
-func (r *recorder) Said(string, string) {}
+func (r *recorder) Typed(string)          {}
+func (r *recorder) Waits(what string)     { r.waits = append(r.waits, what) }
+func (r *recorder) Said(string, string)   {}
+func (r *recorder) Undone(string, string) {}
 
 func TestWhatACommandSaysIsPassedOnLineByLine(t *testing.T) {
 	t.Parallel()

@@ -31,6 +31,8 @@ type Audience interface {
 	// Waits is told what is waited for at present: what the command that runs
 	// said last, or which lines of a gate still hold.
 	Waits(what string)
+	// Undone is told of a step that was not done, or undone, and is tried again.
+	Undone(what, why string)
 	// Said is told the last line that a command printed.
 	Said(what, line string)
 }
@@ -100,7 +102,7 @@ func (m *Move) turn(ctx context.Context, action string, first bool) (Turn, error
 // own default for a few tries, then more, for a machine that has much else to
 // do, the last one as often as it takes. A step that would overrun its budget is
 // undone, which is no failure.
-var budgets = []time.Duration{0, 0, 0, time.Second, time.Second, 5 * time.Second}
+var budgets = []time.Duration{0, 0, time.Second, time.Second, 5 * time.Second}
 
 // maxTries is when a step counts as one that cannot be done.
 const maxTries = 25
@@ -121,7 +123,7 @@ func (m *Move) execute(ctx context.Context, action string, ask []string) (Turn, 
 		if t.Tries == maxTries || ctx.Err() != nil {
 			return t, err
 		}
-		m.Audience.Said(action, "was not done, and "+m.Domain+" goes on as before: once more")
+		m.Audience.Undone(action, err.Error())
 		if err := m.awaitGate(ctx, ask); err != nil {
 			return t, err
 		}
