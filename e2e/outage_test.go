@@ -21,6 +21,7 @@ import (
 // it is not. The primary away is a 503 for everybody, and nothing more; of the
 // other one nobody but the operator notices anything.
 func TestDatabasesGoAwayAndComeBack(t *testing.T) {
+	t.Parallel()
 	o := deployOutage(t)
 	for _, domain := range []string{"user", "marketplace"} { // payment stays in phase mongo
 		o.command(t, "cutover", "start", domain, "--execute", "--why", "the test")
