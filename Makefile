@@ -1,6 +1,6 @@
 # What is worth running here; `make` alone lists it.
 
-DEMO_SIZE ?= 2000
+DEMO_SIZE ?= 300
 PORT      ?= 5001
 ONCE      ?=
 MODEL_SCHEDULES ?= 100000
@@ -28,7 +28,7 @@ demo: build ## two servers, live traffic, three domains moved and back (ONCE=1 e
 	@DEMO_SIZE=$(DEMO_SIZE) PORT=$(PORT) ONCE=$(ONCE) bin/demo -amanat bin/amanat
 
 test: ## run every test, on databases that it starts for itself
-	$(WITH) go test -timeout 30m ./...
+	$(WITH) go test -timeout 60m ./...
 
 check: fmt vet staticcheck arrows migrations model test race ## what CI runs: all of the following, and test
 
@@ -51,7 +51,7 @@ migrations: ## what migrations make of an empty database, compared with what the
 race: ## the race detector on the engine and the stores
 	@command -v $$(go env CC) >/dev/null || \
 		{ echo "the race detector needs a C compiler: apt-get install gcc libc6-dev"; exit 1; }
-	CGO_ENABLED=1 $(WITH) go test -race -timeout 30m ./cutover/... ./store/...
+	CGO_ENABLED=1 $(WITH) go test -race -timeout 60m ./cutover/... ./store/...
 
 model: ## seeded schedules of the engine, with crashes, on toy databases (MODEL_SCHEDULES=n)
 	MODEL_SCHEDULES=$(MODEL_SCHEDULES) go test -count=1 -timeout 60m -v -run '^TestModel$$' ./cutover/model

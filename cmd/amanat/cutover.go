@@ -290,11 +290,11 @@ func (c *cli) changeSettings(ctx context.Context, domain string, change func(*cu
 }
 
 func settingsText(s cutover.Settings) string {
-	latency := "five times the usual"
+	latency := "5 × usual latency"
 	if s.MaxLatencyMS > 0 {
-		latency = milliseconds(float64(s.MaxLatencyMS))
+		latency = "a latency of " + milliseconds(float64(s.MaxLatencyMS))
 	}
-	return fmt.Sprintf("shadow reads %d %%, backfill %s, copier %s, both slower when the primary takes more than %s",
+	return fmt.Sprintf("shadow reads %d %%, backfill %s, copier %s, slower above %s",
 		s.ShadowPercent, speedText(s.BackfillRate, s.Paused), speedText(s.CopyRate, s.CopyPaused), latency)
 }
 

@@ -31,13 +31,14 @@ type progress struct {
 }
 
 // totals sums up all kinds.
-type totals struct{ chunks, done, rows int64 }
+type totals struct{ chunks, done, rows, gaps int64 }
 
 func sumUp(kinds []cutover.KindProgress) (t totals) {
 	for _, k := range kinds {
 		t.chunks += k.Chunks
 		t.done += k.Done
 		t.rows += k.Rows
+		t.gaps += k.Gaps
 	}
 	return t
 }
