@@ -152,11 +152,7 @@ func accessToken(id, role string) (string, error) {
 
 // startOurs starts a server of the product on PostgreSQL alone.
 func (e *env) startOurs(ctx context.Context, url string) (*target, error) {
-	separator := "?"
-	if strings.Contains(url, "?") {
-		separator = "&"
-	}
-	d, err := e.deployment(deployment.Options{PGURL: url + separator + "pool_max_conns=" + strconv.Itoa(connections), Ports: []int{0},
+	d, err := e.deployment(deployment.Options{PGURL: url + separator(url) + "pool_max_conns=" + strconv.Itoa(connections), Ports: []int{0},
 		Own: func(int) []string { return []string{"JWT_SECRET=" + jwtSecret} }})
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/amanat-dev/amanat/devstack"
 	"github.com/amanat-dev/amanat/devstack/deployment"
@@ -76,6 +77,31 @@ func (e *env) times(full int) int {
 		return 1
 	}
 	return full
+}
+
+// slice is how long one of two things that alternate is measured at a time.
+func (e *env) slice() time.Duration {
+	if e.small {
+		return 100 * time.Millisecond
+	}
+	return 750 * time.Millisecond
+}
+
+// alternate measures two things in turn, so many times each, and returns the
+// mean of either.
+func alternate(ctx context.Context, pairs int, a, b func(context.Context) (float64, error)) (meanA, meanB float64, err error) {
+	for range pairs {
+		va, err := a(ctx)
+		if err != nil {
+			return 0, 0, err
+		}
+		vb, err := b(ctx)
+		if err != nil {
+			return 0, 0, err
+		}
+		meanA, meanB = meanA+va/float64(pairs), meanB+vb/float64(pairs)
+	}
+	return meanA, meanB, nil
 }
 
 func (e *env) devstack() devstack.Options {
@@ -162,4 +188,12 @@ func (e *env) run(ctx context.Context, d *deployment.Deployment, args ...string)
 		return fmt.Errorf("amanat %s: %w: %s", strings.Join(args, " "), err, out.String())
 	}
 	return nil
+}
+
+// separator is what comes between a URL and one more parameter.
+func separator(url string) string {
+	if strings.Contains(url, "?") {
+		return "&"
+	}
+	return "?"
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync/atomic"
-	"time"
 )
 
 // The four endpoints, each against the peer: requests answered in a second with
@@ -62,12 +61,14 @@ func (p endpoint) share(ctx context.Context, e *env) (samples, error) {
 			return nil, err
 		}
 	}
-	if _, _, err := c.slices(ctx, e, streams, e.times(2)); err != nil { // plans, pools and caches are warm after this
+	ours := func(ctx context.Context) (float64, error) { return c.ours.rate(ctx, e, streams[c.ours]) }
+	theirs := func(ctx context.Context) (float64, error) { return c.peer.rate(ctx, e, streams[c.peer]) }
+	if _, _, err := alternate(ctx, e.times(2), ours, theirs); err != nil { // plans, pools and caches are warm after this
 		return nil, err
 	}
 	var out samples
 	for range e.times(5) {
-		ours, peer, err := c.slices(ctx, e, streams, e.times(4))
+		ours, peer, err := alternate(ctx, e.times(4), ours, theirs)
 		if err != nil {
 			return nil, err
 		}
@@ -82,22 +83,8 @@ func (p endpoint) stream(c *contest) func() request {
 	return func() request { return p.nth(c, int(n.Add(1)-1)) }
 }
 
-// slices has the two servers work in turn, and returns the rate of each.
-func (c *contest) slices(ctx context.Context, e *env, streams map[*target]func() request, pairs int) (ours, peer float64, err error) {
-	lasts := 750 * time.Millisecond
-	if e.small {
-		lasts = 100 * time.Millisecond
-	}
-	for range pairs {
-		a, err := c.ours.load(ctx, connections, lasts, streams[c.ours])
-		if err != nil {
-			return 0, 0, err
-		}
-		b, err := c.peer.load(ctx, connections, lasts, streams[c.peer])
-		if err != nil {
-			return 0, 0, err
-		}
-		ours, peer = ours+a.perSecond()/float64(pairs), peer+b.perSecond()/float64(pairs)
-	}
-	return ours, peer, nil
+// rate loads a server for a slice, and returns its answers per second.
+func (t *target) rate(ctx context.Context, e *env, next func() request) (float64, error) {
+	s, err := t.load(ctx, connections, e.slice(), next)
+	return s.perSecond(), err
 }

@@ -34,6 +34,8 @@ var figures = []figure{
 	{"http_list_share", "own requests, 20: likewise", "ratio", atLeast(0.85), listEndpoint.share},
 	{"http_post_request_share", "a new request: likewise", "ratio", atLeast(0.80), postRequestEndpoint.share},
 	{"http_post_offer_share", "a new offer: likewise", "ratio", atLeast(0.80), postOfferEndpoint.share},
+	{"pg_update_ratio", "p50 of an Update through the engine ÷ the same statements by hand", "ratio", atMost(1.15), updateRatio},
+	{"ledger_share", "ledger entries/s through the engine, 20 workers ÷ appended by hand", "ratio", atLeast(0.65), ledgerShare},
 }
 
 func main() {
