@@ -32,6 +32,7 @@ type env struct {
 	postgres *devstack.Postgres
 	mongo    *devstack.Mongo
 	http     *contest
+	move     *move
 }
 
 func newEnv(o options, say func(string, ...any)) (e *env, err error) {
@@ -146,13 +147,16 @@ func (e *env) database(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := "bench_" + strings.ToLower(rand.Text()[:12])
+	name := freshName()
 	if err := p.CreateDatabase(ctx, name, ""); err != nil {
 		return "", err
 	}
 	e.atEnd(func() error { return p.DropDatabase(context.WithoutCancel(ctx), name) })
 	return p.URL(name), nil
 }
+
+// freshName names a database that there is not.
+func freshName() string { return "bench_" + strings.ToLower(rand.Text()[:12]) }
 
 // migrated makes a PostgreSQL database with the product's tables.
 func (e *env) migrated(ctx context.Context) (string, error) {

@@ -36,6 +36,8 @@ var figures = []figure{
 	{"http_post_offer_share", "a new offer: likewise", "ratio", atLeast(0.80), postOfferEndpoint.share},
 	{"pg_update_ratio", "p50 of an Update through the engine ÷ the same statements by hand", "ratio", atMost(1.15), updateRatio},
 	{"ledger_share", "ledger entries/s through the engine, 20 workers ÷ appended by hand", "ratio", atLeast(0.65), ledgerShare},
+	{"backfill_share", "rows/s of a backfill of payments ÷ raw cursor reads/s of the same collection", "ratio", atLeast(0.90), backfillShare},
+	{"verify_share", "records/s compared ÷ raw reads/s of the slower side", "ratio", atLeast(0.80), verifyShare},
 }
 
 func main() {
