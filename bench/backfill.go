@@ -39,6 +39,10 @@ func (e *env) paymentsMove(ctx context.Context) (*move, error) {
 		return nil, err
 	}
 	m := &move{payments: client.Database(database).Collection("payments"), count: e.size(100_000)}
+	if e.mongo.IsFerret() {
+		// It reads a whole collection to find a page of it.
+		m.count = e.size(2000)
+	}
 	if m.pg, err = writer(ctx, url); err != nil {
 		return nil, err
 	}

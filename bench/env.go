@@ -58,6 +58,18 @@ func (e *env) close() error {
 	return errors.Join(errs...)
 }
 
+// within measures on what goes away right after: databases, engines,
+// deployments. The PostgreSQL server stays.
+func (e *env) within(ctx context.Context, do func(*env) error) (err error) {
+	if _, err := e.postgresServer(ctx); err != nil {
+		return err
+	}
+	inner := *e
+	inner.closers = nil
+	defer func() { err = errors.Join(err, inner.close()) }()
+	return do(&inner)
+}
+
 // folder makes a folder that goes away at the end.
 func (e *env) folder(name string) (string, error) {
 	dir := filepath.Join(e.dir, name)

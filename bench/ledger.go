@@ -23,45 +23,54 @@ const ledgerWorkers = 20
 // ledgerShare compares entries of the ledger posted through the engine, as the
 // payment service posts them, with the same rows appended by hand: one statement
 // in one round trip.
-func ledgerShare(ctx context.Context, e *env) (samples, error) {
+func ledgerShare(ctx context.Context, e *env) (out samples, err error) {
+	err = e.within(ctx, func(e *env) error {
+		engine, byHand, err := e.posting(ctx)
+		if err != nil {
+			return err
+		}
+		if _, _, err := alternate(ctx, e.times(2), engine, byHand); err != nil { // warm
+			return err
+		}
+		for range e.times(5) {
+			a, b, err := alternate(ctx, e.times(3), engine, byHand)
+			if err != nil {
+				return err
+			}
+			e.say("engine %.0f entries/s, by hand %.0f/s", a, b)
+			out = append(out, a/b)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// posting returns the two ways to post entries for a slice.
+func (e *env) posting(ctx context.Context) (engine, byHand func(context.Context) (float64, error), err error) {
 	url, err := e.migrated(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	payments, err := e.seedPayments(ctx, url)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	g, err := e.engine(ctx, url, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pool, err := writers(ctx, url, ledgerWorkers)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer pool.Close()
+	e.atEnd(func() error { pool.Close(); return nil })
 	var posted atomic.Int64
 	next := func() (payment.Entry, error) { return entry(payments, int(posted.Add(1))) }
-	engine := func(ctx context.Context) (float64, error) {
-		return rate(ctx, e, func() error { return postByEngine(ctx, g, next) })
-	}
-	byHand := func(ctx context.Context) (float64, error) {
-		return rate(ctx, e, func() error { return postByHand(ctx, pool, next) })
-	}
-	if _, _, err := alternate(ctx, e.times(2), engine, byHand); err != nil { // warm
-		return nil, err
-	}
-	var out samples
-	for range e.times(5) {
-		a, b, err := alternate(ctx, e.times(3), engine, byHand)
-		if err != nil {
-			return nil, err
-		}
-		e.say("engine %.0f entries/s, by hand %.0f/s", a, b)
-		out = append(out, a/b)
-	}
-	return out, nil
+	return func(ctx context.Context) (float64, error) {
+			return rate(ctx, e, func() error { return postByEngine(ctx, g, next) })
+		}, func(ctx context.Context) (float64, error) {
+			return rate(ctx, e, func() error { return postByHand(ctx, pool, next) })
+		}, nil
 }
 
 // seedPayments makes the payments that entries are of.

@@ -37,17 +37,26 @@ var figures = []figure{
 	{"pg_update_ratio", "p50 of an Update through the engine ÷ the same statements by hand", "ratio", atMost(1.15), updateRatio},
 	{"ledger_share", "ledger entries/s through the engine, 20 workers ÷ appended by hand", "ratio", atLeast(0.65), ledgerShare},
 	{"backfill_share", "rows/s of a backfill of payments ÷ raw cursor reads/s of the same collection", "ratio", atLeast(0.90), backfillShare},
+	{"backfill_copy_share", "backfill of payments from memory ÷ plain COPY of the same rows", "ratio", atLeast(0.50), backfillCopyShare},
+	{"backfill_rss_growth", "peak memory of a backfill of 1,000,000 records ÷ of 100,000", "ratio", atMost(1.2), backfillGrowth},
 	{"verify_share", "records/s compared ÷ raw reads/s of the slower side", "ratio", atLeast(0.80), verifyShare},
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := command(ctx, os.Args[1:])
+	err := program(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func program(ctx context.Context) error {
+	if isChild() {
+		return runChild(ctx, os.Stdout)
+	}
+	return command(ctx, os.Args[1:])
 }
 
 func command(ctx context.Context, args []string) error {

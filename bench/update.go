@@ -13,42 +13,49 @@ import (
 // updateRatio compares an Update that reads an offer and writes it back with
 // the same statements in a transaction by hand, in two round trips: fence and
 // read, write and commit. One of each in turn, nothing else going on.
-func updateRatio(ctx context.Context, e *env) (samples, error) {
+func updateRatio(ctx context.Context, e *env) (out samples, err error) {
+	err = e.within(ctx, func(e *env) error {
+		engine, byHand, err := e.updates(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := timesOf(e.size(200), engine, byHand); err != nil { // warm
+			return err
+		}
+		for range e.times(5) {
+			t, err := timesOf(e.size(1000), engine, byHand)
+			if err != nil {
+				return err
+			}
+			e.say("p50: engine %.2f ms, by hand %.2f ms", t.a, t.b)
+			out = append(out, t.a/t.b)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// updates returns the two ways to update the n-th offer.
+func (e *env) updates(ctx context.Context) (engine, byHand func(n int) error, err error) {
 	url, err := e.migrated(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := e.seed(ctx, url, seedOursSQL); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	g, err := e.engine(ctx, url, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	conn, err := writer(ctx, url)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	e.atEnd(func() error { return conn.Close(context.WithoutCancel(ctx)) })
 	ids, err := offerIDs(ctx, conn)
-	if err != nil {
-		return nil, err
-	}
-	engine := func(n int) error { return updateByEngine(ctx, g, ids[scattered(n, len(ids))]) }
-	byHand := func(n int) error { return updateByHand(ctx, conn, ids[scattered(n, len(ids))]) }
-	if _, err := ratioOfTimes(e.size(200), engine, byHand); err != nil { // warm
-		return nil, err
-	}
-	var out samples
-	for range e.times(5) {
-		r, err := ratioOfTimes(e.size(1000), engine, byHand)
-		if err != nil {
-			return nil, err
-		}
-		e.say("p50: engine %.2f ms, by hand %.2f ms", r.a, r.b)
-		out = append(out, r.a/r.b)
-	}
-	return out, nil
+	return func(n int) error { return updateByEngine(ctx, g, ids[scattered(n, len(ids))]) },
+		func(n int) error { return updateByHand(ctx, conn, ids[scattered(n, len(ids))]) }, err
 }
 
 func offerIDs(ctx context.Context, conn *pgx.Conn) ([]cutover.ID, error) {
@@ -137,8 +144,8 @@ func writer(ctx context.Context, url string) (*pgx.Conn, error) {
 // times are the medians of two ways to do the same, in milliseconds.
 type times struct{ a, b float64 }
 
-// ratioOfTimes does it so many times either way, in turn.
-func ratioOfTimes(rounds int, a, b func(n int) error) (times, error) {
+// timesOf does it so many times either way, in turn.
+func timesOf(rounds int, a, b func(n int) error) (times, error) {
 	var as, bs slice
 	for n := range rounds {
 		if err := as.time(func() error { return a(n) }); err != nil {
