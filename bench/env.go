@@ -33,6 +33,7 @@ type env struct {
 	mongo    *devstack.Mongo
 	http     *contest
 	move     *move
+	switches *switches
 }
 
 func newEnv(o options, say func(string, ...any)) (e *env, err error) {

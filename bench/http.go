@@ -29,20 +29,28 @@ var (
 	}}
 	postRequestEndpoint = endpoint{fresh: []string{"id", "createdAt", "updatedAt"}, nth: func(c *contest, n int) request {
 		r := c.requests[scattered(n, len(c.requests))]
-		return request{method: "POST", path: requestsPath, token: c.members[r.buyer], want: http.StatusCreated, body: fmt.Appendf(nil,
-			`{"title":"Wanted: thing number %d","description":"Something that is wanted, in good order, by the end of next month.",`+
-				`"productType":"physical_product","quantity":2,"budget":{"min":"10","max":"99.5","currency":"USDT"},"urgency":"high",`+
-				`"specifications":[{"key":"colour","value":"blue","label":"Colour"},{"key":"number","value":"%d"}]}`, n, n)}
+		return request{method: "POST", path: requestsPath, token: c.members[r.buyer], want: http.StatusCreated, body: requestBody(n)}
 	}}
 	postOfferEndpoint = endpoint{fresh: []string{"id", "createdAt", "updatedAt"}, nth: func(c *contest, n int) request {
 		r := c.open[scattered(n, len(c.open))]
 		// The first few sellers after this place have offers by the data set.
 		seller := c.sellers[(r.place*7+4+n/len(c.open))%len(c.sellers)]
-		return request{method: "POST", path: requestsPath + "/" + r.id + "/offers", token: c.members[seller], want: http.StatusCreated, body: fmt.Appendf(nil,
-			`{"title":"Can do","description":"An offer for exactly what is wanted, delivered to your door.",`+
-				`"price":{"amount":"%d.5","currency":"USDT"},"deliveryTime":{"amount":3,"unit":"days"}}`, 20+n%900)}
+		return request{method: "POST", path: requestsPath + "/" + r.id + "/offers", token: c.members[seller], want: http.StatusCreated, body: offerBody(n)}
 	}}
 )
+
+// requestBody is the draft of a purchase request.
+func requestBody(n int) []byte {
+	return fmt.Appendf(nil, `{"title":"Wanted: thing number %d","description":"Something that is wanted, in good order, by the end of next month.",`+
+		`"productType":"physical_product","quantity":2,"budget":{"min":"10","max":"99.5","currency":"USDT"},"urgency":"high",`+
+		`"specifications":[{"key":"colour","value":"blue","label":"Colour"},{"key":"number","value":"%d"}]}`, n, n)
+}
+
+// offerBody is the draft of an offer.
+func offerBody(n int) []byte {
+	return fmt.Appendf(nil, `{"title":"Can do","description":"An offer for exactly what is wanted, delivered to your door.",`+
+		`"price":{"amount":"%d.5","currency":"USDT"},"deliveryTime":{"amount":3,"unit":"days"}}`, 20+n%900)
+}
 
 // scattered visits each of size places once before it visits one again, and
 // neighbours far apart.

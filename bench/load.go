@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,8 @@ func (t *target) ask(ctx context.Context, q request) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return c.ask(q)
+	body, err := c.ask(q)
+	return bytes.Clone(body), err
 }
 
 // slice is what came of some time under load.
