@@ -77,7 +77,7 @@ func (e *env) contest(ctx context.Context) (*contest, error) {
 	if c.ours, err = e.startOurs(ctx, ours); err != nil {
 		return nil, err
 	}
-	if c.peer, err = e.startPeer(ctx, peer); err != nil {
+	if c.peer, err = e.startPeer(peer); err != nil {
 		return nil, err
 	}
 	e.http = c
@@ -160,19 +160,18 @@ func (e *env) startOurs(ctx context.Context, url string) (*target, error) {
 	if err := d.Serve(ctx); err != nil {
 		return nil, err
 	}
-	return e.dial(ctx, "amanat", strings.TrimPrefix(d.Addresses()[0], "http://"))
+	return e.target("amanat", strings.TrimPrefix(d.Addresses()[0], "http://")), nil
 }
 
-func (e *env) dial(ctx context.Context, name, address string) (*target, error) {
-	t, err := dial(ctx, name, address)
-	if err == nil {
-		e.atEnd(t.close)
-	}
-	return t, err
+// target prepares a server to be put under load.
+func (e *env) target(name, address string) *target {
+	t := newTarget(name, address)
+	e.atEnd(t.close)
+	return t
 }
 
 // startPeer starts the peer, which ends with its standard input, and so with us.
-func (e *env) startPeer(ctx context.Context, url string) (*target, error) {
+func (e *env) startPeer(url string) (*target, error) {
 	cmd := exec.Command(e.options.peer)
 	cmd.Env = append(os.Environ(), "PG_URL="+url, "JWT_SECRET="+jwtSecret, "MAX_CONNS="+strconv.Itoa(connections))
 	cmd.Stderr = os.Stderr
@@ -192,7 +191,7 @@ func (e *env) startPeer(ctx context.Context, url string) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the peer does not say where it listens: %w", err)
 	}
-	return e.dial(ctx, "peer", strings.TrimSpace(address))
+	return e.target("peer", strings.TrimSpace(address)), nil
 }
 
 // alike fails unless both servers answer a request with the same JSON. What is

@@ -33,6 +33,7 @@ type env struct {
 	mongo    *devstack.Mongo
 	http     *contest
 	move     *move
+	deployed *live
 	switches *switches
 }
 

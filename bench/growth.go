@@ -24,45 +24,46 @@ const (
 // made, each of which writes two records at once, with how long it takes while
 // nobody writes.
 func sourceReadGrowth(ctx context.Context, e *env) (out samples, err error) {
-	err = e.onBoth(ctx, func(e *env) error {
-		l, err := e.live(ctx, 1)
+	l, err := e.live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.toSource(ctx); err != nil {
+		return nil, err
+	}
+	offer, list, err := l.offersAndList(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for range e.times(3) {
+		alone, err := l.servers[0].load(ctx, 1, 4*e.slice(), list)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		offer, list, err := l.offersAndList(ctx)
+		busy, commits, err := l.listAmongCommits(ctx, list, offer)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for range e.times(3) {
-			alone, err := l.servers[0].load(ctx, 1, 4*e.slice(), list)
-			if err != nil {
-				return err
-			}
-			busy, commits, err := l.listAmongCommits(ctx, list, offer)
-			if err != nil {
-				return err
-			}
-			e.say("p50 of a list: %.1f ms with %.0f commits/s (of %d wanted), %.1f ms without", busy.p50(), commits, growthCommits, alone.p50())
-			out = append(out, busy.p50()/alone.p50())
-		}
-		return nil
-	})
-	return out, err
+		e.say("p50 of a list: %.1f ms with %.0f commits/s (of %d wanted), %.1f ms without", busy.p50(), commits, growthCommits, alone.p50())
+		out = append(out, busy.p50()/alone.p50())
+	}
+	return out, nil
 }
 
 // offersAndList posts the requests, and returns the writing and the reading
 // request.
 func (l *live) offersAndList(ctx context.Context) (offer, list func() request, err error) {
+	reader, err := accessToken(cutover.NewID().String(), "buyer")
+	if err != nil {
+		return nil, nil, err
+	}
 	for range growthRequests {
-		if _, err := l.servers[0].ask(ctx, l.post()); err != nil {
+		q := l.post()
+		q.token = reader
+		if _, err := l.servers[0].ask(ctx, q); err != nil {
 			return nil, nil, err
 		}
 	}
-	reader, q := l.buyer, request{method: "GET", path: requestsPath + "?mine=true&limit=20", token: l.buyer, want: http.StatusOK}
-	if l.buyer, err = accessToken(cutover.NewID().String(), "buyer"); err != nil {
-		return nil, nil, err
-	}
-	defer func() { l.buyer = reader }()
 	var targets, sellers []string
 	for range growthTargets {
 		id, err := l.postOne(ctx)
@@ -81,7 +82,9 @@ func (l *live) offersAndList(ctx context.Context) (offer, list func() request, e
 		return request{method: "POST", path: requestsPath + "/" + targets[i%len(targets)] + "/offers",
 			token: sellers[i/len(targets)%len(sellers)], body: offerBody(i), want: http.StatusCreated}
 	}
-	return offer, func() request { return q }, nil
+	return offer, func() request {
+		return request{method: "GET", path: requestsPath + "?mine=true&limit=20", token: reader, want: http.StatusOK}
+	}, nil
 }
 
 // listAmongCommits lists for a slice while offers are made, and returns how many

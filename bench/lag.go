@@ -21,29 +21,26 @@ const (
 // found in the other database: that is as old as its note became. Other members
 // write meanwhile.
 func copyLag(ctx context.Context, e *env) (out samples, err error) {
-	err = e.onBoth(ctx, func(e *env) error {
-		l, err := e.live(ctx, 2)
+	l, err := e.live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.toDual(ctx); err != nil {
+		return nil, err
+	}
+	rate := lagLoad
+	if e.mongo.IsFerret() {
+		rate = lagLoadFerret
+		e.say("FerretDB takes %d writes/s rather than %d", 2*lagLoadFerret, 2*lagLoad)
+	}
+	for range e.times(3) {
+		lag, err := l.lagUnder(ctx, rate)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := l.copied(ctx); err != nil {
-			return err
-		}
-		rate := lagLoad
-		if e.mongo.IsFerret() {
-			rate = lagLoadFerret
-			e.say("FerretDB takes %d writes/s rather than %d", 2*lagLoadFerret, 2*lagLoad)
-		}
-		for range e.times(3) {
-			lag, err := l.lagUnder(ctx, rate)
-			if err != nil {
-				return err
-			}
-			out = append(out, lag)
-		}
-		return nil
-	})
-	return out, err
+		out = append(out, lag)
+	}
+	return out, nil
 }
 
 // lagUnder measures the lag while both servers are written to at a rate.

@@ -13,10 +13,11 @@ import (
 	"github.com/amanat-dev/amanat/devstack/deployment"
 )
 
-// live is a deployment on both databases whose marketplace is in use while it
-// moves.
+// live is a deployment of two servers on both databases, whose marketplace is in
+// use while it moves.
 type live struct {
 	e       *env
+	dual    bool // the marketplace is in phase dual, all copied; else in its first phase
 	d       *deployment.Deployment
 	servers []*target
 	pg      *pgx.Conn
@@ -24,8 +25,11 @@ type live struct {
 	posted  atomic.Int64
 }
 
-// live starts so many servers on fresh databases.
-func (e *env) live(ctx context.Context, servers int) (_ *live, err error) {
+// live starts it when it is first asked for.
+func (e *env) live(ctx context.Context) (_ *live, err error) {
+	if e.deployed != nil {
+		return e.deployed, nil
+	}
 	url, err := e.migrated(ctx)
 	if err != nil {
 		return nil, err
@@ -42,7 +46,7 @@ func (e *env) live(ctx context.Context, servers int) (_ *live, err error) {
 		return nil, err
 	}
 	e.atEnd(func() error { return l.pg.Close(context.WithoutCancel(ctx)) })
-	l.d, err = e.deployment(deployment.Options{MongoURI: uri, Database: database, PGURL: url, Ports: make([]int, servers),
+	l.d, err = e.deployment(deployment.Options{MongoURI: uri, Database: database, PGURL: url, Ports: make([]int, 2),
 		Own: func(int) []string { return []string{"JWT_SECRET=" + jwtSecret} }})
 	if err != nil {
 		return nil, err
@@ -51,21 +55,10 @@ func (e *env) live(ctx context.Context, servers int) (_ *live, err error) {
 		return nil, err
 	}
 	for i, address := range l.d.Addresses() {
-		t, err := e.dial(ctx, fmt.Sprintf("server %d", i+1), strings.TrimPrefix(address, "http://"))
-		if err != nil {
-			return nil, err
-		}
-		l.servers = append(l.servers, t)
+		l.servers = append(l.servers, e.target(fmt.Sprintf("server %d", i+1), strings.TrimPrefix(address, "http://")))
 	}
+	e.deployed = l
 	return l, nil
-}
-
-// onBoth measures on what goes away right after, with both databases at hand.
-func (e *env) onBoth(ctx context.Context, do func(*env) error) error {
-	if _, err := e.mongoServer(ctx); err != nil {
-		return err
-	}
-	return e.within(ctx, do)
 }
 
 // post is a request that writes: a new purchase request.
@@ -91,39 +84,56 @@ func (l *live) step(ctx context.Context, action string, more ...string) error {
 	return l.e.run(ctx, l.d, append([]string{"cutover", action, "marketplace", "--execute", "--why", "a measurement"}, more...)...)
 }
 
+// toDual brings the marketplace to phase dual with all copied.
+func (l *live) toDual(ctx context.Context) error {
+	if l.dual {
+		return nil
+	}
+	if err := l.step(ctx, "start"); err != nil {
+		return err
+	}
+	l.dual = true
+	return l.e.run(ctx, l.d, "backfill", "marketplace")
+}
+
+// toSource brings it back to its first phase.
+func (l *live) toSource(ctx context.Context) error {
+	if !l.dual {
+		return nil
+	}
+	l.dual = false
+	return l.step(ctx, "abandon")
+}
+
 // dualRatio compares how long a writing request takes in phase dual with how
 // long it takes before the move, with nobody else there. The domain goes there
 // and back between any two slices.
-func dualRatio(ctx context.Context, e *env) (out samples, err error) {
-	err = e.onBoth(ctx, func(e *env) error {
-		l, err := e.live(ctx, 1)
+func dualRatio(ctx context.Context, e *env) (samples, error) {
+	l, err := e.live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := l.p50(ctx); err != nil { // warm
+		return nil, err
+	}
+	p50In := func(phase func(context.Context) error) func(context.Context) (float64, error) {
+		return func(ctx context.Context) (float64, error) {
+			if err := phase(ctx); err != nil {
+				return 0, err
+			}
+			return l.p50(ctx)
+		}
+	}
+	var out samples
+	for range e.times(5) {
+		dual, source, err := alternate(ctx, 1, p50In(l.toDual), p50In(l.toSource))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if _, err := l.p50(ctx); err != nil { // warm
-			return err
-		}
-		for range e.times(5) {
-			source, err := l.p50(ctx)
-			if err != nil {
-				return err
-			}
-			if err := l.step(ctx, "start"); err != nil {
-				return err
-			}
-			dual, err := l.p50(ctx)
-			if err != nil {
-				return err
-			}
-			if err := l.step(ctx, "abandon"); err != nil {
-				return err
-			}
-			e.say("p50 of a write: %.2f ms in phase dual, %.2f ms before", dual, source)
-			out = append(out, dual/source)
-		}
-		return nil
-	})
-	return out, err
+		e.say("p50 of a write: %.2f ms in phase dual, %.2f ms before", dual, source)
+		out = append(out, dual/source)
+	}
+	return out, nil
 }
 
 // p50 is the median time of a writing request in milliseconds.

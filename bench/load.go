@@ -33,29 +33,22 @@ type request struct {
 // it takes little of the cores that it shares with the servers.
 type target struct {
 	name string
-	addr string
 	free chan *conn
 }
 
-// dial opens the connections of a target.
-func dial(ctx context.Context, name, addr string) (*target, error) {
-	t := &target{name: name, addr: addr, free: make(chan *conn, connections)}
+func newTarget(name, address string) *target {
+	t := &target{name: name, free: make(chan *conn, connections)}
 	for range connections {
-		var d net.Dialer
-		c, err := d.DialContext(ctx, "tcp", addr)
-		if err != nil {
-			return nil, errors.Join(err, t.close())
-		}
-		t.free <- &conn{c: c, r: bufio.NewReaderSize(c, 32<<10), host: addr}
+		t.free <- &conn{address: address}
 	}
-	return t, nil
+	return t
 }
 
 // close ends the connections; nothing may be under way.
 func (t *target) close() error {
 	var errs []error
 	for len(t.free) > 0 {
-		errs = append(errs, (<-t.free).c.Close())
+		errs = append(errs, (<-t.free).close())
 	}
 	return errors.Join(errs...)
 }
@@ -131,38 +124,80 @@ func (t *target) work(ctx context.Context, next func() request) (answers []int64
 	return answers, nil
 }
 
-// conn is one connection.
+// idleMost is how long a connection may have been idle; a server closes it some
+// time after that.
+const idleMost = 30 * time.Second
+
+// conn is one connection, opened when it is first needed.
 type conn struct {
-	c    net.Conn
-	r    *bufio.Reader
-	host string
-	out  []byte
-	in   []byte
+	address string
+	c       net.Conn // nil: not open
+	r       *bufio.Reader
+	last    time.Time // when it was used
+	out, in []byte
+}
+
+// open sees to it that the connection can be used.
+func (c *conn) open() (err error) {
+	if c.c != nil && time.Since(c.last) < idleMost {
+		return nil
+	}
+	if err := c.close(); err != nil {
+		return err
+	}
+	if c.c, err = net.DialTimeout("tcp", c.address, answerTime); err != nil {
+		c.c = nil
+		return err
+	}
+	c.r = bufio.NewReaderSize(c.c, 32<<10)
+	return nil
+}
+
+func (c *conn) close() error {
+	if c.c == nil {
+		return nil
+	}
+	err := c.c.Close()
+	c.c = nil
+	return err
 }
 
 // ask sends a request; the body that it returns is overwritten by the next.
+// After an error the next request goes over a new connection.
 func (c *conn) ask(q request) ([]byte, error) {
-	if err := c.c.SetDeadline(time.Now().Add(answerTime)); err != nil {
-		return nil, err
-	}
-	if _, err := c.c.Write(c.encode(q)); err != nil {
-		return nil, err
-	}
-	resp, err := http.ReadResponse(c.r, nil)
+	err := c.exchange(q)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", q.method, q.path, err)
-	}
-	if err := c.read(resp); err != nil {
-		return nil, fmt.Errorf("%s %s: %w", q.method, q.path, err)
-	}
-	if resp.StatusCode != q.want {
-		return nil, fmt.Errorf("%s %s: %s, want %d: %.300s", q.method, q.path, resp.Status, q.want, c.in)
+		return nil, errors.Join(fmt.Errorf("%s %s: %w", q.method, q.path, err), c.close())
 	}
 	return c.in, nil
 }
 
+func (c *conn) exchange(q request) error {
+	if err := c.open(); err != nil {
+		return err
+	}
+	c.last = time.Now()
+	if err := c.c.SetDeadline(c.last.Add(answerTime)); err != nil {
+		return err
+	}
+	if _, err := c.c.Write(c.encode(q)); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		return err
+	}
+	if err := c.read(resp); err != nil {
+		return err
+	}
+	if resp.StatusCode != q.want {
+		return fmt.Errorf("%s, want %d: %.300s", resp.Status, q.want, c.in)
+	}
+	return nil
+}
+
 func (c *conn) encode(q request) []byte {
-	b := append(c.out[:0], q.method+" "+q.path+" HTTP/1.1\r\nHost: "+c.host+"\r\nAuthorization: Bearer "+q.token+"\r\n"...)
+	b := append(c.out[:0], q.method+" "+q.path+" HTTP/1.1\r\nHost: "+c.address+"\r\nAuthorization: Bearer "+q.token+"\r\n"...)
 	if q.body != nil {
 		b = append(b, "Content-Type: application/json\r\nContent-Length: "+strconv.Itoa(len(q.body))+"\r\n"...)
 	}

@@ -36,15 +36,15 @@ var figures = []figure{
 	{"http_post_offer_share", "a new offer: likewise", "ratio", atLeast(0.80), postOfferEndpoint.share},
 	{"pg_update_ratio", "p50 of an Update through the engine ÷ the same statements by hand", "ratio", atMost(1.15), updateRatio},
 	{"ledger_share", "ledger entries/s through the engine, 20 workers ÷ appended by hand", "ratio", atLeast(0.65), ledgerShare},
-	{"dual_request_ratio", "p50 of a writing request in phase dual ÷ before the move", "ratio", atMost(1.20), dualRatio},
 	{"backfill_share", "rows/s of a backfill of payments ÷ raw cursor reads/s of the same collection", "ratio", atLeast(0.90), backfillShare},
 	{"backfill_copy_share", "backfill of payments from memory ÷ plain COPY of the same rows", "ratio", atLeast(0.50), backfillCopyShare},
 	{"backfill_rss_growth", "peak memory of a backfill of 1,000,000 records ÷ of 100,000", "ratio", atMost(1.2), backfillGrowth},
 	{"verify_share", "records/s compared ÷ raw reads/s of the slower side", "ratio", atLeast(0.80), verifyShare},
+	{"source_read_growth", "p50 of a list on MongoDB with 100 multi-record commits/s ÷ with none", "ratio", atMost(1.5), sourceReadGrowth},
+	{"dual_request_ratio", "p50 of a writing request in phase dual ÷ before the move", "ratio", atMost(1.20), dualRatio},
 	{"switch_pause_ms", "p99 of a write that is under way during a switch or rollback under load", "ms", atMost(100), switchPause},
 	{"switch_failed_requests", "writes that failed meanwhile", "requests", atMost(0), switchFailed},
 	{"copy_lag_ms", "p99 age of a note under load", "ms", atMost(200), copyLag},
-	{"source_read_growth", "p50 of a list on MongoDB with 100 multi-record commits/s ÷ with none", "ratio", atMost(1.5), sourceReadGrowth},
 }
 
 func main() {

@@ -44,40 +44,21 @@ func (e *env) switched(ctx context.Context) (*switches, error) {
 	if e.switches != nil {
 		return e.switches, nil
 	}
-	var s switches
-	err := e.onBoth(ctx, func(e *env) error {
-		l, err := e.live(ctx, 2)
-		if err != nil {
-			return err
-		}
-		if err := l.copied(ctx); err != nil {
-			return err
-		}
-		for range e.times(switchGroups) {
-			if err := l.group(ctx, &s); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	l, err := e.live(ctx)
 	if err != nil {
 		return nil, err
 	}
-	e.switches = &s
-	return e.switches, nil
-}
-
-// copied brings the marketplace to phase dual with all copied.
-func (l *live) copied(ctx context.Context) error {
-	for range 50 {
-		if _, err := l.servers[0].ask(ctx, l.post()); err != nil {
-			return err
+	if err := l.toDual(ctx); err != nil {
+		return nil, err
+	}
+	var s switches
+	for range e.times(switchGroups) {
+		if err := l.group(ctx, &s); err != nil {
+			return nil, err
 		}
 	}
-	if err := l.step(ctx, "start"); err != nil {
-		return err
-	}
-	return l.e.run(ctx, l.d, "backfill", "marketplace")
+	e.switches = &s
+	return e.switches, nil
 }
 
 // group takes steps under load, and adds what it came to.
