@@ -6,6 +6,8 @@ ONCE      ?=
 MODEL_SCHEDULES ?= 100000
 ROUNDS    ?= 108
 SEED      ?=
+FIGURES   ?=
+SMALL     ?=
 
 # Programs that need databases run inside this: it starts them, sets PG_URL and
 # MONGODB_URI, and stops them again.
@@ -16,7 +18,7 @@ WITH := go run ./devstack/cmd/with --
 VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet staticcheck arrows migrations race model chaos clean
+.PHONY: help build demo test check fmt vet staticcheck arrows migrations race model chaos bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +61,10 @@ model: ## seeded schedules of the engine, with crashes, on toy databases (MODEL_
 chaos: ## kill, freeze and cut off processes and databases in moves under traffic (ROUNDS=n SEED=n)
 	go build -buildvcs=$(VCS) -tags chaos -o bin/amanat-chaos ./cmd/amanat
 	go run ./devstack/cmd/chaos -amanat bin/amanat-chaos -rounds $(ROUNDS) $(if $(SEED),-seed $(SEED))
+
+bench: build ## figures against hand-written peers, one line each (FIGURES=a,b only some; SMALL=1 a quick try)
+	go build -buildvcs=$(VCS) -o bin/ ./bench ./bench/peer
+	@bin/bench -amanat bin/amanat -peer bin/peer -figures "$(FIGURES)" $(if $(SMALL),-small)
 
 clean: ## remove what was built
 	rm -rf bin
