@@ -306,7 +306,7 @@ func applyAll(ctx context.Context, to Store, items []Item, ahead map[Key]int64) 
 
 // bringOne brings an item's parents, as far as there are any, and the item.
 func (c *domainCore) bringOne(ctx context.Context, from, to Store, item Item) (why, err error) {
-	if err := c.bringParents(ctx, from, to, item); err != nil {
+	if err := c.bringParents(ctx, from, to, item, map[Key]bool{item.Key: true}); err != nil {
 		return nil, err
 	}
 	_, reasons, err := applyAll(ctx, to, []Item{item}, nil)
@@ -316,14 +316,18 @@ func (c *domainCore) bringOne(ctx context.Context, from, to Store, item Item) (w
 	return reasons[0], nil
 }
 
-func (c *domainCore) bringParents(ctx context.Context, from, to Store, item Item) error {
-	kind, ok := c.kinds.Named(item.Key.Kind)
-	if !ok || kind.Parents == nil || item.Record == nil {
+// bringParents brings what an item refers to, and what that refers to. What is
+// in seen comes no second time: references may go round in a circle.
+func (c *domainCore) bringParents(ctx context.Context, from, to Store, item Item, seen map[Key]bool) error {
+	if item.Record == nil {
 		return nil
 	}
-	parents := kind.Parents(item.Record)
+	parents := slices.DeleteFunc(c.kinds.Parents(item.Record), func(k Key) bool { return seen[k] })
 	if len(parents) == 0 {
 		return nil
+	}
+	for _, p := range parents {
+		seen[p] = true
 	}
 	found, err := from.Get(ctx, parents)
 	if err != nil {
@@ -333,7 +337,7 @@ func (c *domainCore) bringParents(ctx context.Context, from, to Store, item Item
 		if p.Record == nil {
 			continue
 		}
-		if err := c.bringParents(ctx, from, to, p); err != nil {
+		if err := c.bringParents(ctx, from, to, p, seen); err != nil {
 			return err
 		}
 		if _, _, err := applyAll(ctx, to, []Item{p}, nil); err != nil {

@@ -32,7 +32,7 @@ type shadowRun struct {
 }
 
 // replay makes a View repeatable: it gives its canonical answer on one side.
-func replay[Tx, R any](side Side[Tx], fn func(context.Context, Tx) (R, error)) func(context.Context) string {
+func replay[R any](side Side, fn func(context.Context, Tx) (R, error)) func(context.Context) string {
 	return func(ctx context.Context) (answer string) {
 		// A View that panics ends its request; here it would end the process.
 		defer func() {

@@ -35,9 +35,9 @@ type app struct {
 
 	indexed  bool // MongoDB's indexes were seen to before the first request
 	process  cutover.Process
-	users    *cutover.Domain[user.Tx]
-	market   *cutover.Domain[marketplace.Tx]
-	payments *cutover.Domain[payment.Tx]
+	users    *cutover.Domain
+	market   *cutover.Domain
+	payments *cutover.Domain
 }
 
 // open connects to the databases, without waiting for them, and makes the
@@ -104,10 +104,10 @@ func thisProcess(conf config.Config) cutover.Process {
 }
 
 // spec describes a domain on the databases at hand.
-func spec[Tx any](a *app, name string, kinds cutover.Kinds, queries []string, invariants []cutover.Invariant[Tx],
-	source func(*mongo.DB) cutover.Side[Tx], target func(*postgres.DB) cutover.Side[Tx],
-) cutover.Spec[Tx] {
-	s := cutover.Spec[Tx]{Name: name, Kinds: kinds, Queries: queries, Invariants: invariants}
+func spec[Tx any](a *app, name string, kinds cutover.Kinds, queries []string, invariants []cutover.Invariant,
+	source func(*mongo.DB) cutover.Side, target func(*postgres.DB) cutover.Side,
+) cutover.Spec {
+	s := cutover.Spec{Name: name, Kinds: kinds, Queries: queries, Invariants: invariants}
 	if a.mongo != nil {
 		s.Source, s.Scratch = source(a.mongo), mongo.Scratch(a.mongo, source)
 	}

@@ -10,7 +10,7 @@ import (
 type Destination struct {
 	cutover.Meta
 	PaymentID       cutover.ID   `json:"paymentId" field:",ref=payment"`
-	Address         string       `json:"address" field:"address,unique"` // EIP-55
+	Address         string       `json:"address" field:"address,null"` // EIP-55
 	ChainID         int64        `json:"chainId"`
 	DerivationPath  string       `json:"derivationPath"`
 	DerivationIndex int64        `json:"derivationIndex"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -32,8 +33,8 @@ type transfer struct {
 }
 
 var bankKinds = cutover.Kinds{
-	{Name: "account", New: func() cutover.Record { return new(account) }},
-	{Name: "transfer", New: func() cutover.Record { return new(transfer) }},
+	{Name: "account", Type: reflect.TypeFor[account]()},
+	{Name: "transfer", Type: reflect.TypeFor[transfer]()},
 }
 
 var bankCollections = []mongo.Collection{

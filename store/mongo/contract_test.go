@@ -12,7 +12,7 @@ import (
 
 func TestSpecimen(t *testing.T) {
 	t.Parallel()
-	storetest.Contract(t, storetest.SpecimenDomain, storetest.SpecimenKinds, func(t *testing.T) cutover.Side[storetest.SpecimenTx] {
+	storetest.Contract(t, storetest.SpecimenDomain, storetest.SpecimenKinds, func(t *testing.T) cutover.Side {
 		db := storetest.Mongo(t)
 		return indexed(t, db, mongo.Specimens(db, storetest.SpecimenKinds))
 	}, storetest.SpecimenFixes)
@@ -20,7 +20,7 @@ func TestSpecimen(t *testing.T) {
 
 func TestUser(t *testing.T) {
 	t.Parallel()
-	storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] {
+	storetest.Users(t, func(t *testing.T) cutover.Side {
 		db := storetest.Mongo(t)
 		return indexed(t, db, mongo.Users(db))
 	})
@@ -28,14 +28,14 @@ func TestUser(t *testing.T) {
 
 func TestMarketplace(t *testing.T) {
 	t.Parallel()
-	storetest.Marketplace(t, func(t *testing.T) cutover.Side[marketplace.Tx] {
+	storetest.Marketplace(t, func(t *testing.T) cutover.Side {
 		db := storetest.Mongo(t)
 		return indexed(t, db, mongo.Marketplace(db))
 	})
 }
 
 // indexed makes the indexes that hold a side's unique rules.
-func indexed[T any](t *testing.T, db *mongo.DB, side cutover.Side[T]) cutover.Side[T] {
+func indexed[T any](t *testing.T, db *mongo.DB, side cutover.Side) cutover.Side {
 	t.Helper()
 	if err := db.EnsureIndexes(t.Context()); err != nil {
 		t.Fatal(err)

@@ -17,16 +17,16 @@ import (
 )
 
 // Specimens gives the side of the contract's own domain.
-func Specimens(db *DB, kinds cutover.Kinds) cutover.Side[event.Tx] {
+func Specimens(db *DB, kinds cutover.Kinds) cutover.Side {
 	cols := append([]Collection{
 		{Kind: "shelf", Name: "shelves"},
 		{Kind: "specimen", Name: "specimens", Indexes: []Index{{Fields: []string{"email"}, Unique: true}}},
 	}, eventCollections("specimen")...)
-	return newSide(db, "specimen", kinds, cols, func(tx *Tx) event.Tx { return eventTx{tx, "specimen"} })
+	return newSide(db, "specimen", kinds, cols, func(tx *Tx) cutover.Tx { return eventTx{tx, "specimen"} })
 }
 
 // NewSide is newSide.
-func NewSide[T any](db *DB, domain string, kinds cutover.Kinds, cols []Collection, wrap func(*Tx) T) cutover.Side[T] {
+func NewSide[T any](db *DB, domain string, kinds cutover.Kinds, cols []Collection, wrap func(*Tx) T) cutover.Side {
 	return newSide(db, domain, kinds, cols, wrap)
 }
 
@@ -45,7 +45,7 @@ func (db *DB) SetPatience(wait, abandon time.Duration) { db.waitFor, db.abandonA
 func (db *DB) Raw(name string) *mongo.Collection { return db.db.Collection(name) }
 
 // Recover is a Side's Recover.
-func Recover[T any](ctx context.Context, s cutover.Side[T]) error { return s.(*side[T]).Recover(ctx) }
+func Recover[T any](ctx context.Context, s cutover.Side) error { return s.(*side[T]).Recover(ctx) }
 
 // EncodeDecode takes a record through its document.
 func EncodeDecode(r cutover.Record) (cutover.Record, error) {
@@ -100,7 +100,7 @@ func (db *DB) Names(ctx context.Context) ([]string, error) {
 }
 
 // ScratchName gives the name of a users' scratch database.
-func ScratchName(s cutover.Store) string { return s.(*side[user.Tx]).db.db.Name() }
+func ScratchName(s cutover.Store) string { return s.(*side[cutover.Tx]).db.db.Name() }
 
 // StaleScratch is staleScratch.
 func StaleScratch(name string, now time.Time) bool { return staleScratch(name, now) }

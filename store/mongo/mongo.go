@@ -84,13 +84,6 @@ type DB struct {
 	collections map[string]*collection // by name: what EnsureIndexes goes through
 }
 
-// Collection says where the records of a kind are.
-type Collection struct {
-	Kind    string
-	Name    string // Mongoose's plural, such as "purchaserequests"
-	Indexes []Index
-}
-
 // Index is an index of a collection. A unique one ignores documents in which
 // one of its fields is absent.
 type Index struct {
@@ -100,6 +93,18 @@ type Index struct {
 	// Key, when set, derives the unique value itself instead of Fields. It is
 	// stored in an internal field; "" means not subject to the rule.
 	Key func(cutover.Record) string
+}
+
+// indexesOf gives a kind's unique rules and indexes.
+func indexesOf(k cutover.Kind) []Index {
+	var out []Index
+	for _, u := range k.Unique {
+		out = append(out, Index{Name: u.Name, Fields: u.Fields, Unique: u.Key == nil, Key: u.Key})
+	}
+	for _, i := range k.Indexes {
+		out = append(out, Index{Fields: i})
+	}
+	return out
 }
 
 // Open connects to the database named name. It does not wait for the server:

@@ -25,11 +25,7 @@ import (
 const slack = 4
 
 // find gives the committed content of the documents that filter matches.
-func (s *store) find(ctx context.Context, col *collection, filter, sort bson.D, limit int) ([]bson.Raw, error) {
-	m, err := compile(filter)
-	if err != nil {
-		return nil, err
-	}
+func (s *store) find(ctx context.Context, col *collection, filter bson.D, m matcher, sort bson.D, limit int) ([]bson.Raw, error) {
 	o := options.Find()
 	if len(sort) > 0 {
 		o.SetSort(sort)

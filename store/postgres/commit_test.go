@@ -19,7 +19,7 @@ import (
 	"github.com/amanat-dev/amanat/store/storetest"
 )
 
-func put(t *testing.T, side cutover.Side[event.Tx], records ...cutover.Record) error {
+func put(t *testing.T, side cutover.Side, records ...cutover.Record) error {
 	t.Helper()
 	return side.Update(t.Context(), cutover.Guard{Domain: "specimen"}, putting(records...))
 }
@@ -306,7 +306,7 @@ func TestUpdate_NeverReadsHalfOfAnothersWrite(t *testing.T) {
 	wg.Wait()
 }
 
-func readWhole(t *testing.T, side cutover.Side[event.Tx], id cutover.ID, stop chan struct{}) {
+func readWhole(t *testing.T, side cutover.Side, id cutover.ID, stop chan struct{}) {
 	for {
 		select {
 		case <-stop:

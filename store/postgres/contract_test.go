@@ -12,7 +12,7 @@ import (
 
 func TestSpecimen(t *testing.T) {
 	t.Parallel()
-	storetest.Contract(t, storetest.SpecimenDomain, storetest.SpecimenKinds, func(t *testing.T) cutover.Side[storetest.SpecimenTx] {
+	storetest.Contract(t, storetest.SpecimenDomain, storetest.SpecimenKinds, func(t *testing.T) cutover.Side {
 		_, side := specimens(t)
 		return side
 	}, storetest.SpecimenFixes)
@@ -20,10 +20,10 @@ func TestSpecimen(t *testing.T) {
 
 func TestUser(t *testing.T) {
 	t.Parallel()
-	storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] { return postgres.Users(storetest.Postgres(t)) })
+	storetest.Users(t, func(t *testing.T) cutover.Side { return postgres.Users(storetest.Postgres(t)) })
 }
 
 func TestMarketplace(t *testing.T) {
 	t.Parallel()
-	storetest.Marketplace(t, func(t *testing.T) cutover.Side[marketplace.Tx] { return postgres.Marketplace(storetest.Postgres(t)) })
+	storetest.Marketplace(t, func(t *testing.T) cutover.Side { return postgres.Marketplace(storetest.Postgres(t)) })
 }

@@ -28,6 +28,6 @@ func (tx SpecimenTx) Exec(ctx context.Context, sql string) error {
 }
 
 // Specimens gives the side of their domain.
-func Specimens(db *DB, kinds cutover.Kinds) cutover.Side[event.Tx] {
+func Specimens(db *DB, kinds cutover.Kinds) cutover.Side {
 	return newSide(db, "specimen", kinds, SpecimenTables, func(tx *Tx) event.Tx { return SpecimenTx{eventTx{tx, "specimen"}} })
 }

@@ -11,7 +11,7 @@ import (
 
 func TestPayments(t *testing.T) {
 	t.Parallel()
-	storetest.Payment(t, func(t *testing.T) cutover.Side[payment.Tx] {
+	storetest.Payment(t, func(t *testing.T) cutover.Side {
 		return postgres.Payments(storetest.Postgres(t))
 	})
 }

@@ -78,7 +78,7 @@ var specimenSource = postgres.Source{Name: "specimen", Dir: "sql", Table: "cutov
 	Files: fstest.MapFS{"sql/00001_specimen.sql": &fstest.MapFile{Data: []byte(specimenSQL)}}}
 
 // specimens gives a database with the specimens' tables, and their side.
-func specimens(t testing.TB) (*postgres.DB, cutover.Side[storetest.SpecimenTx]) {
+func specimens(t testing.TB) (*postgres.DB, cutover.Side) {
 	t.Helper()
 	db := storetest.Postgres(t)
 	if _, err := db.Up(context.Background(), specimenSource); err != nil {

@@ -35,33 +35,26 @@ func (s *store) byPlace(a, b cutover.Key) int {
 	return s.tables[a.Kind].place - s.tables[b.Kind].place
 }
 
-// side is a store with a domain's own transaction.
-type side[T any] struct {
-	*store
-	wrap func(*Tx) T
-}
-
-// newSide makes a domain's side. wrap puts the domain's queries around a
-// transaction.
-func newSide[T any](db *DB, domain string, kinds cutover.Kinds, tables []Table, wrap func(*Tx) T) cutover.Side[T] {
-	return &side[T]{&store{db, domain, slices.Clone(kinds), tablesOf(kinds, tables)}, wrap}
+// Side is a domain in PostgreSQL.
+func (db *DB) Side(d cutover.Definition) cutover.Side {
+	return &store{db, d.Name, slices.Clone(d.Kinds), tablesOf(d.Kinds)}
 }
 
 // View runs fn on a snapshot of the database.
-func (s *side[T]) View(ctx context.Context, fn func(context.Context, T) error) error {
+func (s *store) View(ctx context.Context, fn func(context.Context, cutover.Tx) error) error {
 	return s.inTx(ctx, snapshot, func(q pgx.Tx) error {
-		return fn(ctx, s.wrap(&Tx{Batch: cutover.ReadOnly(), store: s.store, q: q}))
+		return fn(ctx, &Tx{Batch: cutover.ReadOnly(s.kinds), store: s, q: q})
 	})
 }
 
 // Update runs fn and commits what it put. See cutover.Side.
-func (s *side[T]) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, T) error) error {
+func (s *store) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, cutover.Tx) error) error {
 	return s.inTx(ctx, current, func(q pgx.Tx) error {
 		if err := fence(ctx, q, g); err != nil {
 			return err
 		}
-		tx := newTx(s.store, q)
-		if err := fn(ctx, s.wrap(tx)); err != nil {
+		tx := newTx(s, q)
+		if err := fn(ctx, tx); err != nil {
 			return err
 		}
 		if err := tx.flush(ctx, g); err != nil {

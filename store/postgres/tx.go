@@ -3,16 +3,15 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"reflect"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/fault"
 )
 
-// Tx is a transaction of one domain; the domain's own transaction type embeds
-// it for its Put and Delete.
+// Tx is one View or Update, see cutover.Tx.
 type Tx struct {
 	*cutover.Batch
 	store *store
@@ -47,100 +46,100 @@ func (tx *Tx) keep(w cutover.Write) error {
 	return nil
 }
 
-// Get reads one record of a kind; T is its struct type. Errors:
-// fault.NotFound.
-func Get[T any](ctx context.Context, tx *Tx, kind string, id cutover.ID) (T, error) {
-	return SelectOne[T](ctx, tx, kind, "WHERE id = $1", id.String())
-}
-
-// Select reads records of a kind, child tables included. tail is what follows
-// "SELECT … FROM table": WHERE, ORDER BY (a total order, ties by id), LIMIT.
-// The table has no alias. IDs may be passed as they are or as text.
-func Select[T any](ctx context.Context, tx *Tx, kind, tail string, args ...any) ([]T, error) {
+// Get reads one record.
+func (tx *Tx) Get(ctx context.Context, kind string, id cutover.ID) (cutover.Record, error) {
 	t, err := tx.store.table(kind)
 	if err != nil {
 		return nil, err
 	}
-	if t.typ != reflect.TypeFor[T]() {
-		return nil, fault.New(fault.Internal, "records of the kind %s are of type %s", kind, t.typ)
-	}
-	list, err := tx.fetch(ctx, t, tail, args)
+	found, err := tx.fetch(ctx, t, "WHERE id = $1", []any{id})
 	if err != nil {
-		return nil, translate(err)
+		return nil, err
 	}
-	out := make([]T, len(list))
-	for i, f := range list {
-		if f.err != nil {
-			return nil, fault.Wrap(fmt.Errorf("%s/%s: %w", kind, f.id, f.err), fault.Internal, "a stored record cannot be read")
-		}
-		out[i] = f.value.Elem().Interface().(T)
+	if len(found) == 0 {
+		return nil, t.def.NotFound()
 	}
-	return out, nil
+	return found[0], nil
 }
 
-// SelectOne is Select for at most one record. Errors: fault.NotFound.
-func SelectOne[T any](ctx context.Context, tx *Tx, kind, tail string, args ...any) (T, error) {
-	list, err := Select[T](ctx, tx, kind, tail, args...)
-	if err != nil || len(list) > 0 {
-		return first(list), err
+// Find asks what q says.
+func (tx *Tx) Find(ctx context.Context, kind string, q query.Query) ([]cutover.Record, error) {
+	t, err := tx.store.table(kind)
+	if err != nil {
+		return nil, err
 	}
-	return first(list), fault.New(fault.NotFound, "%s not found", words(kind))
+	bound, err := t.def.Plan(q)
+	if err != nil || len(bound.Branches) == 0 {
+		return nil, err
+	}
+	w := &where{table: t}
+	tail := w.find(bound)
+	return tx.fetch(ctx, t, tail, w.args)
 }
 
-func first[T any](list []T) (v T) {
-	if len(list) > 0 {
-		v = list[0]
-	}
-	return v
-}
-
-// Count counts the records of a kind; tail is a WHERE, or "" for all.
-func Count(ctx context.Context, tx *Tx, kind, tail string, args ...any) (int64, error) {
+// Count asks how many records q leaves.
+func (tx *Tx) Count(ctx context.Context, kind string, q query.Query) (int64, error) {
 	t, err := tx.store.table(kind)
 	if err != nil {
 		return 0, err
 	}
+	bound, err := t.def.Plan(q)
+	if err != nil || len(bound.Branches) == 0 {
+		return 0, err
+	}
+	w := &where{table: t}
+	sql := "SELECT count(*) FROM " + quote(t.name) + " WHERE " + w.anyOf(bound.Branches)
 	var n int64
-	err = tx.q.QueryRow(ctx, "SELECT count(*) FROM "+quote(t.name)+" "+tail, params(args)...).Scan(&n)
+	err = tx.q.QueryRow(ctx, sql, params(w.args)...).Scan(&n)
 	return n, translate(err)
 }
 
 // eachPage is how many records Each has in memory at a time.
 const eachPage = 500
 
-// Each calls fn with every record of a kind in id order; its memory stays flat
+// Each calls do with every record of a kind in id order; its memory stays flat
 // whatever the number.
-func Each[T any](ctx context.Context, tx *Tx, kind string, fn func(T) error) error {
+func (tx *Tx) Each(ctx context.Context, kind string, do func(cutover.Record) error) error {
+	t, err := tx.store.table(kind)
+	if err != nil {
+		return err
+	}
 	var after cutover.ID
 	for {
-		page, err := Select[T](ctx, tx, kind, "WHERE id > $1 ORDER BY id LIMIT $2", after.String(), eachPage)
+		page, err := tx.fetch(ctx, t, "WHERE id > $1 ORDER BY id LIMIT $2", []any{after.String(), eachPage})
 		if err != nil {
 			return err
 		}
-		for i := range page {
-			if err := fn(page[i]); err != nil {
+		for _, r := range page {
+			if err := do(r); err != nil {
 				return err
 			}
 		}
 		if len(page) < eachPage {
 			return nil
 		}
-		after = any(&page[len(page)-1]).(cutover.Record).RecordMeta().ID
+		after = page[len(page)-1].RecordMeta().ID
 	}
 }
 
-// fetch reads records and, in an Update, remembers them.
-func (tx *Tx) fetch(ctx context.Context, t *table, tail string, args []any) ([]*found, error) {
+// fetch reads records, with their child tables, and in an Update remembers
+// them. tail is what follows "SELECT … FROM table".
+func (tx *Tx) fetch(ctx context.Context, t *table, tail string, args []any) ([]cutover.Record, error) {
 	list, err := t.fetch(ctx, tx.q, tx.read != nil, tail, params(args)...)
-	if err != nil || tx.read == nil {
-		return list, err
+	if err != nil {
+		return nil, translate(err)
 	}
-	for _, f := range list {
-		if id, err := cutover.ParseID(f.id); err == nil {
+	out := make([]cutover.Record, len(list))
+	for i, f := range list {
+		if f.err != nil {
+			return nil, fault.Wrap(fmt.Errorf("%s/%s: %w", t.kind, f.id, f.err), fault.Internal, "a stored record cannot be read")
+		}
+		out[i] = f.record()
+		if id, err := cutover.ParseID(f.id); err == nil && tx.read != nil {
 			tx.read[cutover.Key{Kind: t.kind, ID: id}] = f.parted
 		}
 	}
-	return list, nil
+	return out, nil
 }
 
 // params lets identities be passed as they are.
