@@ -12,7 +12,6 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/devstack/link"
-	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/money"
 	"github.com/amanat-dev/amanat/store/postgres"
@@ -24,8 +23,8 @@ func put(t *testing.T, side cutover.Side, records ...cutover.Record) error {
 	return side.Update(t.Context(), cutover.Guard{Domain: "specimen"}, putting(records...))
 }
 
-func putting(records ...cutover.Record) func(context.Context, event.Tx) error {
-	return func(ctx context.Context, tx event.Tx) error {
+func putting(records ...cutover.Record) func(context.Context, cutover.Tx) error {
+	return func(ctx context.Context, tx cutover.Tx) error {
 		for _, r := range records {
 			if err := tx.Put(ctx, r); err != nil {
 				return err
@@ -87,7 +86,7 @@ func TestUpdate_DeletesAParentWhoseLastReferenceGoes(t *testing.T) {
 		t.Fatalf("a child that is put before its parent: %v", err)
 	}
 	s.ShelfID = cutover.ID{}
-	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx event.Tx) error {
+	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error {
 		return errors.Join(tx.Delete(ctx, shelf), tx.Put(ctx, s))
 	})
 	if err != nil {
@@ -151,7 +150,7 @@ func TestUpdate_SaysThatItsOutcomeIsNotKnown(t *testing.T) {
 func TestUpdate_IsUnavailableWhenTheConnectionIsCutBeforeTheCommit(t *testing.T) {
 	t.Parallel()
 	db, side := specimens(t)
-	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx event.Tx) error {
+	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error {
 		execute(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND state = 'idle in transaction'`)
 		return tx.Put(ctx, specimen("1"))
@@ -187,8 +186,8 @@ func TestUpdate_OfAProcessThatFellSilentIsEnded(t *testing.T) {
 	silent, done := make(chan error), make(chan error)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		side := postgres.Specimens(far, storetest.SpecimenKinds)
-		done <- side.Update(ctx, cutover.Guard{Domain: "specimen"}, func(ctx context.Context, tx storetest.SpecimenTx) error {
+		side := far.Side(storetest.SpecimenDefinition)
+		done <- side.Update(ctx, cutover.Guard{Domain: "specimen"}, func(ctx context.Context, tx cutover.Tx) error {
 			silent <- l.Silence()
 			<-ctx.Done()
 			return tx.Put(ctx, specimen("1"))
@@ -313,8 +312,8 @@ func readWhole(t *testing.T, side cutover.Side, id cutover.ID, stop chan struct{
 			return
 		default:
 		}
-		err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx event.Tx) error {
-			s, err := postgres.Get[storetest.Specimen](ctx, tx.(postgres.SpecimenTx).Raw(), "specimen", id)
+		err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error {
+			s, err := cutover.Get[storetest.Specimen](ctx, tx, id)
 			if err != nil {
 				return err
 			}
@@ -337,7 +336,7 @@ func TestUpdate_DoesNotNoticeThatIdleConnectionsWereCut(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 { // so that there are several connections
 		wg.Go(func() {
-			_ = side.View(t.Context(), func(context.Context, event.Tx) error { time.Sleep(20 * time.Millisecond); return nil })
+			_ = side.View(t.Context(), func(context.Context, cutover.Tx) error { time.Sleep(20 * time.Millisecond); return nil })
 		})
 	}
 	wg.Wait()

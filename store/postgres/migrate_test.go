@@ -1,10 +1,12 @@
 package postgres_test
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/store/postgres"
 	"github.com/amanat-dev/amanat/store/storetest"
 )
@@ -12,7 +14,7 @@ import (
 func TestUp_MakesWhatTheCodeExpects(t *testing.T) {
 	t.Parallel()
 	db := storetest.Postgres(t)
-	diffs, err := postgres.Compare(t.Context(), db, postgres.Domains())
+	diffs, err := postgres.Compare(t.Context(), db, domain.All)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +65,7 @@ func TestUp_RunsOnceHoweverManyTry(t *testing.T) {
 func TestCompare_NamesEachDifference(t *testing.T) {
 	t.Parallel()
 	db, _ := specimens(t)
-	domains := append(postgres.Domains(), postgres.Domain{Name: "specimen", Kinds: storetest.SpecimenKinds, Tables: postgres.SpecimenTables})
+	domains := append(slices.Clone(domain.All), storetest.SpecimenDefinition)
 	compare := func() string {
 		diffs, err := postgres.Compare(t.Context(), db, domains)
 		if err != nil {

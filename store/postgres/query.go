@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/cutover/shape"
@@ -20,6 +21,30 @@ type where struct {
 func (w *where) arg(v any, sqlType string) string {
 	w.args = append(w.args, v)
 	return fmt.Sprintf("$%d::%s", len(w.args), sqlType)
+}
+
+// list adds an argument that is several values of a field.
+func (w *where) list(values []any, sqlType string) string {
+	if sqlType == "object_id" {
+		sqlType = "text" // what it is based on; there is no array of it in the driver
+	}
+	switch values[0].(type) {
+	case string:
+		return w.arg(slice[string](values), sqlType+"[]")
+	case int64:
+		return w.arg(slice[int64](values), sqlType+"[]")
+	case bool:
+		return w.arg(slice[bool](values), sqlType+"[]")
+	}
+	return w.arg(slice[time.Time](values), sqlType+"[]")
+}
+
+func slice[T any](values []any) []T {
+	out := make([]T, len(values))
+	for i, v := range values {
+		out[i] = v.(T)
+	}
+	return out
 }
 
 // find returns what follows "SELECT … FROM table". A query of several branches
@@ -99,7 +124,7 @@ func (w *where) term(t query.Term) string {
 	case query.Equal:
 		return name + " = " + w.arg(t.Values[0], column.sqlType)
 	case query.OneOf:
-		return name + " = ANY(" + w.arg(t.Values, column.sqlType+"[]") + ")"
+		return name + " = ANY(" + w.list(t.Values, column.sqlType) + ")"
 	}
 	return name + " " + t.Op.String() + " " + w.arg(t.Values[0], column.sqlType)
 }
@@ -129,7 +154,7 @@ func (w *where) inList(t query.Term) string {
 	case query.IsPresent:
 		return "(" + name + " <> '{}')"
 	}
-	return name + " && " + w.arg(t.Values, column.sqlType)
+	return name + " && " + w.list(t.Values, strings.TrimSuffix(column.sqlType, "[]"))
 }
 
 func (w *where) inChild(c child, t query.Term) string {
@@ -140,7 +165,7 @@ func (w *where) inChild(c child, t query.Term) string {
 	case query.IsPresent:
 		return exists + ")"
 	}
-	return exists + " AND child.value = ANY(" + w.arg(t.Values, c.columns[0].sqlType+"[]") + "))"
+	return exists + " AND child.value = ANY(" + w.list(t.Values, c.columns[0].sqlType) + "))"
 }
 
 // columnOf finds the column that holds a field; every scalar that a query may

@@ -23,6 +23,7 @@ CREATE TABLE specimens (
 	"order" bigint NOT NULL,
 	email text CONSTRAINT specimens_email_key UNIQUE,
 	secret_hash text NOT NULL DEFAULT '',
+	state text NOT NULL DEFAULT '',
 	flag boolean NOT NULL,
 	price numeric NOT NULL,
 	units numeric NOT NULL,
@@ -84,5 +85,5 @@ func specimens(t testing.TB) (*postgres.DB, cutover.Side) {
 	if _, err := db.Up(context.Background(), specimenSource); err != nil {
 		t.Fatal(err)
 	}
-	return db, postgres.Specimens(db, storetest.SpecimenKinds)
+	return db, db.Side(storetest.SpecimenDefinition)
 }

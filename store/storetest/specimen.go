@@ -31,6 +31,7 @@ type Specimen struct {
 	Order   int        `json:"order"` // a word of SQL
 	Email   string     `json:"email" field:"email,null"`
 	Secret  string     `json:"-" field:"secretHash"`
+	State   string     `json:"state" field:",default=new,was=fresh:new,was=old:used"`
 
 	Flag  bool         `json:"flag"`
 	Price money.Amount `json:"price"`
@@ -113,7 +114,7 @@ var SpecimenKinds = append(cutover.Kinds{
 	{
 		Name: "specimen", Type: reflect.TypeFor[Specimen](), Table: "specimens", Collection: "specimens",
 		Unique:  []cutover.Unique{{Fields: query.Index{"email"}}},
-		Indexes: []query.Index{{"shelfId"}, {"name"}, {"order"}, {"at"}, {"flag"}},
+		Indexes: []query.Index{{"shelfId"}, {"name"}, {"order"}, {"at"}, {"flag"}, {"state"}},
 	},
 }, event.Kinds(SpecimenDomain)...)
 
