@@ -20,7 +20,9 @@ type Tx interface {
 	// Get reads a record by its identity. Errors: fault.NotFound; one that names
 	// the record when it is not readable.
 	Get(ctx context.Context, kind string, id ID) (Record, error)
-	// Find reads the records of a kind that q asks for, in its order.
+	// Find reads the records of a kind that q asks for, in its order. A View
+	// leaves out what is not readable, and counts it, unless q is Whole; in an
+	// Update it is an error that names the record.
 	Find(ctx context.Context, kind string, q query.Query) ([]Record, error)
 	// Count counts the records that q asks for; its order and limit do not
 	// matter.
@@ -64,7 +66,7 @@ func Find[T any](ctx context.Context, tx Tx, q query.Query) ([]T, error) {
 // First reads the first record that q asks for. Errors: fault.NotFound when
 // there is none.
 func First[T any](ctx context.Context, tx Tx, q query.Query) (T, error) {
-	found, err := Find[T](ctx, tx, q.Limit(1))
+	found, err := Find[T](ctx, tx, q.Limit(1).Whole())
 	if err != nil || len(found) > 0 {
 		return firstOf(found), err
 	}

@@ -16,7 +16,8 @@ type Bound struct {
 	Branches []Branch // a record is asked for when one of them holds; none: no record is
 	Order    Path
 	Desc     bool
-	Limit    int // 0: none
+	Limit    int  // 0: none
+	Whole    bool // see Query.Whole
 	id       Path
 }
 
@@ -98,7 +99,7 @@ func Bind(fields []shape.Field, q Query) (Bound, error) {
 		return Bound{}, err
 	}
 	branches, err := expand(fields, q)
-	return Bound{Branches: branches, Order: order, Desc: q.desc, Limit: q.limit, id: id}, err
+	return Bound{Branches: branches, Order: order, Desc: q.desc, Limit: q.limit, Whole: q.whole, id: id}, err
 }
 
 // Lookup finds a field by the name that it has in a query.

@@ -59,6 +59,7 @@ type Query struct {
 	order string    // a field; "": the identity
 	desc  bool
 	limit int
+	whole bool
 }
 
 // All asks for every record.
@@ -128,6 +129,13 @@ func (q Query) OrderByDesc(field string) Query {
 // Limit asks for the first n records; 0 means all.
 func (q Query) Limit(n int) Query {
 	q.limit = n
+	return q
+}
+
+// Whole asks that a record which cannot be read is an error, also in a View,
+// where it is else left out: for what is summed, or where one record decides.
+func (q Query) Whole() Query {
+	q.whole = true
 	return q
 }
 

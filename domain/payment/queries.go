@@ -71,12 +71,12 @@ func LedgerEntry(ctx context.Context, tx cutover.Tx, idempotencyKey string) (Ent
 
 // LedgerOfPayment returns a payment's entries, the oldest first.
 func LedgerOfPayment(ctx context.Context, tx cutover.Tx, paymentID cutover.ID) ([]Entry, error) {
-	return cutover.Find[Entry](ctx, tx, query.Eq("paymentId", paymentID))
+	return cutover.Find[Entry](ctx, tx, query.Eq("paymentId", paymentID).Whole())
 }
 
 // OpenHolds returns a payment's unresolved holds, the oldest first.
 func OpenHolds(ctx context.Context, tx cutover.Tx, paymentID cutover.ID) ([]Hold, error) {
-	return cutover.Find[Hold](ctx, tx, query.Eq("paymentId", paymentID).And(query.Absent("resolvedAt")))
+	return cutover.Find[Hold](ctx, tx, query.Eq("paymentId", paymentID).And(query.Absent("resolvedAt")).Whole())
 }
 
 // DeliveryByKey finds a remembered callback. Errors: fault.NotFound.

@@ -28,20 +28,32 @@ type hit struct {
 
 func (h hit) value() reflect.Value { return reflect.ValueOf(h.record).Elem() }
 
-// ask answers a query: each branch, and each form of what its index is about,
-// is asked by itself, so that an index answers it.
-func (s *store) ask(ctx context.Context, col *collection, b query.Bound) ([]hit, error) {
+// ask answers a query.
+func (tx *Tx) ask(ctx context.Context, col *collection, b query.Bound) ([]hit, error) {
 	found := map[cutover.ID]hit{}
-	for _, br := range b.Branches {
-		for _, filter := range col.filters(br, b) {
-			hits, err := s.askOne(ctx, col, filter, b)
-			if err != nil {
-				return nil, err
-			}
-			for _, h := range hits {
-				found[h.record.RecordMeta().ID] = h
-			}
+	keep := func(hits []hit) {
+		for _, h := range hits {
+			found[h.record.RecordMeta().ID] = h
 		}
+	}
+	named, rest := namedIDs(b)
+	if len(named) > 0 {
+		hits, err := tx.askIDs(ctx, col, named, b)
+		if err != nil {
+			return nil, err
+		}
+		keep(hits)
+	}
+	lists, err := tx.store.db.findsLists(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, filter := range col.filters(rest, b, lists) {
+		hits, err := tx.askOne(ctx, col, filter, b)
+		if err != nil {
+			return nil, err
+		}
+		keep(hits)
 	}
 	out := make([]hit, 0, len(found))
 	for _, h := range found {
@@ -54,31 +66,66 @@ func (s *store) ask(ctx context.Context, col *collection, b query.Bound) ([]hit,
 	return out, nil
 }
 
-// askOne asks the server for as many documents as are wanted, and for more when
-// too many of them turn out not to be meant.
-func (s *store) askOne(ctx context.Context, col *collection, filter bson.D, b query.Bound) ([]hit, error) {
-	meant := func(doc bson.Raw) bool {
-		r, err := col.decode(doc)
-		return err != nil || b.Match(reflect.ValueOf(r).Elem())
+// namedIDs takes the branches out that name the identities of what they ask for.
+func namedIDs(b query.Bound) (ids []cutover.ID, rest []query.Branch) {
+	for _, br := range b.Branches {
+		at := slices.IndexFunc(br, func(t query.Term) bool {
+			return t.Path.IsID() && (t.Op == query.Equal || t.Op == query.OneOf)
+		})
+		if at < 0 {
+			rest = append(rest, br)
+			continue
+		}
+		for _, v := range br[at].Values {
+			ids = append(ids, cutover.MustID(v.(string)))
+		}
 	}
+	return ids, rest
+}
+
+// askIDs reads records by their identities.
+func (tx *Tx) askIDs(ctx context.Context, col *collection, ids []cutover.ID, b query.Bound) ([]hit, error) {
+	docs, err := tx.store.currentMany(ctx, col, ids)
+	if err != nil {
+		return nil, err
+	}
+	return tx.hits(ctx, col, docs, b)
+}
+
+// askOne asks the server for as many documents as are wanted, and for more when
+// some of them turn out not to be meant, or are left out.
+func (tx *Tx) askOne(ctx context.Context, col *collection, filter bson.D, b query.Bound) ([]hit, error) {
 	for window := b.Limit; ; window *= 2 {
-		docs, err := s.find(ctx, col, filter, meant, sortOf(b), window)
+		docs, err := tx.store.find(ctx, col, filter, col.asks(b), sortOf(b), window)
 		if err != nil {
 			return nil, err
 		}
-		hits, err := col.hits(docs, b)
-		if err != nil || window == 0 || len(docs) < window || len(hits) >= b.Limit {
+		hits, err := tx.hits(ctx, col, docs, b)
+		if err != nil || len(docs) < window || len(hits) >= b.Limit {
 			return hits, err
 		}
 	}
 }
 
-// hits reads documents and keeps those that are meant.
-func (c *collection) hits(docs []bson.Raw, b query.Bound) ([]hit, error) {
+// asks says whether a query asks for a document. One that is not readable may
+// be asked for.
+func (c *collection) asks(b query.Bound) matcher {
+	return func(doc bson.Raw) bool {
+		r, err := c.decode(doc)
+		return err != nil || b.Match(reflect.ValueOf(r).Elem())
+	}
+}
+
+// hits reads documents and keeps those that are meant. In a View it leaves out
+// what is not readable, unless the whole is asked for.
+func (tx *Tx) hits(ctx context.Context, col *collection, docs []bson.Raw, b query.Bound) ([]hit, error) {
 	out := make([]hit, 0, len(docs))
 	for _, doc := range docs {
-		r, err := c.readable(doc)
+		r, err := col.readable(doc)
 		if err != nil {
+			if !b.Whole && tx.mayLeaveOut(ctx, err) {
+				continue
+			}
 			return nil, err
 		}
 		if h := (hit{doc, r}); b.Match(h.value()) {
@@ -123,11 +170,43 @@ func filterOf(b query.Bound) (filter bson.D, exact bool) {
 	return filter, true
 }
 
-// filters are the filters whose answers together are a branch's. Not every
-// server uses an index for $in: so of the first term that an index is about,
-// each form is asked by itself. Hex digits come before ObjectIDs, since a write
-// in between can only turn the former into the latter.
-func (c *collection) filters(br query.Branch, b query.Bound) []bson.D {
+// filters are the filters whose answers together are those of some branches.
+//
+// Where the server finds lists of values by an index, it is one filter, so that
+// each record is read once. Where it does not, as FerretDB, one filter would
+// have it search everything: each branch is asked by itself, and of the first
+// term that an index is about each form. A record that moves from one branch to
+// another in between may then be missed. Hex digits come before ObjectIDs, since
+// a write in between can only turn the former into the latter.
+func (c *collection) filters(branches []query.Branch, b query.Bound, lists bool) []bson.D {
+	var out []bson.D
+	for _, br := range branches {
+		if lists {
+			out = append(out, conditions(br))
+		} else {
+			out = append(out, c.split(br)...)
+		}
+	}
+	if lists && len(out) > 1 {
+		any := make(bson.A, len(out))
+		for i, f := range out {
+			any[i] = f
+		}
+		out = []bson.D{{{Key: "$or", Value: any}}}
+	}
+	return c.splitByOrder(out, b)
+}
+
+func conditions(br query.Branch) bson.D {
+	out := bson.D{}
+	for _, t := range br {
+		out = append(out, condition(t))
+	}
+	return out
+}
+
+// split makes a filter for each form of the first term that an index is about.
+func (c *collection) split(br query.Branch) []bson.D {
 	out := []bson.D{{}}
 	split := false
 	for _, t := range br {
@@ -143,7 +222,7 @@ func (c *collection) filters(br query.Branch, b query.Bound) []bson.D {
 		}
 		out = each
 	}
-	return c.splitByOrder(out, b)
+	return out
 }
 
 // appendTo adds a condition to each filter.

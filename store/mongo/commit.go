@@ -24,7 +24,8 @@ type commit struct {
 	State   string        `bson:"state"`
 	At      time.Time     `bson:"at"` // by the server's clock
 	Keys    []commitKey   `bson:"keys"`
-	// Of an aborted one: its documents were all restored, and when.
+	// Of an aborted one: its documents were all restored, and when, by the
+	// server's clock. Until then it has no EndedAt.
 	Settled bool      `bson:"settled"`
 	EndedAt time.Time `bson:"endedAt,omitempty"`
 }
@@ -41,16 +42,6 @@ const (
 	committed = "committed"
 	aborted   = "aborted"
 )
-
-// touches says that the commit writes records of that kind.
-func (c *commit) touches(kind string) bool {
-	for _, k := range c.Keys {
-		if k.Kind == kind {
-			return true
-		}
-	}
-	return false
-}
 
 // cleanupTime bounds what is done after an Update has failed or succeeded,
 // when the caller may be gone.
@@ -341,12 +332,18 @@ func (s *store) giveUp(ctx context.Context, rec *commit, sent []change, cause er
 		s.db.dropCommit(ctx, rec.ID, pending)
 		return cause
 	}
-	if _, err := s.db.advance(ctx, rec.ID, aborted); err == nil {
-		rec.State = aborted
-		_ = s.rollBack(ctx, rec) // what it cannot do is left to whoever comes next
-	}
+	_, err := s.db.advance(ctx, rec.ID, aborted)
 	if fault.Is(cause, fault.Unavailable) {
-		return fault.Wrap(cause, fault.Unavailable, messageAway) // only a prepared write's outcome was open
+		// Only a prepared write's outcome was open. It may still arrive after all
+		// are restored, and hide its document again: so the record stays open
+		// until Recover has looked once more, when it is too late for that.
+		if err == nil {
+			_ = s.restoreAll(ctx, rec)
+		}
+		return fault.Wrap(cause, fault.Unavailable, messageAway)
+	}
+	if err == nil {
+		_ = s.rollBack(ctx, rec) // what it cannot do is left to whoever comes next
 	}
 	return cause
 }

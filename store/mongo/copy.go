@@ -40,6 +40,88 @@ func inParallel(n int, do func(i int) error) error {
 
 // Get reads records by key, see cutover.Store.
 func (s *store) Get(ctx context.Context, keys []cutover.Key) ([]cutover.Item, error) {
+	lists, err := s.db.findsLists(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if lists {
+		return s.itemsByLists(ctx, keys)
+	}
+	return s.itemsOneByOne(ctx, keys)
+}
+
+// itemsByLists reads with one command per kind, and one for all tombstones.
+func (s *store) itemsByLists(ctx context.Context, keys []cutover.Key) ([]cutover.Item, error) {
+	ids := map[string][]cutover.ID{}
+	for _, k := range keys {
+		ids[k.Kind] = append(ids[k.Kind], k.ID)
+	}
+	there := map[cutover.Key]cutover.Item{}
+	for kind, ids := range ids {
+		if err := s.itemsOf(ctx, kind, ids, there); err != nil {
+			return nil, err
+		}
+	}
+	gone := slices.DeleteFunc(slices.Clone(keys), func(k cutover.Key) bool { _, ok := there[k]; return ok })
+	graves, err := s.gravesOf(ctx, gone)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]cutover.Item, len(keys))
+	for i, k := range keys {
+		item, ok := there[k]
+		if !ok {
+			rev, buried := graves[k.String()]
+			item = cutover.Item{Key: k, Rev: rev, Deleted: buried}
+		}
+		items[i] = item
+	}
+	return items, nil
+}
+
+// itemsOf adds the items of one kind that are there.
+func (s *store) itemsOf(ctx context.Context, kind string, ids []cutover.ID, there map[cutover.Key]cutover.Item) error {
+	col, err := s.of(kind)
+	if err != nil {
+		return err
+	}
+	docs, err := s.byIDs(ctx, col, ids)
+	if err != nil {
+		return err
+	}
+	for _, doc := range docs {
+		if doc, err = s.resolve(ctx, col, doc); err != nil {
+			return err
+		}
+		if doc != nil {
+			item := itemOf(col, doc)
+			there[item.Key] = item
+		}
+	}
+	return nil
+}
+
+// gravesOf reads tombstones; it returns their revisions by key.
+func (s *store) gravesOf(ctx context.Context, keys []cutover.Key) (map[string]int64, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	names := make(bson.A, len(keys))
+	for i, k := range keys {
+		names[i] = k.String()
+	}
+	cur, err := s.db.graves.Find(ctx, bson.D{{Key: fieldID, Value: bson.D{{Key: "$in", Value: names}}}})
+	if err != nil {
+		return nil, translate(err, reading)
+	}
+	revs := map[string]int64{}
+	for cur.Next(ctx) {
+		revs[rawID(cur.Current)] = revOf(cur.Current)
+	}
+	return revs, translate(errors.Join(cur.Err(), cur.Close(ctx)), reading)
+}
+
+func (s *store) itemsOneByOne(ctx context.Context, keys []cutover.Key) ([]cutover.Item, error) {
 	items := make([]cutover.Item, len(keys))
 	err := inParallel(len(keys), func(i int) error {
 		var err error
@@ -149,7 +231,7 @@ func (s *store) Count(ctx context.Context, kind string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.count(ctx, col, nil)
+	return s.count(ctx, col, nil, everything)
 }
 
 // Bounds cuts a kind's ids into ranges, see cutover.Store.

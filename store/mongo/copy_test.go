@@ -2,14 +2,18 @@ package mongo_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/store/mongo"
 )
@@ -143,7 +147,7 @@ func TestForeignIdentitiesAreListedAndKeptOutOfScans(t *testing.T) {
 	}
 }
 
-func TestAnUnreadableDocumentIsAnItemsErrorAndAQuerysFailure(t *testing.T) {
+func TestAnUnreadableDocumentStandsAlone(t *testing.T) {
 	t.Parallel()
 	bk, _ := newBank(t)
 	good := newAccount("x", 1)
@@ -160,12 +164,84 @@ func TestAnUnreadableDocumentIsAnItemsErrorAndAQuerysFailure(t *testing.T) {
 	if n, err := bk.Count(t.Context(), "account"); err != nil || n != 2 {
 		t.Errorf("Count gave %d, %v; want 2", n, err)
 	}
-	err = bk.View(t.Context(), func(ctx context.Context, tx *mongo.Tx) error {
-		_, err := mongo.Find[account](ctx, tx, "account", bson.D{{Key: "owner", Value: "x"}}, nil, 0)
-		return err
-	})
-	if !fault.Is(err, fault.Internal) {
-		t.Errorf("Find gave %v, want an internal fault", err)
+	ofX := query.Eq("owner", "x") // of the newest first, the bad one leads
+	list := func(ctx context.Context, tx cutover.Tx) (err error) {
+		for _, limit := range []int{0, 1} {
+			found, err := cutover.Find[account](ctx, tx, ofX.OrderByDesc(query.ID).Limit(limit))
+			if err != nil || len(found) != 1 || found[0].ID != good.ID {
+				return fmt.Errorf("Find of %d gave %v, %w; want the good one", limit, found, err)
+			}
+		}
+		found, err := cutover.Find[account](ctx, tx, query.In(query.ID, cutover.ID(bad), cutover.NewID(), good.ID))
+		if err != nil || len(found) != 1 || found[0].ID != good.ID {
+			return fmt.Errorf("Find by identity gave %v, %w; want the good one", found, err)
+		}
+		return nil
+	}
+	if err := bk.View(t.Context(), list); err != nil {
+		t.Error(err)
+	}
+	if n := bk.db.Unreadable(); n != 1 {
+		t.Errorf("%d records count as unreadable, want 1", n)
+	}
+	ask := map[string]func(context.Context, cutover.Tx) error{
+		"Get": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := cutover.Get[account](ctx, tx, cutover.ID(bad))
+			return err
+		},
+		"First": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := cutover.First[account](ctx, tx, query.Eq(query.ID, cutover.ID(bad)))
+			return err
+		},
+		"Each": func(ctx context.Context, tx cutover.Tx) error {
+			return cutover.Each(ctx, tx, func(account) error { return nil })
+		},
+	}
+	for what, ask := range ask {
+		wantNamed(t, what, bk.View(t.Context(), ask), bad)
+	}
+	wantNamed(t, "a list in an Update", bk.update(t.Context(), list), bad)
+}
+
+// wantNamed wants the fault of a record that is not readable.
+func wantNamed(t *testing.T, what string, err error, id bson.ObjectID) {
+	t.Helper()
+	var f *fault.Error
+	if !errors.As(err, &f) || !fault.Is(err, fault.Internal) || !strings.Contains(f.Unwrap().Error(), "account/"+id.Hex()) {
+		t.Errorf("%s gave %v, want an internal fault that names the record", what, err)
+	}
+}
+
+func TestGetReadsTheSameOneByOneAndByLists(t *testing.T) {
+	t.Parallel()
+	dying, bk := newBank(t)
+	s := newScene(t, bk)
+	buried, missing := cutover.Key{Kind: "account", ID: cutover.NewID()}, cutover.Key{Kind: "transfer", ID: cutover.NewID()}
+	if _, err := bk.Apply(t.Context(), []cutover.Item{{Key: buried, Rev: 7, Deleted: true}}, cutover.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	sent := &transfer{Amount: 1}
+	bk.put(t, sent)
+	dying.crashAt(5) // before its mark: a and b keep what they had
+	if err := s.run(t.Context(), dying); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	keys := []cutover.Key{buried, missing, {Kind: "transfer", ID: sent.ID}}
+	for _, a := range []*account{s.a, s.b, s.gone, s.added} {
+		keys = append(keys, cutover.Key{Kind: "account", ID: a.ID})
+	}
+	for _, lists := range []bool{false, true} {
+		bk.db.SetFindsLists(lists)
+		var got []string
+		items, err := bk.Get(t.Context(), append(keys, buried))
+		for _, i := range items {
+			got = append(got, fmt.Sprint(i.Record != nil, i.Rev, i.Deleted, i.Err))
+		}
+		want := []string{"false 7 true <nil>", "false 0 false <nil>", "true 1 false <nil>", "true 1 false <nil>",
+			"true 1 false <nil>", "true 1 false <nil>", "false 0 false <nil>", "false 7 true <nil>"}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("lists %v: Get gave %v, %v; want %v", lists, got, err, want)
+		}
 	}
 }
 
@@ -179,8 +255,8 @@ func TestALegacyDocumentGetsARevisionWhenItIsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		write := func() error {
-			return bk.update(t.Context(), func(ctx context.Context, tx *mongo.Tx) error {
-				a, err := mongo.Get[account](ctx, tx, "account", cutover.ID(id))
+			return bk.update(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
+				a, err := cutover.Get[account](ctx, tx, cutover.ID(id))
 				if err != nil {
 					return err
 				}
@@ -227,7 +303,7 @@ func TestANoteStaysWhenItsRecordIsWrittenAgain(t *testing.T) {
 	if err != nil || len(notes) != 1 || notes[0].Key.ID != a.ID || notes[0].Rev != 2 {
 		t.Fatalf("Notes gave %+v, %v; want that of revision 2", notes, err)
 	}
-	err = bk.update(t.Context(), func(ctx context.Context, tx *mongo.Tx) error { return tx.Delete(ctx, a) })
+	err = bk.update(t.Context(), func(ctx context.Context, tx cutover.Tx) error { return tx.Delete(ctx, a) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,11 +377,11 @@ func TestADatabaseThatIsAwayIsUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	side := mongo.NewSide(db, "bank", bankKinds, bankCollections, func(tx *mongo.Tx) *mongo.Tx { return tx })
+	side := db.Side(bankDefinition)
 	if err := side.Ping(t.Context()); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("Ping gave %v, want unavailable", err)
 	}
-	err = side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx *mongo.Tx) error {
+	err = side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error {
 		return tx.Put(ctx, newAccount("x", 1))
 	})
 	if !fault.Is(err, fault.Unavailable) {

@@ -38,6 +38,15 @@ var present = bson.E{Key: fieldDeleted, Value: bson.D{{Key: "$ne", Value: true}}
 // byID is the filter for one document.
 func byID(id cutover.ID) bson.D { return bson.D{{Key: fieldID, Value: oid(id)}} }
 
+// inIDs is the filter for many.
+func inIDs(ids []cutover.ID) bson.D {
+	list := make(bson.A, len(ids))
+	for i, id := range ids {
+		list[i] = oid(id)
+	}
+	return bson.D{{Key: fieldID, Value: bson.D{{Key: "$in", Value: list}}}}
+}
+
 // atRev is the filter for a document in one revision. A legacy document
 // without a revision is in revision 0.
 func atRev(id cutover.ID, rev int64) bson.D {

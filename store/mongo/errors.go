@@ -3,11 +3,9 @@ package mongo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"unicode"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology"
 
@@ -123,11 +121,6 @@ func isCrash(err error) bool {
 func isUnknown(err error) bool {
 	var u *unknown
 	return errors.As(err, &u)
-}
-
-// unreadable names a document that does not decode.
-func unreadable(col *collection, doc bson.Raw, cause error) error {
-	return fmt.Errorf("%s/%s: %w", col.Kind, rawID(doc), cause)
 }
 
 // spaced gives a name in snake_case or camelCase as words.

@@ -2,6 +2,8 @@ package mongo
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sort"
 	"time"
 
@@ -30,14 +32,11 @@ func (s *store) Notes(ctx context.Context, limit int) ([]cutover.Note, error) {
 	if err := s.Recover(ctx); fault.Is(err, fault.Unavailable) || err != nil && ctx.Err() != nil {
 		return nil, err
 	}
-	var notes []cutover.Note
-	for _, col := range s.cols {
-		found, err := s.notesIn(ctx, col, limit)
-		if err != nil {
-			return nil, err
-		}
-		notes = append(notes, found...)
+	found, err := ofEach(s, func(col *collection) ([]cutover.Note, error) { return s.notesIn(ctx, col, limit) })
+	if err != nil {
+		return nil, err
 	}
+	notes := slices.Concat(found...)
 	sort.Slice(notes, func(i, j int) bool {
 		if !notes[i].At.Equal(notes[j].At) {
 			return notes[i].At.Before(notes[j].At)
@@ -45,6 +44,19 @@ func (s *store) Notes(ctx context.Context, limit int) ([]cutover.Note, error) {
 		return notes[i].Key.String() < notes[j].Key.String()
 	})
 	return notes[:min(limit, len(notes))], nil
+}
+
+// ofEach asks all collections of a domain at once. Which of them has notes no
+// single place knows: the note is in the very write that it announces, and that
+// is worth more than one question per collection, which an index answers.
+func ofEach[T any](s *store, ask func(*collection) (T, error)) ([]T, error) {
+	cols := slices.Collect(maps.Values(s.cols))
+	answers := make([]T, len(cols))
+	err := inParallel(len(cols), func(i int) (err error) {
+		answers[i], err = ask(cols[i])
+		return err
+	})
+	return answers, err
 }
 
 func (s *store) notesIn(ctx context.Context, col *collection, limit int) ([]cutover.Note, error) {
@@ -145,34 +157,40 @@ const journalCounted = 10_000
 // come to stand. The notes are found and not counted by the server, since a
 // count there may go through all documents.
 func (s *store) Journal(ctx context.Context) (int64, time.Time, error) {
-	var total int64
-	var oldest time.Time
-	for _, col := range s.cols {
-		n, at, err := col.journal(ctx)
-		if err != nil {
-			return 0, time.Time{}, err
-		}
-		total += n
-		if n > 0 && (oldest.IsZero() || at.Before(oldest)) {
-			oldest = at
-		}
+	parts, err := ofEach(s, func(col *collection) (journal, error) { return col.journal(ctx) })
+	if err != nil {
+		return 0, time.Time{}, err
 	}
-	return total, oldest, nil
+	var all journal
+	for _, part := range parts {
+		all.add(part.count, part.oldest)
+	}
+	return all.count, all.oldest, nil
 }
 
-func (c *collection) journal(ctx context.Context) (n int64, oldest time.Time, err error) {
+// journal is how many notes there are, and when the oldest was made.
+type journal struct {
+	count  int64
+	oldest time.Time
+}
+
+func (j *journal) add(count int64, oldest time.Time) {
+	if count > 0 && (j.count == 0 || oldest.Before(j.oldest)) {
+		j.oldest = oldest
+	}
+	j.count += count
+}
+
+func (c *collection) journal(ctx context.Context) (j journal, err error) {
 	o := options.Find().SetLimit(journalCounted).SetBatchSize(journalCounted).SetProjection(bson.D{{Key: fieldNoteAt, Value: 1}})
 	cur, err := c.coll.Find(ctx, withNote, o)
 	if err != nil {
-		return 0, time.Time{}, translate(err, reading)
+		return journal{}, translate(err, reading)
 	}
 	defer cur.Close(ctx)
 	for cur.Next(ctx) {
-		n++
 		at, _ := cur.Current.Lookup(fieldNoteAt).TimeOK()
-		if oldest.IsZero() || at.Before(oldest) {
-			oldest = at.UTC()
-		}
+		j.add(1, at.UTC())
 	}
-	return n, oldest, translate(cur.Err(), reading)
+	return j, translate(cur.Err(), reading)
 }

@@ -20,6 +20,32 @@ func (s *store) current(ctx context.Context, col *collection, id cutover.ID) (bs
 	return s.resolve(ctx, col, doc)
 }
 
+// currentMany is current for many: those that are there and not deleted, in the
+// order of ids.
+func (s *store) currentMany(ctx context.Context, col *collection, ids []cutover.ID) ([]bson.Raw, error) {
+	docs, err := s.byIDs(ctx, col, ids)
+	if err != nil {
+		return nil, err
+	}
+	there := make(map[cutover.ID]bson.Raw, len(docs))
+	for _, doc := range docs {
+		if doc, err = s.resolve(ctx, col, doc); err != nil {
+			return nil, err
+		}
+		if doc != nil && !isDeleted(doc) {
+			id, _ := idOf(doc)
+			there[id] = doc
+		}
+	}
+	var out []bson.Raw
+	for _, id := range ids {
+		if doc := there[id]; doc != nil {
+			out = append(out, doc)
+		}
+	}
+	return out, nil
+}
+
 // resolve gives the committed content of a document that was read: itself, or
 // while its commit is pending, or was rolled back, what it was before.
 func (s *store) resolve(ctx context.Context, col *collection, doc bson.Raw) (bson.Raw, error) {
@@ -142,13 +168,23 @@ func (s *store) abortAbandoned(ctx context.Context, rec *commit) (bool, error) {
 	if err != nil || !done {
 		return true, err // somebody else was first: look again
 	}
-	rec.State = aborted
 	return true, s.rollBack(ctx, rec)
 }
 
 // rollBack restores all documents of an aborted commit. Its record stays for
-// queries that ran meanwhile, see unsettled.
+// queries that ran meanwhile, see query.go.
 func (s *store) rollBack(ctx context.Context, rec *commit) error {
+	if err := s.restoreAll(ctx, rec); err != nil {
+		return err
+	}
+	_, err := s.db.commits.UpdateOne(ctx, bson.D{{Key: fieldID, Value: rec.ID}, {Key: "state", Value: aborted}}, bson.D{
+		{Key: "$set", Value: bson.D{{Key: "settled", Value: true}}},
+		{Key: "$currentDate", Value: bson.D{{Key: "endedAt", Value: true}}}})
+	return translate(err, writing)
+}
+
+// restoreAll takes all documents back that an aborted commit still holds.
+func (s *store) restoreAll(ctx context.Context, rec *commit) error {
 	for _, k := range rec.Keys {
 		col, err := s.of(k.Kind)
 		if err != nil {
@@ -158,13 +194,7 @@ func (s *store) rollBack(ctx context.Context, rec *commit) error {
 			return err
 		}
 	}
-	now, err := s.db.clock.now(ctx, s.db)
-	if err != nil {
-		return err
-	}
-	_, err = s.db.commits.UpdateOne(ctx, bson.D{{Key: fieldID, Value: rec.ID}, {Key: "state", Value: aborted}},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "settled", Value: true}, {Key: "endedAt", Value: now}}}})
-	return translate(err, writing)
+	return nil
 }
 
 // finish takes all locks of a committed commit off, and then its record.
@@ -193,8 +223,8 @@ func (s *store) finish(ctx context.Context, rec *commit) error {
 }
 
 // keepAborted is how long the record of a rolled back commit stays: longer
-// than any query takes.
-const keepAborted = time.Minute
+// than any query takes, since the engine bounds Views below that.
+const keepAborted = 30 * time.Second
 
 // conclude does what is left to do about a commit that is not its caller's.
 // It leaves one alone whose owner may be at work.
@@ -217,7 +247,7 @@ func (s *store) conclude(ctx context.Context, rec *commit, now time.Time) error 
 
 // Recover finishes or rolls back what dead writers of this domain left.
 func (s *store) Recover(ctx context.Context) error {
-	now, err := s.db.clock.measure(ctx, s.db)
+	now, err := s.db.clock.within(ctx, s.db, trustFor/2)
 	if err != nil {
 		return err
 	}
@@ -232,10 +262,10 @@ func (s *store) Recover(ctx context.Context) error {
 	return errors.Join(append(errs, s.concludeAdoptions(ctx, now))...)
 }
 
-// commitRecords reads the domain's commit records: those under way and what
-// is left of others.
-func (s *store) commitRecords(ctx context.Context) ([]commit, error) {
-	cur, err := s.db.commits.Find(ctx, bson.D{{Key: "domain", Value: s.domain}})
+// commitRecords reads those of the domain's commit records for which more
+// holds: of commits under way, and what is left of others.
+func (s *store) commitRecords(ctx context.Context, more ...bson.E) ([]commit, error) {
+	cur, err := s.db.commits.Find(ctx, append(bson.D{{Key: "domain", Value: s.domain}}, more...))
 	if err != nil {
 		return nil, translate(err, reading)
 	}
@@ -255,18 +285,25 @@ type serverClock struct {
 // trustFor is how long a measurement is good for.
 const trustFor = 20 * time.Second
 
-// now gives the server's time to within the error of a recent measurement.
+// now returns the server's time by a recent measurement, never a later one than
+// it is. It costs nothing where Recover is called all the time, which measures
+// anew before a measurement has grown too old.
 func (c *serverClock) now(ctx context.Context, db *DB) (time.Time, error) {
+	return c.within(ctx, db, trustFor)
+}
+
+// within is now by a measurement that is not older than that.
+func (c *serverClock) within(ctx context.Context, db *DB, age time.Duration) (time.Time, error) {
 	c.mu.Lock()
 	measured, server := c.measured, c.server
 	c.mu.Unlock()
-	if since := time.Since(measured); !measured.IsZero() && since < trustFor {
+	if since := time.Since(measured); !measured.IsZero() && since < age {
 		return server.Add(since), nil
 	}
 	return c.measure(ctx, db)
 }
 
-// measure asks the server.
+// measure asks the server, whose answer is older than its arrival.
 func (c *serverClock) measure(ctx context.Context, db *DB) (time.Time, error) {
 	var hello struct {
 		LocalTime time.Time `bson:"localTime"`

@@ -26,7 +26,7 @@ type oldMarket struct {
 func newOldMarket(t *testing.T) oldMarket {
 	t.Helper()
 	db := storetest.Mongo(t)
-	m := oldMarket{side: indexed(t, db, mongo.Marketplace(db))}
+	m := oldMarket{side: storetest.SideOn(t, db, marketplace.Definition)}
 	for _, id := range []*cutover.ID{&m.buyer, &m.seller, &m.request, &m.private, &m.offer, &m.accepted} {
 		*id = cutover.NewID()
 	}

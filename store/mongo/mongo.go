@@ -10,7 +10,9 @@
 // itself adds (_note, _lockCommit and others, see document.go) never reach a
 // record. Legacy documents are read as they are: identities as ObjectIDs or hex
 // digits, numbers and money of any numeric type, dates as text or milliseconds,
-// no revision. What cannot be read is an error of that record, never a guess.
+// no revision. What cannot be read is an error of that record, never a guess:
+// a View's lists leave it out, report it once and count it; whoever asks for that
+// record, would sum it up or is about to write has the error.
 //
 // # Writing
 //
@@ -30,11 +32,13 @@
 // out of the undo image, a writer waits a little; a commit that is pending for
 // too long has lost its owner and is rolled back, after which its owner, should
 // it be alive, can no longer mark it. Rolled back, or no record at all: the old
-// content holds. So at every instant all of an Update is visible or nothing, and
+// content holds. So all of an Update happens at one instant or nothing does, and
 // a crash at any point leaves no more than work for whoever comes next.
 //
 // Queries would search content that is not committed, and miss content that
-// is; query.go says how they do not.
+// is; query.go says how they do not. A list is made of committed records, each
+// as of some moment while it was read: while an Update of several happens, a list
+// may show some of them before it and some after.
 //
 // One weakness is left: a unique value that a commit gives up can be taken by
 // somebody else before the commit is rolled back. The document cannot be put
@@ -50,6 +54,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
@@ -75,6 +80,14 @@ type DB struct {
 	// waitFor bounds how long a writer waits for another's lock; abandonAfter
 	// is the age at which a pending commit counts as its owner's last.
 	waitFor, abandonAfter time.Duration
+
+	// longestQuery is how long a query may take, see query.go.
+	longestQuery time.Duration
+
+	// lists says what findsLists has found out; 0 is nothing yet.
+	lists atomic.Int32
+
+	leftOut leftOut
 
 	// step, in tests, is told of each write of a commit before it is sent; its
 	// error leaves everything as it is at that moment, as a crash would.
@@ -109,12 +122,16 @@ func indexesOf(k cutover.Kind) []Index {
 
 // Open connects to the database named name. It does not wait for the server:
 // Ping a Store for that.
-func Open(_ context.Context, uri, name string) (*DB, error) {
+func Open(_ context.Context, uri, name string) (*DB, error) { return open(uri, name, nil) }
+
+// open is Open with an ear, which may be nil, for what is sent.
+func open(uri, name string, ear *event.CommandMonitor) (*DB, error) {
 	o := options.Client().ApplyURI(uri).
 		SetServerSelectionTimeout(selectTimeout).
 		SetConnectTimeout(selectTimeout).
 		SetReadPreference(readpref.Primary()).
 		SetWriteConcern(writeconcern.Majority()).
+		SetMonitor(ear).
 		SetBSONOptions(&options.BSONOptions{UseLocalTimeZone: false})
 	client, err := mongo.Connect(o)
 	if err != nil {
@@ -133,7 +150,9 @@ func newDB(client *mongo.Client, name string) *DB {
 		adopted: db.Collection("cutover_adopted"),
 		state:   db.Collection("cutover_state"),
 		waitFor: 1500 * time.Millisecond, abandonAfter: 10 * time.Second,
-		collections: map[string]*collection{},
+		longestQuery: keepAborted - 2*clockError,
+		leftOut:      leftOut{keys: map[string]bool{}},
+		collections:  map[string]*collection{},
 	}
 }
 

@@ -10,105 +10,166 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/fault"
 )
 
-// A query by anything but the ID may come upon the new content of a commit
-// that is pending or was rolled back, and then misses a document whose
-// committed content it should have found. So after a query the commit records
-// of the domain are looked at: the documents that such commits touch, and they
-// alone, are read one by one, and the filter is applied to their committed
-// content here. A commit that came and went during the query is noticed too:
-// records of rolled back commits stay for a while.
+// A query by anything but the ID is answered from the documents as they stand.
+// One that a commit has locked stands in its new content, committed or not: so
+// the answer may show what is not committed, and miss what is. Three steps put
+// that right, whatever others write meanwhile:
+//
+//  1. The query is read, once.
+//  2. The records of the commits that touch the kind are read: those that are
+//     open, and those that were rolled back since the query began. Nearly always
+//     there are none, and the answer stands.
+//  3. What was met without a lock was committed when it was met. What was met
+//     with one counts by its commit's record: as it stands if that happened, else
+//     as it was before, if that matches. Only the rest is read again, in one
+//     command where the server is good at that: the documents that commits which
+//     have not happened may have hidden, and those with a lock of which step 2
+//     found no commit.
+//
+// So each record of the answer was committed at some moment between question
+// and answer, and one that matched all the while is in it; but the moment is
+// not the same for all, and while a commit happens an answer may show a part of
+// it. Why step 2 finds all that matter:
+//
+//   - Only a lock of a commit that has not happened hides anything. The record
+//     was there before the lock, and goes last of all. So a record that is not
+//     there after the query, or says that the commit happened, is of a commit
+//     that happened before step 2, and from then on what it hid does not match;
+//     or of one that was rolled back, and that is kept for a while (keepAborted).
+//   - A commit that begins after step 2 locks nothing before it.
+//   - Which ones were rolled back since the query began, the server's clock
+//     says: the server itself sets when the last document was restored, and this
+//     process never takes the server for later than it is. A query that lasts
+//     longer than the records are kept fails.
+//   - A rollback that cannot be sure that the owner's last write will not still
+//     arrive leaves the record open, see giveUp.
+//
+// What is read again need not be looked up again in turn: if a document is locked
+// by then, and step 2 did not find that its commit had happened, then what it was
+// before was committed at step 2, or at the moment of the lock if that came later.
+//
+// Nobody is waited for here, and nothing is cleared away.
 
 // slack is how many more documents than asked for a limited query reads, so
 // that a few may turn out not to count.
 const slack = 4
 
-// find gives the committed content of the documents that filter matches.
+// matcher says whether a document that the server was not asked about is one
+// that a query asks for.
+type matcher func(doc bson.Raw) bool
+
+func everything(bson.Raw) bool { return true }
+
+// find returns the committed content of the documents that filter matches; m
+// says the same of a document here. A limited query is read again only if more
+// of its documents than slack turned out not to count.
 func (s *store) find(ctx context.Context, col *collection, filter bson.D, m matcher, sort bson.D, limit int) ([]bson.Raw, error) {
-	o := options.Find()
-	if len(sort) > 0 {
-		o.SetSort(sort)
+	window := 0
+	if limit > 0 {
+		window = limit + slack
 	}
-	if limit == 0 {
-		docs, _, err := s.findWindow(ctx, col, filter, m, sort, o)
-		return docs, err
-	}
-	for window := limit + slack; ; window *= 2 {
-		o.SetLimit(int64(window))
-		docs, read, err := s.findWindow(ctx, col, filter, m, sort, o)
+	for {
+		o := options.Find().SetSort(sortOrNil(sort)).SetLimit(int64(window))
+		a, err := s.read(ctx, col, filter, m, o)
 		if err != nil {
 			return nil, err
 		}
-		// Past a full window there may be more, to be taken before those that
-		// were in doubt.
-		if read.all < window || read.sure >= limit {
-			return docs[:min(limit, len(docs))], nil
+		docs := a.inOrder(sort, window)
+		if len(a.met) < window || len(docs) >= limit {
+			if limit > 0 && len(docs) > limit {
+				docs = docs[:limit]
+			}
+			return docs, nil
 		}
+		window = 2*window + a.doubted
 	}
 }
 
-// tally counts what a window of a query read, and how much of it is not in
-// doubt.
-type tally struct {
-	all, sure int
-	settled   bool // no commit was met that could have been seen in part
-}
-
-// glances is how often a window is read at most until two in a row are alike.
-const glances = 20
-
-// findWindow reads one window of a query. While a commit is under way its
-// documents are read one by one, and may show it in part: so the window is read
-// until it is the same twice. A record's revision never comes back; so what is
-// the same twice was there as a whole, at the moment between. Where commits of
-// the same records follow each other without a pause, the last glance counts.
-func (s *store) findWindow(ctx context.Context, col *collection, filter bson.D, m matcher, sort bson.D, o *options.FindOptionsBuilder) ([]bson.Raw, tally, error) {
-	var before map[cutover.ID]int64
-	for n := 1; ; n++ {
-		docs, read, err := s.glance(ctx, col, filter, m, sort, o)
-		if err != nil || read.settled {
-			return docs, read, err
-		}
-		now := revisions(docs)
-		if n == glances || before != nil && maps.Equal(before, now) {
-			return docs, read, nil
-		}
-		before = now
+// sortOrNil returns no order at all for an empty one.
+func sortOrNil(sort bson.D) any {
+	if len(sort) == 0 {
+		return nil
 	}
+	return sort
 }
 
-func revisions(docs []bson.Raw) map[cutover.ID]int64 {
-	revs := make(map[cutover.ID]int64, len(docs))
+// answer is what one reading of a query has found.
+type answer struct {
+	met       []bson.Raw // as the server has them, in its order
+	committed []bson.Raw // what is committed of that, and of what was hidden
+	shuffled  bool       // not in the server's order
+	doubted   int        // how many documents were in doubt
+}
+
+// read reads a query, as said above.
+func (s *store) read(ctx context.Context, col *collection, filter bson.D, m matcher, o *options.FindOptionsBuilder) (*answer, error) {
+	w, err := s.watch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	met, err := col.query(ctx, filter, o)
+	if err != nil {
+		return nil, err
+	}
+	f, err := w.flight(ctx, col.Kind)
+	if err != nil {
+		return nil, err
+	}
+	a := &answer{met: met}
+	again := a.sift(f, m)
+	docs, err := s.byIDs(ctx, col, again)
 	for _, doc := range docs {
-		if id, ok := idOf(doc); ok {
-			revs[id] = revOf(doc)
-		}
+		a.admit(f.content(doc), m)
 	}
-	return revs
+	return a, err
 }
 
-// glance reads one window once.
-func (s *store) glance(ctx context.Context, col *collection, filter bson.D, m matcher, sort bson.D, o *options.FindOptionsBuilder) ([]bson.Raw, tally, error) {
-	started, err := s.db.clock.now(ctx, s.db)
-	if err != nil {
-		return nil, tally{}, err
+// sift keeps what of the documents that were met is committed, and returns the
+// ids of those that are to be read again.
+func (a *answer) sift(f flight, m matcher) []cutover.ID {
+	again := maps.Clone(f.hidden)
+	for _, doc := range a.met {
+		id, _ := idOf(doc)
+		lock, locked := lockOf(doc)
+		state, known := f.states[lock]
+		if locked && !known {
+			again[id] = true
+			continue
+		}
+		delete(again, id)
+		if !locked || state == committed {
+			a.committed = append(a.committed, doc)
+			continue
+		}
+		a.doubted++
+		a.admit(undoOf(doc), m)
 	}
-	docs, err := col.query(ctx, filter, o)
-	if err != nil {
-		return nil, tally{}, err
+	a.doubted += len(again)
+	return slices.Collect(maps.Keys(again))
+}
+
+// admit takes committed content that the server did not match.
+func (a *answer) admit(doc bson.Raw, m matcher) {
+	if doc != nil && !isDeleted(doc) && m(doc) {
+		a.committed, a.shuffled = append(a.committed, doc), true
 	}
-	doubtful, err := s.unsettled(ctx, col.Kind, started)
-	if err != nil {
-		return nil, tally{}, err
+}
+
+// inOrder returns what is committed in order, but for what comes after the end
+// of a full window: others may belong before that.
+func (a *answer) inOrder(sort bson.D, window int) []bson.Raw {
+	if !a.shuffled {
+		return a.committed
 	}
-	sure := setAside(docs, doubtful)
-	read := tally{len(docs), len(sure), len(doubtful) == 0}
-	if read.settled {
-		return docs, read, nil
+	docs := inOrder(a.committed, sort)
+	if window == 0 || len(a.met) < window {
+		return docs
 	}
-	matching, err := s.matching(ctx, col, doubtful, m)
-	return inOrder(append(sure, matching...), sort), read, err
+	last := a.met[window-1]
+	return slices.DeleteFunc(docs, func(doc bson.Raw) bool { return compareDocs(doc, last, sort) > 0 })
 }
 
 // oneBatch is how many documents a query takes at a time: nearly every answer
@@ -117,7 +178,11 @@ const oneBatch = 5000
 
 // query runs a query as the server sees the documents.
 func (c *collection) query(ctx context.Context, filter bson.D, o *options.FindOptionsBuilder) ([]bson.Raw, error) {
-	cur, err := c.coll.Find(ctx, alive(filter), o.SetBatchSize(oneBatch))
+	return c.findAll(ctx, alive(filter), o.SetBatchSize(oneBatch))
+}
+
+func (c *collection) findAll(ctx context.Context, filter bson.D, o *options.FindOptionsBuilder) ([]bson.Raw, error) {
+	cur, err := c.coll.Find(ctx, filter, o)
 	if err != nil {
 		return nil, translate(err, reading)
 	}
@@ -130,8 +195,8 @@ func (c *collection) query(ctx context.Context, filter bson.D, o *options.FindOp
 func alive(filter bson.D) bson.D { return append(slices.Clip(filter), present) }
 
 // count counts the committed documents that filter matches.
-func (s *store) count(ctx context.Context, col *collection, filter bson.D) (int64, error) {
-	started, err := s.db.clock.now(ctx, s.db)
+func (s *store) count(ctx context.Context, col *collection, filter bson.D, m matcher) (int64, error) {
+	w, err := s.watch(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -139,81 +204,81 @@ func (s *store) count(ctx context.Context, col *collection, filter bson.D) (int6
 	if err != nil {
 		return 0, translate(err, reading)
 	}
-	doubtful, err := s.unsettled(ctx, col.Kind, started)
-	if err != nil || len(doubtful) == 0 {
+	f, err := w.flight(ctx, col.Kind)
+	if err != nil || len(f.hidden) == 0 {
 		return n, err
 	}
-	return s.countAround(ctx, col, filter)
+	return s.countAround(ctx, col, filter, m)
 }
 
-// countAround counts while some documents are in doubt.
-func (s *store) countAround(ctx context.Context, col *collection, filter bson.D) (int64, error) {
-	m, err := compile(filter)
+// countAround counts while some documents are in doubt, of which a count does
+// not say whether it counted them: so it lists what it counts.
+func (s *store) countAround(ctx context.Context, col *collection, filter bson.D, m matcher) (int64, error) {
+	o := options.Find().SetProjection(bson.D{{Key: fieldLock, Value: 1}, {Key: fieldUndo, Value: 1}})
+	a, err := s.read(ctx, col, filter, m, o)
 	if err != nil {
 		return 0, err
 	}
-	o := options.Find().SetProjection(bson.D{{Key: fieldLock, Value: 1}, {Key: fieldRev, Value: 1}})
-	docs, _, err := s.findWindow(ctx, col, filter, m, nil, o)
-	return int64(len(docs)), err
+	return int64(len(a.committed)), nil
 }
 
-// setAside gives the documents that are not in doubt; a locked one is.
-func setAside(docs []bson.Raw, doubtful map[cutover.ID]bool) (sure []bson.Raw) {
-	for _, doc := range docs {
-		id, ok := idOf(doc)
-		if _, locked := lockOf(doc); locked && ok {
-			doubtful[id] = true
-		}
-		if !ok || !doubtful[id] {
-			sure = append(sure, doc)
-		}
-	}
-	return sure
+// watch is what a query has to know of its beginning.
+type watch struct {
+	store *store
+	began time.Time // by the server's clock, or earlier
+	since time.Time // by this process's
 }
 
-// matching reads documents one by one and gives those whose committed content
-// matches.
-func (s *store) matching(ctx context.Context, col *collection, ids map[cutover.ID]bool, m matcher) ([]bson.Raw, error) {
-	var out []bson.Raw
-	for id := range ids {
-		doc, err := s.current(ctx, col, id)
-		if err != nil {
-			return nil, err
-		}
-		if doc != nil && !isDeleted(doc) && m.matches(doc) {
-			out = append(out, doc)
-		}
-	}
-	return out, nil
+// watch begins a query.
+func (s *store) watch(ctx context.Context) (watch, error) {
+	began, err := s.db.clock.now(ctx, s.db)
+	return watch{s, began, time.Now()}, err
 }
 
-// clockError is more than two processes' measurements of the server's time
-// can differ by.
+// clockError is more than the server's clock is ever set back by, or than two
+// servers of a replica set differ by.
 const clockError = time.Second
 
-// unsettled gives the ids of a kind whose documents a query that began at
-// started may have seen with content that was not committed. On the way it
-// concludes what dead writers left.
-func (s *store) unsettled(ctx context.Context, kind string, started time.Time) (map[cutover.ID]bool, error) {
-	recs, err := s.commitRecords(ctx)
-	if err != nil {
-		return nil, err
+// flight is what was in flight while a query ran, of the commits that touch one
+// kind.
+type flight struct {
+	states map[bson.ObjectID]string // by commit
+	hidden map[cutover.ID]bool      // documents of those that have not happened
+}
+
+// flight reads step 2, after the query.
+func (w watch) flight(ctx context.Context, kind string) (flight, error) {
+	f := flight{map[bson.ObjectID]string{}, map[cutover.ID]bool{}}
+	recs, err := w.store.commitRecords(ctx,
+		bson.E{Key: "keys.kind", Value: kind},
+		bson.E{Key: "endedAt", Value: bson.D{{Key: "$not", Value: bson.D{{Key: "$lt", Value: w.began.Add(-clockError)}}}}})
+	if err == nil && time.Since(w.since) > w.store.db.longestQuery {
+		err = fault.New(fault.Unavailable, "the database did not answer in time")
 	}
-	ids := map[cutover.ID]bool{}
-	for i := range recs {
-		rec := &recs[i]
-		// An error here is met again below, or by the next one who comes.
-		_ = s.conclude(ctx, rec, started)
-		if rec.Settled && rec.EndedAt.Add(clockError).Before(started) || !rec.touches(kind) {
-			continue
-		}
-		for _, k := range rec.Keys {
-			if k.Kind == kind {
-				ids[k.key().ID] = true
-			}
+	for _, rec := range recs {
+		f.states[rec.ID] = rec.State
+		if rec.State != committed {
+			rec.hide(kind, f.hidden)
 		}
 	}
-	return ids, nil
+	return f, err
+}
+
+// hide adds the commit's documents of a kind.
+func (c *commit) hide(kind string, ids map[cutover.ID]bool) {
+	for _, k := range c.Keys {
+		if k.Kind == kind {
+			ids[k.key().ID] = true
+		}
+	}
+}
+
+// content returns what is committed of a document that was read after f.
+func (f flight) content(doc bson.Raw) bson.Raw {
+	if lock, locked := lockOf(doc); locked && f.states[lock] != committed {
+		return undoOf(doc)
+	}
+	return doc
 }
 
 // walk calls do with the committed content of every record of a kind in id

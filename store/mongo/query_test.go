@@ -2,82 +2,241 @@ package mongo_test
 
 import (
 	"context"
-	"math/rand/v2"
+	"errors"
+	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
+	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/store/mongo"
 )
 
-// One process writes three records, always alike, while another one queries
-// them, which must never see them otherwise.
-func TestAQuerySeesAllOfACommitOrNothing(t *testing.T) {
+// meanwhile is what happens to a commit while a query is read: some of it
+// before the server answers, the rest before the commits in flight are asked
+// for. after is what is left to do.
+type meanwhile struct {
+	happened               bool // what the query must show
+	before, between, after func(*race)
+}
+
+// race is one commit and one query.
+type race struct {
+	*testing.T
+	scene
+	writer, other *bank
+	over          func() // lets the commit go on
+}
+
+func (r *race) start() {
+	r.over = r.writer.pendingCommit(r.T, func() error { return r.run(r.Context(), r.writer) })
+}
+
+// startDoomed is start for a commit that somebody else will roll back.
+func (r *race) startDoomed() {
+	r.over = r.writer.pendingCommit(r.T, func() error {
+		if err := r.run(r.Context(), r.writer); !fault.Is(err, fault.Conflict) {
+			return fmt.Errorf("a commit that was rolled back gave %v, want a conflict", err)
+		}
+		return nil
+	})
+}
+
+func (r *race) rollBack() {
+	r.other.impatient()
+	if err := mongo.Recover(r.Context(), r.other.Side); err != nil {
+		r.Error(err)
+	}
+}
+
+func (r *race) dieBefore(write int) {
+	r.writer.crashAt(write)
+	if err := r.run(r.Context(), r.writer); !errors.Is(err, errCrash) {
+		r.Errorf("Update gave %v, want the crash", err)
+	}
+}
+
+func (r *race) commit() {
+	if err := r.run(r.Context(), r.writer); err != nil {
+		r.Error(err)
+	}
+}
+
+func nothing(*race) {}
+
+var races = map[string]meanwhile{
+	"it is pending all the while":             {false, (*race).start, nothing, func(r *race) { r.over() }},
+	"it happens, and is over":                 {true, (*race).start, func(r *race) { r.over() }, nothing},
+	"it is rolled back":                       {false, (*race).startDoomed, (*race).rollBack, func(r *race) { r.over() }},
+	"it is to be rolled back, but not yet is": {false, func(r *race) { r.dieBefore(5) }, func(r *race) { r.writer.setCommits(r.T, bson.D{{Key: "state", Value: "aborted"}}) }, nothing},
+	"it was rolled back just before":          {false, func(r *race) { r.startDoomed(); r.rollBack() }, nothing, func(r *race) { r.over() }},
+	"it begins, and stays pending":            {false, nothing, (*race).start, func(r *race) { r.over() }},
+	"it begins, happens, and is over":         {false, nothing, (*race).commit, nothing},
+	"its writer died before it happened":      {false, func(r *race) { r.dieBefore(5) }, nothing, nothing},
+	"its writer died half way":                {false, func(r *race) { r.dieBefore(3) }, nothing, nothing},
+	"its writer died after it happened":       {true, func(r *race) { r.dieBefore(7) }, nothing, nothing},
+	"its writer died, and it is rolled back":  {false, func(r *race) { r.dieBefore(5) }, (*race).rollBack, nothing},
+	"its writer died, and it is finished":     {true, func(r *race) { r.dieBefore(7) }, (*race).rollBack, nothing},
+}
+
+func TestAQueryIsRightWhateverACommitDoesMeanwhile(t *testing.T) {
 	t.Parallel()
-	writer, bk := newBank(t)
+	for name, m := range races {
+		for _, lists := range []bool{false, true} {
+			for _, owner := range []string{"old", "new"} {
+				t.Run(fmt.Sprintf("%s/%s owner/lists %v", name, owner, lists), func(t *testing.T) {
+					t.Parallel()
+					m.race(t, owner, lists)
+				})
+			}
+		}
+	}
+}
+
+func (m meanwhile) race(t *testing.T, owner string, lists bool) {
+	writer, reader, e := newHeardBank(t)
+	reader.db.SetFindsLists(lists)
+	ask := func(command string, do func() any, want func(emails []string) any) {
+		t.Helper()
+		r := &race{T: t, scene: newScene(t, writer), writer: writer, other: openBank(t, reader.db.Raw("x").Database().Name())}
+		m.before(r)
+		e.once(command+" accounts", func() { m.between(r) })
+		got := do()
+		m.after(r)
+		old, now := r.emails(m.happened)
+		if want := want(map[string][]string{"old": old, "new": now}[owner]); !reflect.DeepEqual(got, want) {
+			t.Errorf("of the %s owner: got %v, want %v", owner, got, want)
+		}
+		writer.clear(t)
+	}
+	for _, limit := range []int{3, 1} {
+		ask("find", func() any { return reader.owned(t, owner, limit) },
+			func(emails []string) any { return emails[:min(limit, len(emails))] })
+	}
+	ask("aggregate", func() any { return reader.count(t, owner) }, func(emails []string) any { return int64(len(emails)) })
+}
+
+func (b *bank) count(t *testing.T, owner string) (n int64) {
+	t.Helper()
+	err := b.View(t.Context(), func(ctx context.Context, tx cutover.Tx) (err error) {
+		n, err = cutover.Count[account](ctx, tx, query.Eq("owner", owner))
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return n
+}
+
+// clear leaves nothing.
+func (b *bank) clear(t *testing.T) {
+	t.Helper()
+	b.db.OnStep(func(string) error { return nil })
+	for _, name := range []string{"accounts", "cutover_commits"} {
+		if _, err := b.db.Raw(name).DeleteMany(t.Context(), bson.D{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// One process writes three accounts again and again, and another one hides them
+// under another owner in Updates that fail at the third. A query finds all three
+// all the time, in no content that was not committed, and no account ever falls
+// back. It may have some before a commit and some after it: on a server without
+// transactions a list is made of committed records, not of one moment.
+func TestAQueryIsMadeOfCommittedRecords(t *testing.T) {
+	t.Parallel()
+	writer, failing := newBank(t)
+	reader := openBank(t, writer.db.Raw("x").Database().Name())
 	accounts := []*account{newAccount("same", 0), newAccount("same", 0), newAccount("same", 0)}
 	for _, a := range accounts {
-		bk.put(t, a)
+		writer.put(t, a)
 	}
-	begun := make(chan struct{})
-	var writing sync.WaitGroup
-	writing.Go(func() {
-		for n := int64(1); ; n++ {
-			if _, more := <-begun; !more {
-				return
-			}
-			time.Sleep(rand.N(4 * time.Millisecond))
+	ctx, stop := context.WithCancel(t.Context())
+	var writers sync.WaitGroup
+	writers.Go(func() {
+		for n := int64(1); ctx.Err() == nil; n++ {
 			if err := setBalances(t.Context(), writer, accounts, n); err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	moved := map[int64]bool{}
-	for range 400 {
-		select {
-		case begun <- struct{}{}:
-		default: // it is still at the last one
+	writers.Go(func() {
+		for ctx.Err() == nil {
+			if err := hideInVain(t.Context(), failing, accounts); !fault.Is(err, fault.Conflict) {
+				t.Errorf("an Update with a stale record gave %v, want a conflict", err)
+			}
+			time.Sleep(time.Millisecond)
 		}
-		moved[bk.balanceOfAll(t, "same")] = true
+	})
+	last := map[cutover.ID]int64{}
+	for n := 0; n < 150 || last[accounts[0].ID] < 10; n++ {
+		found := reader.same(t)
+		if len(found) != 3 {
+			t.Errorf("found %d accounts, want 3", len(found))
+		}
+		for _, a := range found {
+			if a.Balance < last[a.ID] {
+				t.Errorf("account %s has balance %d, and had %d before", a.ID, a.Balance, last[a.ID])
+			}
+			last[a.ID] = a.Balance
+		}
 	}
-	close(begun)
-	writing.Wait()
-	if len(moved) < 10 {
-		t.Errorf("only %d different balances were seen: nothing was tried", len(moved))
-	}
+	stop()
+	writers.Wait()
 }
 
-// balanceOfAll gives the balance that an owner's three accounts share.
-func (b *bank) balanceOfAll(t *testing.T, owner string) int64 {
+func (b *bank) same(t *testing.T) (found []account) {
 	t.Helper()
-	var found []account
-	err := b.View(t.Context(), func(ctx context.Context, tx *mongo.Tx) (err error) {
-		found, err = mongo.Find[account](ctx, tx, "account", bson.D{{Key: "owner", Value: owner}}, bson.D{{Key: "_id", Value: 1}}, 0)
+	err := b.View(t.Context(), func(ctx context.Context, tx cutover.Tx) (err error) {
+		found, err = cutover.Find[account](ctx, tx, query.Eq("owner", "same"))
 		return err
 	})
-	if err != nil || len(found) != 3 {
-		t.Fatalf("found %d accounts, %v; want 3", len(found), err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if found[0].Balance != found[1].Balance || found[1].Balance != found[2].Balance {
-		t.Errorf("one query gave balances %d, %d and %d", found[0].Balance, found[1].Balance, found[2].Balance)
-	}
-	return found[0].Balance
+	return found
 }
 
+// setBalances tries until it succeeds.
 func setBalances(ctx context.Context, bk *bank, accounts []*account, n int64) error {
-	return bk.update(ctx, func(ctx context.Context, tx *mongo.Tx) error {
-		for _, a := range accounts {
-			now, err := mongo.Get[account](ctx, tx, "account", a.ID)
-			if err != nil {
-				return err
-			}
-			now.Balance = n
-			if err := tx.Put(ctx, &now); err != nil {
-				return err
-			}
+	for {
+		err := bk.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
+			return each(ctx, tx, accounts, func(a *account) { a.Balance = n })
+		})
+		if !fault.Is(err, fault.Conflict) {
+			return err
 		}
-		return nil
+	}
+}
+
+// hideInVain gives accounts to another owner, the last of them in a revision
+// that it has not.
+func hideInVain(ctx context.Context, bk *bank, accounts []*account) error {
+	return bk.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
+		return each(ctx, tx, accounts, func(a *account) {
+			if a.Owner, a.Balance = "another", -1; a.ID == accounts[2].ID {
+				a.Rev += 1000
+			}
+		})
 	})
+}
+
+func each(ctx context.Context, tx cutover.Tx, accounts []*account, change func(*account)) error {
+	for _, a := range accounts {
+		now, err := cutover.Get[account](ctx, tx, a.ID)
+		if err != nil {
+			return err
+		}
+		change(&now)
+		if err := tx.Put(ctx, &now); err != nil {
+			return err
+		}
+	}
+	return nil
 }

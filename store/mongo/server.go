@@ -20,6 +20,31 @@ type Server struct {
 // and change streams. This package needs neither.
 func (s Server) Transactions() bool { return s.FerretDB == "" && (s.SetName != "" || s.Sharded) }
 
+// What findsLists knows.
+const (
+	listsByIndex = 1
+	listsByScan  = 2
+)
+
+// findsLists says that the server looks a list of identities up by its index.
+// FerretDB goes through the whole collection, where one identity after the
+// other would be looked up at once. It is asked once.
+func (db *DB) findsLists(ctx context.Context) (bool, error) {
+	if known := db.lists.Load(); known != 0 {
+		return known == listsByIndex, nil
+	}
+	server, err := db.Server(ctx)
+	if err != nil {
+		return false, err
+	}
+	known := int32(listsByIndex)
+	if server.FerretDB != "" {
+		known = listsByScan
+	}
+	db.lists.Store(known)
+	return known == listsByIndex, nil
+}
+
 // Server asks the server.
 func (db *DB) Server(ctx context.Context) (Server, error) {
 	var build struct {

@@ -2,9 +2,11 @@ package mongo
 
 import (
 	"context"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/shape"
@@ -41,6 +43,26 @@ func (c *collection) get(ctx context.Context, id cutover.ID) (bson.Raw, error) {
 		return nil, nil
 	}
 	return doc, translate(err, reading)
+}
+
+// byIDs reads the documents of these ids that are there, locked ones and
+// tombstones too: with one command where the server is good at that.
+func (s *store) byIDs(ctx context.Context, col *collection, ids []cutover.ID) ([]bson.Raw, error) {
+	if len(ids) > 1 {
+		lists, err := s.db.findsLists(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if lists {
+			return col.findAll(ctx, inIDs(ids), options.Find().SetBatchSize(oneBatch))
+		}
+	}
+	docs := make([]bson.Raw, len(ids))
+	err := inParallel(len(ids), func(i int) (err error) {
+		docs[i], err = col.get(ctx, ids[i])
+		return err
+	})
+	return slices.DeleteFunc(docs, func(doc bson.Raw) bool { return doc == nil }), err
 }
 
 // store is one domain in one database: a Side.

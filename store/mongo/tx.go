@@ -15,6 +15,8 @@ import (
 type Tx struct {
 	*cutover.Batch
 	store *store
+	// complete: no list leaves out what is not readable.
+	complete bool
 
 	// In an Update only: the documents that were read, which tell a legacy
 	// record of revision 0 from a new one and serve as undo images; and the
@@ -25,7 +27,7 @@ type Tx struct {
 }
 
 func newTx(s *store) *Tx {
-	tx := &Tx{store: s, read: map[cutover.Key]bson.Raw{}, write: map[cutover.Key]bson.D{}, undone: map[cutover.Key]bool{}}
+	tx := &Tx{store: s, complete: true, read: map[cutover.Key]bson.Raw{}, write: map[cutover.Key]bson.D{}, undone: map[cutover.Key]bool{}}
 	tx.Batch = cutover.NewBatch(s.kinds, tx.seen)
 	return tx
 }
@@ -130,7 +132,7 @@ func (tx *Tx) Find(ctx context.Context, kind string, q query.Query) ([]cutover.R
 	if err != nil {
 		return nil, err
 	}
-	found, err := tx.store.ask(ctx, col, bound)
+	found, err := tx.ask(ctx, col, bound)
 	if err != nil {
 		return nil, err
 	}
@@ -150,9 +152,9 @@ func (tx *Tx) Count(ctx context.Context, kind string, q query.Query) (int64, err
 		return 0, err
 	}
 	if filter, exact := filterOf(bound); exact {
-		return tx.store.count(ctx, col, filter)
+		return tx.store.count(ctx, col, filter, col.asks(bound))
 	}
-	found, err := tx.store.ask(ctx, col, bound)
+	found, err := tx.ask(ctx, col, bound)
 	return int64(len(found)), err
 }
 
@@ -181,12 +183,11 @@ func (tx *Tx) Each(ctx context.Context, kind string, do func(cutover.Record) err
 	})
 }
 
-// readable decodes a document. What is not readable is an error that names it:
-// leaving it out would be a wrong answer.
+// readable decodes a document. What is not readable is an error that names it.
 func (c *collection) readable(doc bson.Raw) (cutover.Record, error) {
 	r, err := c.decode(doc)
 	if err != nil {
-		return nil, fault.Wrap(unreadable(c, doc, err), fault.Internal, "a stored record is not readable")
+		return nil, fault.Wrap(unreadableIn(c, doc, err), fault.Internal, "a stored record is not readable")
 	}
 	return r, nil
 }

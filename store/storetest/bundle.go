@@ -70,7 +70,12 @@ func PostgresSide(t testing.TB, d cutover.Definition) cutover.Side {
 // MongoSide gives a domain in a database of its own, with its indexes.
 func MongoSide(t testing.TB, d cutover.Definition) cutover.Side {
 	t.Helper()
-	db := Mongo(t)
+	return SideOn(t, Mongo(t), d)
+}
+
+// SideOn gives a domain in that database, with its indexes.
+func SideOn(t testing.TB, db *mongo.DB, d cutover.Definition) cutover.Side {
+	t.Helper()
 	side := db.Side(d)
 	if err := db.EnsureIndexes(context.Background()); err != nil {
 		t.Fatal(err)
