@@ -1,11 +1,13 @@
 # What is worth running here; `make` alone lists it.
 
-DEMO_SIZE ?= 2000
+DEMO_SIZE ?= 300
 PORT      ?= 5001
 ONCE      ?=
 MODEL_SCHEDULES ?= 100000
 ROUNDS    ?= 108
 SEED      ?=
+FIGURES   ?=
+SMALL     ?=
 
 # Programs that need databases run inside this: it starts them, sets PG_URL and
 # MONGODB_URI, and stops them again.
@@ -16,7 +18,7 @@ WITH := go run ./devstack/cmd/with --
 VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet staticcheck arrows migrations race model chaos clean
+.PHONY: help build demo test check fmt vet staticcheck arrows migrations race model chaos bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +30,7 @@ demo: build ## two servers, live traffic, three domains moved and back (ONCE=1 e
 	@DEMO_SIZE=$(DEMO_SIZE) PORT=$(PORT) ONCE=$(ONCE) bin/demo -amanat bin/amanat
 
 test: ## run every test, on databases that it starts for itself
-	$(WITH) go test -timeout 30m ./...
+	$(WITH) go test -timeout 60m ./...
 
 check: fmt vet staticcheck arrows migrations model test race ## what CI runs: all of the following, and test
 
@@ -51,7 +53,7 @@ migrations: ## what migrations make of an empty database, compared with what the
 race: ## the race detector on the engine and the stores
 	@command -v $$(go env CC) >/dev/null || \
 		{ echo "the race detector needs a C compiler: apt-get install gcc libc6-dev"; exit 1; }
-	CGO_ENABLED=1 $(WITH) go test -race -timeout 30m ./cutover/... ./store/...
+	CGO_ENABLED=1 $(WITH) go test -race -timeout 60m ./cutover/... ./store/...
 
 model: ## seeded schedules of the engine, with crashes, on toy databases (MODEL_SCHEDULES=n)
 	MODEL_SCHEDULES=$(MODEL_SCHEDULES) go test -count=1 -timeout 60m -v -run '^TestModel$$' ./cutover/model
@@ -59,6 +61,10 @@ model: ## seeded schedules of the engine, with crashes, on toy databases (MODEL_
 chaos: ## kill, freeze and cut off processes and databases in moves under traffic (ROUNDS=n SEED=n)
 	go build -buildvcs=$(VCS) -tags chaos -o bin/amanat-chaos ./cmd/amanat
 	go run ./devstack/cmd/chaos -amanat bin/amanat-chaos -rounds $(ROUNDS) $(if $(SEED),-seed $(SEED))
+
+bench: build ## figures against hand-written peers, one line each (FIGURES=a,b only some; SMALL=1 a quick try)
+	go build -buildvcs=$(VCS) -o bin/ ./bench ./bench/peer
+	@bin/bench -amanat bin/amanat -peer bin/peer -figures "$(FIGURES)" $(if $(SMALL),-small)
 
 clean: ## remove what was built
 	rm -rf bin

@@ -2,6 +2,7 @@ package cutover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -15,15 +16,28 @@ const (
 	chunkRows    = 2000
 	analyzeEvery = 20 // chunks
 	lagLimit     = 2 * time.Second
-	slowDownMax  = 20 // tenths of a second per chunk that a busy primary or a lag may cost
+	lagEvery     = time.Second // at most, is the lag looked at
 	backfillRole = "backfill"
+
+	// A page is copied between two rests, so a slow database is asked for small
+	// ones: a worker that rests most of the time gets on all the same.
+	pageFirst = 250 // records
+	pageLeast = 50
+	pageTime  = 500 * time.Millisecond
 )
+
+// errPaused has a chunk given back that an operator's pause interrupts: its
+// claim is not to be held for as long as that may be.
+var errPaused = errors.New("paused")
 
 // BackfillOptions tune a backfill.
 type BackfillOptions struct {
 	Workers int // in this process; default 2
 	// Progress, when not nil, is called about twice a second and at the end.
 	Progress func([]KindProgress)
+	// Resting, when not nil, is told why the backfill rests or waits, and "" when
+	// it goes on: such as "resting: mongo takes 310 ms, 6 times the usual".
+	Resting func(why string)
 }
 
 // Backfill copies what was written before the domain was in phase dual. It
@@ -58,6 +72,17 @@ type backfill struct {
 	begin   time.Time
 	gauge   *gauge
 	teller  *teller
+
+	lagMu    sync.Mutex
+	lagAsked time.Time
+	lastLag  time.Duration
+}
+
+// worker is one of those that share a backfill's chunks.
+type worker struct {
+	*backfill
+	pace pace
+	page int // records that it reads at a time
 }
 
 func (b *backfill) prepare(ctx context.Context) error {
@@ -153,7 +178,7 @@ func (b *backfill) copyKind(ctx context.Context, kind string) error {
 	var workers sync.WaitGroup
 	for range b.o.Workers {
 		workers.Go(func() {
-			if err := b.work(ctx, kind); err != nil {
+			if err := b.newWorker().work(ctx, kind); err != nil {
 				cancel(err)
 			}
 		})
@@ -165,19 +190,24 @@ func (b *backfill) copyKind(ctx context.Context, kind string) error {
 	return b.awaitOthers(ctx, kind)
 }
 
+func (b *backfill) newWorker() *worker { return &worker{backfill: b, page: pageFirst} }
+
 // work copies chunks until none is free.
-func (b *backfill) work(ctx context.Context, kind string) error {
+func (w *worker) work(ctx context.Context, kind string) error {
 	for n := 1; ; n++ {
-		if err := b.throttle(ctx); err != nil {
+		if err := w.throttle(ctx); err != nil {
 			return err
 		}
-		b.teller.tell(ctx, "copies %s, %d records so far", kind, b.rows.Load())
-		found, err := b.control.WithChunk(ctx, b.name, b.since, kind, b.copyChunk)
+		w.teller.tell(ctx, "copies %s, %d records so far", kind, w.rows.Load())
+		found, err := w.control.WithChunk(ctx, w.name, w.since, kind, w.copyChunk)
+		if errors.Is(err, errPaused) {
+			continue
+		}
 		if err != nil || !found {
 			return err
 		}
 		if n%analyzeEvery == 0 {
-			if err := b.target.Analyze(ctx, kind); err != nil {
+			if err := w.target.Analyze(ctx, kind); err != nil {
 				return err
 			}
 		}
@@ -187,6 +217,7 @@ func (b *backfill) work(ctx context.Context, kind string) error {
 // awaitOthers waits for chunks that workers elsewhere have claimed, and takes
 // them over when they are freed.
 func (b *backfill) awaitOthers(ctx context.Context, kind string) error {
+	w := b.newWorker()
 	for {
 		progress, err := b.control.Progress(ctx, b.name, b.since)
 		if err != nil {
@@ -199,7 +230,7 @@ func (b *backfill) awaitOthers(ctx context.Context, kind string) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := b.work(ctx, kind); err != nil {
+		if err := w.work(ctx, kind); err != nil {
 			return err
 		}
 	}
@@ -214,26 +245,43 @@ func kindDone(progress []KindProgress, kind string) bool {
 	return false
 }
 
-func (b *backfill) copyChunk(ctx context.Context, chunk Chunk) (rows, gaps int64, err error) {
+func (w *worker) copyChunk(ctx context.Context, chunk Chunk) (rows, gaps int64, err error) {
 	step.At(step.BackfillClaimed)
 	for after := chunk.After; ; {
-		items, err := b.source.Scan(ctx, chunk.Kind, after, chunk.Until, chunkRows)
+		begin := time.Now()
+		items, err := w.source.Scan(ctx, chunk.Kind, after, chunk.Until, w.page)
 		if err != nil || len(items) == 0 {
 			return rows, gaps, err
 		}
-		bad, err := b.load(ctx, chunk.Kind, items)
+		bad, err := w.load(ctx, chunk.Kind, items)
 		if err != nil {
 			return rows, gaps, err
 		}
 		step.At(step.BackfillLoaded)
 		gaps += int64(bad)
 		rows += int64(len(items) - bad)
-		b.rows.Add(int64(len(items)))
-		if len(items) < chunkRows {
+		w.rows.Add(int64(len(items)))
+		if len(items) < w.page {
 			return rows, gaps, nil
 		}
+		w.page = pageAfter(w.page, time.Since(begin))
 		after = items[len(items)-1].Key.ID
+		if err := w.betweenPages(ctx, chunk.Kind); err != nil {
+			return rows, gaps, err
+		}
 	}
+}
+
+// pageAfter is how many records to read at a time after a full page took so
+// long.
+func pageAfter(page int, took time.Duration) int {
+	switch {
+	case took > pageTime:
+		return max(pageLeast, page/2)
+	case took < pageTime/4:
+		return min(chunkRows, 2*page)
+	}
+	return page
 }
 
 // load brings a page by the fast way, and record by record when that fails.
@@ -261,25 +309,74 @@ func (b *backfill) load(ctx context.Context, kind string, items []Item) (bad int
 }
 
 // throttle waits while the operator has paused the backfill or while it is
-// ahead of its rate, and for a while when the primary is busy or the copies of
-// live writes fall behind.
-func (b *backfill) throttle(ctx context.Context) error {
-	for slow := 0; ctx.Err() == nil; slow++ {
-		settings, err := b.control.Settings(ctx, b.name)
+// ahead of its rate, and gives way.
+func (w *worker) throttle(ctx context.Context) error {
+	for ctx.Err() == nil {
+		settings, err := w.control.Settings(ctx, w.name)
 		if err != nil {
 			return err
 		}
-		why := b.held(settings)
-		if why == "" && slow < slowDownMax {
-			why, err = b.slowed(ctx, settings)
+		why := w.held(settings)
+		if why == "" {
+			return w.giveWay(ctx, settings)
 		}
-		if err != nil || why == "" {
-			return err
-		}
-		b.teller.tell(ctx, "waits: %s", why)
-		pause(ctx, 100*time.Millisecond)
+		w.tellResting(ctx, "waits: "+why)
+		pause(ctx, restStep)
+		w.pace.since = time.Time{} // that was neither work nor rest
 	}
 	return ctx.Err()
+}
+
+// betweenPages gives way while a chunk is being copied.
+func (w *worker) betweenPages(ctx context.Context, kind string) error {
+	settings, err := w.control.Settings(ctx, w.name)
+	if err != nil {
+		return err
+	}
+	if settings.Paused {
+		return errPaused
+	}
+	if err := w.giveWay(ctx, settings); err != nil {
+		return err
+	}
+	w.teller.tell(ctx, "copies %s, %d records so far", kind, w.rows.Load())
+	return ctx.Err()
+}
+
+// giveWay rests while the primary is busy or the copies of live writes fall
+// behind, as long as the worker's pace allows.
+func (w *worker) giveWay(ctx context.Context, settings Settings) error {
+	for may := w.pace.tire(); may; may = w.pace.rest() {
+		why, err := w.slowed(ctx, settings)
+		if err != nil {
+			return err
+		}
+		if why == "" {
+			w.pace.rest()
+			w.tellGoing()
+			return nil
+		}
+		w.tellResting(ctx, "resting: "+why)
+		pause(ctx, min(restStep, w.pace.credit))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// tellResting says why this backfill does not copy at the moment.
+func (b *backfill) tellResting(ctx context.Context, why string) {
+	if b.o.Resting != nil {
+		b.o.Resting(why)
+	}
+	b.teller.tell(ctx, "%s", why)
+}
+
+func (b *backfill) tellGoing() {
+	if b.o.Resting != nil {
+		b.o.Resting("")
+	}
 }
 
 // held says why an operator's settings hold the backfill; "" when they do not.
@@ -299,17 +396,31 @@ func rateText(rate int) string { return fmt.Sprintf("held to %d records a second
 
 // slowed says for whose sake the backfill should slow down; "" for nobody's.
 func (b *backfill) slowed(ctx context.Context, settings Settings) (string, error) {
-	if b.rows.Load() == 0 {
-		return "", nil
-	}
-	lag, err := b.lag(ctx, State{Phase: PhaseDual})
+	lag, err := b.lately(ctx)
 	if err != nil {
 		return "", err
 	}
 	if lag > lagLimit {
-		return fmt.Sprintf("the copies of live writes are %s behind, more than %s", ms(lag), lagLimit), nil
+		return fmt.Sprintf("the copies of live writes are %s behind, more than %s", spell(lag), spell(lagLimit)), nil
 	}
 	return b.gauge.busy(ctx, settings.maxLatency())
+}
+
+// lately gives how far the copies of live writes are behind, as it was a moment
+// ago at most: the question costs the primary more than one of the gauge's.
+func (b *backfill) lately(ctx context.Context) (time.Duration, error) {
+	b.lagMu.Lock()
+	if time.Since(b.lagAsked) < lagEvery {
+		defer b.lagMu.Unlock()
+		return b.lastLag, nil
+	}
+	b.lagAsked = time.Now()
+	b.lagMu.Unlock()
+	lag, err := b.lag(ctx, State{Phase: PhaseDual})
+	b.lagMu.Lock()
+	defer b.lagMu.Unlock()
+	b.lastLag, b.lagAsked = lag, time.Now()
+	return lag, err
 }
 
 func (b *backfill) ahead(rate int) bool {

@@ -129,11 +129,19 @@ func (k Key) less(o Key) bool {
 
 // errStale marks the conflicts that running again may mend, also those that a
 // store finds in the middle of a closure, between two reads.
-var errStale = errors.New("has another revision")
+var errStale = errors.New("somebody else was first")
 
 // ConflictOn is the fault of a write whose record has changed since it was
 // read.
-func ConflictOn(key Key) error {
-	return fault.Wrap(fmt.Errorf("%s %w", key, errStale), fault.Conflict,
+func ConflictOn(key Key) error { return Stale(fmt.Errorf("%s has another revision", key)) }
+
+// Stale is the fault of an Update that met another one under way, such as a
+// deadlock: the engine runs it again. Any other conflict, such as a broken
+// unique rule, is met again by whoever runs again.
+func Stale(cause error) error {
+	return fault.Wrap(fmt.Errorf("%w: %w", errStale, cause), fault.Conflict,
 		"somebody else changed this at the same time; read it again and retry")
 }
+
+// IsStale says whether err is of Stale.
+func IsStale(err error) bool { return errors.Is(err, errStale) }

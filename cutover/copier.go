@@ -63,6 +63,7 @@ type copyRun struct {
 	waiting map[Key]retry
 	copied  map[Key]bool // when not nil: collects the keys that were copied
 	batch   int          // notes per round
+	behind  bool         // the last round left notes, or found old ones
 	next    time.Time    // when the rate that was set allows another round
 	gauge   *gauge
 	gauged  Phase // of which gauge watches the primary
@@ -93,15 +94,22 @@ func (r *copyRun) held() (why string, d time.Duration) {
 	return "", 0
 }
 
-// slowCopy is how long the copier rests after a round while the primary is busy.
-const slowCopy = 200 * time.Millisecond
+const (
+	slowCopy = 50 * time.Millisecond // the copier's rest after a round while the primary is busy
+	freshFor = 2 * slowCopy          // a note that is older at a look shows that the copier is behind
+)
 
 // giveWay keeps the rate after a round of n records, rests when the primary is
-// busy, and says which.
+// busy, and says which. It does not rest while it is behind: a lag that grows
+// holds every gate, and costs members more than its reads do. Nor does it ask
+// then, since on a slow primary a question is a rest too.
 func (r *copyRun) giveWay(ctx context.Context, s State, n int) string {
 	settings := r.core.currentSettings()
 	if settings.CopyRate > 0 {
 		r.next = time.Now().Add(time.Duration(n) * time.Second / time.Duration(settings.CopyRate))
+	}
+	if r.behind {
+		return "copies"
 	}
 	if r.gauged != s.Phase {
 		r.gauge, r.gauged = r.core.newGauge(s), s.Phase
@@ -111,7 +119,7 @@ func (r *copyRun) giveWay(ctx context.Context, s State, n int) string {
 		return "copies" // the next round meets the error
 	}
 	pause(ctx, slowCopy)
-	return "copies slowly: " + why
+	return "copies, resting in between: " + why
 }
 
 // idle says what a copier without work waits for.
@@ -142,14 +150,17 @@ func (r *copyRun) round(ctx context.Context, s State) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, roundTime)
 	defer cancel()
 	primary, secondary := r.core.stores(s)
-	notes, err := primary.Notes(ctx, r.batch+len(r.waiting))
+	begin, limit := time.Now(), r.batch+len(r.waiting)
+	notes, err := primary.Notes(ctx, limit)
 	if err != nil {
 		return 0, err
 	}
+	full := len(notes) == limit
 	notes = r.due(notes)
 	if len(notes) == 0 {
 		return 0, nil
 	}
+	r.behind = full || begin.Sub(notes[0].At) > freshFor
 	keys := keysOf(notes)
 	items, err := primary.Get(ctx, keys)
 	if err != nil {
@@ -436,26 +447,30 @@ func (c *domainCore) awaitCopied(ctx context.Context, s State) error {
 	if err != nil {
 		return err
 	}
-	for try := 1; len(notes) > 0; try++ {
-		if notes, err = c.unsettled(ctx, s, notes); err != nil || len(notes) == 0 {
+	for try := 0; len(notes) > 0; try++ {
+		pause(ctx, min(lookFirst<<min(try, 8), lookMost))
+		if ctx.Err() != nil {
+			return fault.Wrap(ctx.Err(), fault.Unavailable, "the journal was not worked off in time")
+		}
+		if notes, err = c.unsettled(ctx, s, notes); err != nil {
 			return err
 		}
-		if try%helpAfter == 0 {
+		if try%helpAfter == helpAfter-1 && len(notes) > 0 {
 			if err := c.expectCopies(ctx, s); err != nil {
 				return err
 			}
-		}
-		pause(ctx, 20*time.Millisecond)
-		if ctx.Err() != nil {
-			return fault.Wrap(ctx.Err(), fault.Unavailable, "the journal was not worked off in time")
 		}
 	}
 	return nil
 }
 
-// helpAfter is how many looks at the journal awaitCopied takes before it asks
-// whether anybody copies at all.
-const helpAfter = 10
+// awaitCopied looks at the journal again after lookFirst, then less and less
+// often, and asks after helpAfter looks whether anybody copies at all.
+const (
+	lookFirst = 10 * time.Millisecond
+	lookMost  = 100 * time.Millisecond
+	helpAfter = 5
+)
 
 // expectCopies fails when an operator has the copier paused, and copies when
 // nobody does.
@@ -471,15 +486,17 @@ func (c *domainCore) expectCopies(ctx context.Context, s State) error {
 }
 
 // helpCopy copies while no process leads as the copier: a command may be run
-// when no server is up.
+// when no server is up. It copies what awaitCopied may be waiting for and no
+// more: under steady writes there is always another note.
 func (c *domainCore) helpCopy(ctx context.Context, s State) error {
 	_, err := c.engine.opts.Control.Lead(ctx, copierRole+":"+c.name, func(ctx context.Context) error {
 		run := newCopyRun(c)
-		for {
+		for range settleBatch / copyBatch {
 			if n, err := run.round(ctx, s); err != nil || n == 0 {
 				return err
 			}
 		}
+		return nil
 	})
 	return err
 }
@@ -493,6 +510,7 @@ func (c *domainCore) unsettled(ctx context.Context, s State, notes []Note) ([]No
 	if err != nil || len(now) == 0 {
 		return nil, err
 	}
+	more := len(now) == settleBatch // notes, behind which a later one of a key may stand
 	there := map[Key]int64{}
 	for _, n := range now {
 		there[n.Key] = max(there[n.Key], n.Rev)
@@ -502,7 +520,7 @@ func (c *domainCore) unsettled(ctx context.Context, s State, notes []Note) ([]No
 		switch rev := there[n.Key]; {
 		case rev == n.Rev:
 			open = append(open, n)
-		case rev > n.Rev:
+		case rev > n.Rev || more:
 			again = append(again, n)
 		}
 	}
@@ -556,28 +574,27 @@ func (c *domainCore) forgetGravesOnce(ctx context.Context, life time.Duration) e
 }
 
 // lag is the age of the oldest note of s's primary that is not on record as a
-// gap; zero when there is none.
+// gap; zero when there is none. It is the age at which the question was asked:
+// how long a slow database takes to answer is no lag of the copier.
 func (c *domainCore) lag(ctx context.Context, s State) (time.Duration, error) {
 	primary, _ := c.stores(s)
-	count, oldest, err := primary.Journal(ctx)
-	if err != nil || count == 0 {
-		return 0, err
-	}
-	if age := time.Since(oldest); age < 200*time.Millisecond {
-		return age, nil
-	}
-	notes, err := primary.Notes(ctx, settleBatch)
-	if err != nil {
-		return 0, err
-	}
-	gaps, err := c.gapsOf(ctx, keysOf(notes))
-	if err != nil {
-		return 0, err
-	}
-	for _, n := range notes {
-		if gaps[n.Key.String()].Kind == "" {
-			return time.Since(n.At), nil
+	for limit := copyBatch; ; limit = settleBatch {
+		begin := time.Now()
+		notes, err := primary.Notes(ctx, limit)
+		if err != nil || len(notes) == 0 {
+			return 0, err
+		}
+		gaps, err := c.gapsOf(ctx, keysOf(notes))
+		if err != nil {
+			return 0, err
+		}
+		for _, n := range notes {
+			if gaps[n.Key.String()].Kind == "" {
+				return max(0, begin.Sub(n.At)), nil
+			}
+		}
+		if len(notes) < limit || limit == settleBatch {
+			return 0, nil
 		}
 	}
-	return 0, nil
 }

@@ -113,7 +113,8 @@ func runView[R any](ctx context.Context, side Side, fn func(context.Context, Tx)
 // together when it returns without error. fn may run again: on a conflict, or
 // when the domain has moved meanwhile; so it captures nothing and does
 // nothing else that lasts. While a switch is under way Update waits. Errors:
-// what fn returns; fault.Conflict after a few tries; fault.Unavailable when
+// what fn returns; fault.Conflict when the database's rules refuse what it put,
+// or when somebody else was first a few times; fault.Unavailable when
 // the primary is away, when the wait was too long (nothing was written), or
 // when the outcome is not known (its message says so).
 func Update[R any](ctx context.Context, d *Domain, fn func(context.Context, Tx) (R, error)) (R, error) {
@@ -128,7 +129,7 @@ func Update[R any](ctx context.Context, d *Domain, fn func(context.Context, Tx) 
 		return side.Update(ctx, g, func(ctx context.Context, tx Tx) error {
 			r, err := fn(ctx, tx)
 			result = r
-			if err != nil && !errors.Is(err, errStale) {
+			if err != nil && !IsStale(err) {
 				return refused{err}
 			}
 			return err

@@ -461,6 +461,36 @@ func TestUpdate(t *testing.T) {
 			t.Fatalf("%d runs, error %v", runs, err)
 		}
 	})
+	t.Run("RunAgainOnlyOnConflictsThatMayPass", func(t *testing.T) {
+		t.Parallel()
+		stale, broken := cutover.Stale(errors.New("deadlock")), fault.New(fault.Conflict, "there is already one like this")
+		for name, test := range map[string]struct {
+			met  []error // by the Update's runs; the last one by all that follow
+			runs int
+			want error
+		}{
+			"somebody else is first each time":   {[]error{stale}, 6, stale},
+			"somebody else is first a few times": {[]error{stale, stale, stale, nil}, 4, nil},
+			"a rule is broken":                   {[]error{broken}, 2, broken},
+			"a rule is broken, at first":         {[]error{broken, nil}, 2, nil},
+			"each in its turn":                   {[]error{stale, broken, stale, stale, broken}, 5, broken},
+			"the database is away":               {[]error{fault.New(fault.Unavailable, "away")}, 1, nil},
+		} {
+			w := newWorld(t, 1)
+			runs := 0
+			w.source.Before(func(op string) error {
+				if op != "commit" {
+					return nil
+				}
+				runs++
+				return test.met[min(runs, len(test.met))-1]
+			})
+			_, err := w.banks[0].open(t.Context(), "sara")
+			if runs != test.runs || test.want != nil && !errors.Is(err, test.want) {
+				t.Errorf("%s: %d runs and %v, want %d and %v", name, runs, err, test.runs, test.want)
+			}
+		}
+	})
 	t.Run("ErrUnknownQuery", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, 1)

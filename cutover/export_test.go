@@ -1,7 +1,23 @@
 package cutover
 
+import (
+	"context"
+	"time"
+)
+
 // Blind has e's comparisons overlook pairs whose differences f says yes to; a
 // missing record has none.
 func (e *Engine) Blind(f func([]FieldDiff) bool) {
 	e.blind = func(diff func() []FieldDiff) bool { return f(diff()) }
+}
+
+// Gauge gives what says why a domain's source counts as busy.
+func (e *Engine) Gauge(domain string) func(ctx context.Context, limit time.Duration) (string, error) {
+	return e.domains[domain].newGauge(State{Phase: PhaseMongo}).busy
+}
+
+// AwaitCopied waits for the copies of what is in a domain's journal now.
+func (e *Engine) AwaitCopied(ctx context.Context, domain string) error {
+	c := e.domains[domain]
+	return c.awaitCopied(ctx, c.current())
 }

@@ -10,9 +10,29 @@ import (
 	"github.com/amanat-dev/amanat/internal/step"
 )
 
-// conflictTries is how often an Update runs before a conflict reaches its
-// caller.
-const conflictTries = 6
+// staleTries is how often an Update runs before its caller hears that somebody
+// else was first each time; ruleTries before he hears of any other conflict: a
+// closure that reads what is in its way may decide otherwise, once.
+const (
+	staleTries = 6
+	ruleTries  = 2
+)
+
+// conflicts counts those that an Update met, by sort.
+type conflicts struct{ stale, other int }
+
+// mayMend says whether running again may mend err.
+func (n *conflicts) mayMend(err error) bool {
+	switch {
+	case IsStale(err):
+		n.stale++
+		return n.stale < staleTries
+	case fault.Is(err, fault.Conflict):
+		n.other++
+		return n.other < ruleTries
+	}
+	return false
+}
 
 // errUnknown answers a write that may or may not have been made.
 func errUnknown(cause error) error {
@@ -45,7 +65,8 @@ func timely(ctx context.Context, err error) error {
 // update admits, runs and confirms one Update; run does it on one side.
 func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, source bool, g Guard) error) error {
 	deadline := time.Now().Add(c.engine.opts.MaxWait)
-	for try := 1; ; {
+	var met conflicts
+	for {
 		s, term, err := c.admit(ctx, deadline)
 		if err != nil {
 			return err
@@ -62,9 +83,8 @@ func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, s
 			if err := c.awaitNewer(ctx, s.Epoch, deadline); err != nil {
 				return err
 			}
-		case fault.Is(err, fault.Conflict) && try < conflictTries:
-			pause(ctx, c.engine.jitter(try))
-			try++
+		case met.mayMend(err):
+			pause(ctx, c.engine.jitter(met.stale+met.other))
 		default:
 			return err
 		}

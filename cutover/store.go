@@ -39,8 +39,8 @@ type Side interface {
 	Store
 	// View runs fn on a reading transaction; a write in it is an error.
 	View(ctx context.Context, fn func(context.Context, Tx) error) error
-	// Update runs fn and commits what it put. Errors: ErrMoved; a
-	// fault.Conflict when a record has changed or a unique rule is broken;
+	// Update runs fn and commits what it put. Errors: ErrMoved; Stale when a
+	// record has changed; another fault.Conflict when a unique rule is broken;
 	// fault.Unavailable when the database is away (outcome unknown when the
 	// commit itself had been sent).
 	Update(ctx context.Context, g Guard, fn func(context.Context, Tx) error) error

@@ -83,8 +83,8 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		pgErr, err error
 		wg         sync.WaitGroup
 	)
-	wg.Go(func() { s.Postgres, pgErr = postgresFor(ctx, o.in("postgres")) })
-	wg.Go(func() { s.Mongo, err = mongoFor(ctx, o.in("mongo")) })
+	wg.Go(func() { s.Postgres, pgErr = PostgresFor(ctx, o.in("postgres")) })
+	wg.Go(func() { s.Mongo, err = MongoFor(ctx, o.in("mongo")) })
 	wg.Wait()
 	if err := errors.Join(pgErr, err); err != nil {
 		return nil, errors.Join(err, s.Stop())
@@ -104,8 +104,8 @@ func (s *Stack) Stop() error {
 	return errors.Join(errs...)
 }
 
-// postgresFor returns the server named by the environment, or a new one.
-func postgresFor(ctx context.Context, o Options) (*Postgres, error) {
+// PostgresFor returns the server named by the environment, or a new one.
+func PostgresFor(ctx context.Context, o Options) (*Postgres, error) {
 	raw := os.Getenv(EnvPostgres)
 	if raw == "" {
 		return StartPostgres(ctx, o)
@@ -121,8 +121,8 @@ func postgresFor(ctx context.Context, o Options) (*Postgres, error) {
 	return p, nil
 }
 
-// mongoFor returns the server named by the environment, or a new one.
-func mongoFor(ctx context.Context, o Options) (*Mongo, error) {
+// MongoFor returns the server named by the environment, or a new one.
+func MongoFor(ctx context.Context, o Options) (*Mongo, error) {
 	uri := os.Getenv(EnvMongo)
 	if uri == "" {
 		return StartMongo(ctx, o)

@@ -150,15 +150,16 @@ func (m *market) selectionWith(t *testing.T, victim int, at step.Name) {
 		t.Fatalf("the server did not die at %s: %v", at, err)
 	}
 	first := m.seen(t, request)
-	for deadline := time.Now().Add(40 * time.Second); m.seen(t, request) != all; time.Sleep(200 * time.Millisecond) {
+	until(t, "a selection that is tried again", func() bool {
+		if m.seen(t, request) == all {
+			return true
+		}
 		status, err := m.ask(living, m.buyer, "POST", path, choice, nil)
 		if status != http.StatusOK && status != http.StatusConflict && status != http.StatusServiceUnavailable {
 			t.Fatalf("tried again: %d, %v", status, err)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("tried again: %d, %v; still not selected", status, err)
-		}
-	}
+		return false
+	})
 	t.Logf("after the death it was %s, and was read %d times", first, watch())
 	if chosen, err := m.chosen(request); err != nil || chosen != offers[0] {
 		t.Errorf("want offer %s selected, got %q, %v", offers[0], chosen, err)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/amanat-dev/amanat/devstack"
 	"github.com/amanat-dev/amanat/devstack/audit"
+	"github.com/amanat-dev/amanat/devstack/await"
 	"github.com/amanat-dev/amanat/devstack/deployment"
 	"github.com/amanat-dev/amanat/devstack/history"
 	"github.com/amanat-dev/amanat/devstack/traffic"
@@ -53,7 +54,8 @@ func buildAndRun(m *testing.M) int {
 // record's operations has to explain every answer, and no verify on the way may
 // find a difference.
 func TestThreeDomainsMoveThereBackAndOverUnderTraffic(t *testing.T) {
-	s := deploy(t, setting{members: 60})
+	kinds := append(history.Kinds, "hold")
+	s := deploy(t, setting{members: 40})
 	c := s.contest(t)
 	s.underTraffic(t, func() {
 		contending(t, c, func() {
@@ -61,6 +63,7 @@ func TestThreeDomainsMoveThereBackAndOverUnderTraffic(t *testing.T) {
 				s.move(t, domain)
 			}
 		})
+		s.awaitDeals(t, 1)
 	})
 	s.served(t)
 	s.judge(t, false)
@@ -73,13 +76,14 @@ func TestThreeDomainsMoveThereBackAndOverUnderTraffic(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			s.awaitDeals(t, 3)
+			s.awaitWrites(t, c, kinds...)
 		})
-		s.awaitDeals(t, 3)
 	})
 	s.served(t)
 	s.judge(t, true)
 	s.phases(t, "pg")
-	linearizable(t, c, append(history.Kinds, "hold")...)
+	linearizable(t, c, kinds...)
 }
 
 // stage is a deployment with its data, its members and their account.
@@ -94,10 +98,9 @@ type stage struct {
 
 // setting is what a stage is made of.
 type setting struct {
-	binary  string  // default: the production one
-	members int     // of the data set
-	servers int     // default 2
-	rate    float64 // requests of members per second; default 40
+	binary  string // default: the production one
+	members int    // of the data set
+	servers int    // default 2
 	own     func(process int) []string
 }
 
@@ -114,7 +117,7 @@ func deploy(t *testing.T, o setting) *stage {
 // two.
 func (s *stage) open(t *testing.T, o setting) {
 	t.Helper()
-	o.binary, o.servers, o.rate = cmp.Or(o.binary, binary), cmp.Or(o.servers, 2), cmp.Or(o.rate, 40)
+	o.binary, o.servers = cmp.Or(o.binary, binary), cmp.Or(o.servers, 2)
 	var err error
 	s.d, err = deployment.New(deployment.Options{Binary: o.binary, Dir: t.TempDir(), Ports: make([]int, o.servers),
 		MongoURI: s.mongoURI, Database: s.database, PGURL: s.pgURL, Own: o.own})
@@ -133,7 +136,7 @@ func (s *stage) open(t *testing.T, o setting) {
 		t.Fatal(err)
 	}
 	s.traffic, err = traffic.New(t.Context(), traffic.Options{
-		Servers: s.d.Addresses()[:2], Mailbox: s.d.Mailbox(), Scanner: s.d.Scanner(), Seed: 7, Rate: o.rate, Deals: 4,
+		Servers: s.d.Addresses()[:2], Mailbox: s.d.Mailbox(), Scanner: s.d.Scanner(), Seed: 7, Deals: 4,
 		Admin: s.cast.Admin, Sellers: s.cast.Sellers, Buyers: s.cast.Buyers, Note: t.Logf,
 	})
 	if err != nil {
@@ -149,12 +152,20 @@ func (s *stage) command(t *testing.T, args ...string) {
 }
 
 // until waits for what comes about by itself.
-func (s *stage) until(t *testing.T, what string, holds func() bool) {
+func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited a minute in vain for %s", what)
-		}
+	untilFar(t, what, func() (bool, string) { return holds(), "" })
+}
+
+// untilFar waits for what gets on bit by bit, as the text says.
+func untilFar(t *testing.T, what string, holds func() (bool, string)) {
+	t.Helper()
+	err := await.Until(t.Context(), what, 100*time.Millisecond, func() (bool, string, error) {
+		done, far := holds()
+		return done, far, nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -179,7 +190,7 @@ func (s *stage) underTraffic(t *testing.T, do func()) {
 }
 
 func (s *stage) moveOf(t *testing.T, domain string) *deployment.Move {
-	return &deployment.Move{Deployment: s.d, Domain: domain, Out: logger{t}, ShadowMin: 30, Budget: 5 * time.Second, Say: t.Logf}
+	return &deployment.Move{Deployment: s.d, Domain: domain, ShadowMin: 30, Budget: 5 * time.Second, Audience: audience{logger{t}}}
 }
 
 func (s *stage) move(t *testing.T, domain string) {
@@ -203,7 +214,10 @@ func (s *stage) move(t *testing.T, domain string) {
 func (s *stage) awaitDeals(t *testing.T, n int) {
 	t.Helper()
 	want := s.traffic.Stages()["released"] + n
-	s.until(t, fmt.Sprintf("%d more deals to be released", n), func() bool { return s.traffic.Stages()["released"] >= want })
+	untilFar(t, fmt.Sprintf("%d more deals to be released", n), func() (bool, string) {
+		all := s.traffic.Stages()
+		return all["released"] >= want, fmt.Sprint(all)
+	})
 }
 
 // served wants every request answered, and deals carried to their end.
@@ -307,6 +321,14 @@ func (s *stage) phases(t *testing.T, want string) {
 		t.Errorf("got the status of %d domains, want %d", len(all), len(deployment.Domains))
 	}
 }
+
+// audience follows a move in the test's log.
+type audience struct{ logger }
+
+func (a audience) Typed(command string)    { a.t.Logf("$ %s", command) }
+func (a audience) Waits(string)            {}
+func (a audience) Undone(what, why string) { a.t.Logf("%s undone: %s", what, why) }
+func (a audience) Said(what, line string)  { a.t.Logf("%s: %s", what, line) }
 
 // logger writes to the test's log.
 type logger struct{ t *testing.T }

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/amanat-dev/amanat/devstack/history"
 )
@@ -15,7 +14,7 @@ import (
 // contest has clients ready to contend.
 func (s *stage) contest(t *testing.T) *history.Contest {
 	t.Helper()
-	c, err := history.New(t.Context(), history.Options{Servers: s.d.Addresses(), Admin: s.cast.Admin, Clients: 2, Pace: 250 * time.Millisecond, Seed: 7})
+	c, err := history.New(t.Context(), history.Options{Servers: s.d.Addresses(), Admin: s.cast.Admin, Clients: 2, Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,6 +32,22 @@ func contending(t *testing.T, c *history.Contest, do func()) {
 	do()
 }
 
+// writesJudged are those of each kind that a judgement takes at least.
+const writesJudged = 30
+
+func writes(counts map[string]int) int { return counts["set"] + counts["touch"] + counts["settle"] }
+
+// awaitWrites waits until clients have written enough of each kind.
+func (s *stage) awaitWrites(t *testing.T, c *history.Contest, kinds ...string) {
+	t.Helper()
+	for _, kind := range kinds {
+		untilFar(t, fmt.Sprintf("%d writes of %s", writesJudged, kind), func() (bool, string) {
+			n := writes(c.History().Count(kind))
+			return n >= writesJudged, fmt.Sprint(n)
+		})
+	}
+}
+
 // linearizable judges what was recorded, of which there has to be enough. The
 // pages that show what cannot be explained outlive the test.
 func linearizable(t *testing.T, c *history.Contest, kinds ...string) {
@@ -47,8 +62,8 @@ func linearizable(t *testing.T, c *history.Contest, kinds ...string) {
 	for _, kind := range kinds {
 		counts := h.Count(kind)
 		t.Logf("%s: %v", kind, counts)
-		if writes := counts["set"] + counts["touch"] + counts["settle"]; writes < 30 {
-			t.Errorf("%s: want 30 writes at least, got %v", kind, counts)
+		if writes(counts) < writesJudged {
+			t.Errorf("%s: want %d writes at least, got %v", kind, writesJudged, counts)
 		}
 	}
 	if err := h.Check(filepath.Join(os.TempDir(), fmt.Sprintf("amanat-history-%d", os.Getpid()))); err != nil {

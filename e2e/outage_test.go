@@ -21,6 +21,7 @@ import (
 // it is not. The primary away is a 503 for everybody, and nothing more; of the
 // other one nobody but the operator notices anything.
 func TestDatabasesGoAwayAndComeBack(t *testing.T) {
+	t.Parallel()
 	o := deployOutage(t)
 	for _, domain := range []string{"user", "marketplace"} { // payment stays in phase mongo
 		o.command(t, "cutover", "start", domain, "--execute", "--why", "the test")
@@ -101,7 +102,7 @@ func deployOutage(t *testing.T) *outage {
 	}
 	ends(t, mongo.Stop)
 	o := &outage{stage: &stage{pgURL: pg.URL(""), mongoURI: mongo.URI(), database: "amanat"}, pg: pg, mongo: mongo}
-	o.open(t, setting{members: 60, servers: 3})
+	o.open(t, setting{members: 40, servers: 3})
 	o.admin = o.signIn(t, 0, o.cast.Admin)
 	o.buyer = o.signIn(t, 0, o.cast.Buyers[len(o.cast.Buyers)-1])
 	return o
@@ -133,7 +134,7 @@ func (o *outage) away(t *testing.T, d database, w way, domains ...string) {
 	started := time.Since(began)
 	o.awaitRequests(t, 50) // what was under way is over
 	copied := o.copies(t)
-	o.awaitRequests(t, 200)
+	o.awaitRequests(t, 100)
 	for _, p := range probes {
 		o.wantAnswer(t, spare, p)
 	}
@@ -144,7 +145,7 @@ func (o *outage) away(t *testing.T, d database, w way, domains ...string) {
 		t.Fatal(err)
 	}
 	back := time.Now()
-	if err := o.d.AwaitCopied(t.Context()); err != nil {
+	if err := o.d.AwaitCaughtUp(t.Context(), back); err != nil {
 		t.Fatal(err)
 	}
 	drained := time.Since(back)
@@ -154,10 +155,10 @@ func (o *outage) away(t *testing.T, d database, w way, domains ...string) {
 	for _, domain := range domains {
 		o.command(t, "verify", domain)
 	}
-	if c := o.traffic.Counts(); c.Failed > 0 || c.Latency["max"] > (10*time.Second).Microseconds() {
+	if c := o.traffic.Counts(); c.Failed > 0 || c.Latency["max"] > silence.Microseconds() {
 		t.Errorf("want no request failed or held up, got %d failed, %v: %q", c.Failed, c.Latency, c.Samples)
 	}
-	t.Logf("%s: a server started within %s, the journals were empty %s after it was back", w.name,
+	t.Logf("%s: a server started within %s, what was written meanwhile was copied %s after it was back", w.name,
 		started.Round(time.Millisecond), drained.Round(time.Millisecond))
 }
 
@@ -178,7 +179,7 @@ func (o *outage) primaryAway(t *testing.T, d database, name string, w way) {
 	asked.Wait()
 	t.Logf("%s %s: the last of %d requests was answered after %s", name, w.name, 2*len(probes), time.Since(began).Round(time.Millisecond))
 	for server := range 2 {
-		o.until(t, "a health that tells", func() bool {
+		until(t, "a health that tells", func() bool {
 			a := o.ask(server, probe{path: "/api/health"})
 			return a.status == http.StatusServiceUnavailable && strings.Contains(a.body, `"degraded"`) && strings.Contains(a.body, fmt.Sprintf("%q:false", name))
 		})
@@ -189,9 +190,9 @@ func (o *outage) primaryAway(t *testing.T, d database, name string, w way) {
 	back := time.Now()
 	for server := range 3 {
 		for _, p := range probes {
-			o.until(t, p.path, func() bool { return o.ask(server, p).served() })
+			until(t, p.path, func() bool { return o.ask(server, p).served() })
 		}
-		o.until(t, "health", func() bool { return o.ask(server, probe{path: "/api/health"}).status == http.StatusOK })
+		until(t, "health", func() bool { return o.ask(server, probe{path: "/api/health"}).status == http.StatusOK })
 	}
 	t.Logf("%s: all was served again %s after it was back", name, time.Since(back).Round(time.Millisecond))
 	if err := o.d.Check(); err != nil {
@@ -199,13 +200,16 @@ func (o *outage) primaryAway(t *testing.T, d database, name string, w way) {
 	}
 }
 
+// switchTries is when a switch counts as one that cannot be done.
+const switchTries = 25
+
 // switchOver makes PostgreSQL a domain's primary. Under load the pause may
 // overrun its budget; then it is undone, and tried again.
 func (o *outage) switchOver(t *testing.T, domain string) {
 	t.Helper()
 	o.command(t, "verify", domain)
 	var err error
-	for range 5 {
+	for range switchTries {
 		err = o.d.Run(t.Context(), logger{t}, "cutover", "switch", domain, "--execute", "--why", "the test", "--budget", "5s",
 			"--waive", "shadow=not of this test", "--waive", "way-back=not of this test")
 		if err == nil {
@@ -244,9 +248,16 @@ type reply struct {
 
 func (r reply) served() bool { return r.status/100 == 2 || r.status == http.StatusConflict }
 
-// askTime is ample for what a server holds up for a silent database: the time of
-// a request, and then that of its commit.
-const askTime = 40 * time.Second
+const (
+	// silence is how long a server holds a request up for a database that has
+	// fallen silent.
+	silence = 15 * time.Second
+	// refusal is how long a write may be: the time of a request, and then that of
+	// its commit. As much again is for the machine.
+	refusal = 2 * (silence + silence)
+	// askTime is when an answer counts as one that does not come.
+	askTime = 2 * refusal
+)
 
 func (o *outage) ask(server int, p probe) reply {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
@@ -281,7 +292,7 @@ func (o *outage) ask(server int, p probe) reply {
 
 func (o *outage) wantAnswer(t *testing.T, server int, p probe) {
 	t.Helper()
-	if r := o.ask(server, p); !r.served() || r.took > 10*time.Second {
+	if r := o.ask(server, p); !r.served() || r.took > silence {
 		t.Errorf("%s: want an answer, got %+v", p.path, r)
 	}
 }
@@ -292,7 +303,7 @@ var driverWords = []string{"mongo", "postgres", "pgx", "sql", "connect", "dial",
 
 func (o *outage) wantUnavailable(t *testing.T, server int, p probe) {
 	r := o.ask(server, p)
-	if r.status != http.StatusServiceUnavailable || r.retryAfter == "" || r.took > askTime/2+10*time.Second {
+	if r.status != http.StatusServiceUnavailable || r.retryAfter == "" || r.took > refusal {
 		t.Errorf("%s: want 503 with Retry-After in time, got %+v", p.path, r)
 	}
 	for _, word := range driverWords {
@@ -306,7 +317,10 @@ func (o *outage) wantUnavailable(t *testing.T, server int, p probe) {
 func (o *outage) awaitRequests(t *testing.T, n int64) {
 	t.Helper()
 	want := o.traffic.Counts().Requests + n
-	o.until(t, fmt.Sprintf("%d requests", n), func() bool { return o.traffic.Counts().Requests >= want })
+	untilFar(t, fmt.Sprintf("%d requests", n), func() (bool, string) {
+		sent := o.traffic.Counts().Requests
+		return sent >= want, fmt.Sprint(sent)
+	})
 }
 
 // copies counts what the servers that run have copied since they started.

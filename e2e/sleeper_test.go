@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/amanat-dev/amanat/devstack/await"
 	"github.com/amanat-dev/amanat/devstack/deployment"
 	"github.com/amanat-dev/amanat/devstack/history"
 	"github.com/amanat-dev/amanat/internal/step"
@@ -25,13 +26,13 @@ func TestAServerThatSleptAcrossASwitchAcknowledgesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := sleepers{dir: t.TempDir()}
-	s := deploy(t, setting{binary: binary, members: 30, rate: 20,
+	s := deploy(t, setting{binary: binary, members: 30,
 		own: func(process int) []string { return []string{p.orders(process).Own()} }})
 	p.Deployment = s.d
 	// One client: while it waits nobody else writes the record, so that nothing
 	// but the lease keeps the late write from being acknowledged.
 	c, err := history.New(t.Context(), history.Options{Servers: s.d.Addresses(), Admin: s.cast.Admin,
-		Kinds: []string{"user"}, Clients: 1, Pace: 20 * time.Millisecond, Seed: 7})
+		Kinds: []string{"user"}, Clients: 1, Rate: 50, Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,7 @@ func TestAServerThatSleptAcrossASwitchAcknowledgesNothing(t *testing.T) {
 	}
 	s.straysOf(t, "user", 1)
 
-	contending(t, c, func() { s.until(t, "120 requests more", moreDone(c, 120)) })
+	contending(t, c, func() { untilFar(t, "120 requests more", moreDone(c, 120)) })
 	linearizable(t, c, "user")
 }
 
@@ -77,17 +78,14 @@ func (p sleepers) orders(process int) deployment.Orders {
 // halts waits until a process has come to its step, and gives its id.
 func (p sleepers) halts(t *testing.T, process int) (pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		if pid, err := p.orders(process).Done(); err != nil || pid > 0 {
-			if err != nil {
-				t.Fatal(err)
-			}
-			return pid
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("process %d did not come to its step within a minute", process)
-		}
+	err := await.Until(t.Context(), fmt.Sprintf("process %d to come to its step", process), 5*time.Millisecond, func() (_ bool, _ string, err error) {
+		pid, err = p.orders(process).Done()
+		return pid > 0, "", err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return pid
 }
 
 func (p sleepers) give(t *testing.T, process int, at step.Name) {
@@ -114,7 +112,7 @@ func (s *stage) switchThatHalts(t *testing.T, p sleepers) (<-chan error, int) {
 	go func() {
 		// The budget allows for waiting until the frozen server's lease is over.
 		ended <- s.d.Run(t.Context(), logger{t}, "cutover", "switch", "user", "--execute", "--why", "one server sleeps",
-			"--waive", "shadow=not what is tried here", "--waive", "way-back=not what is tried here", "--budget", "1m")
+			"--waive", "shadow=not what is tried here", "--waive", "way-back=not what is tried here", "--budget", "5m")
 	}()
 	return ended, p.halts(t, deployment.Commands)
 }
@@ -150,7 +148,10 @@ func (s *stage) straysOf(t *testing.T, domain string, want int) {
 }
 
 // moreDone holds when so many requests more than now were done.
-func moreDone(c *history.Contest, n int) func() bool {
+func moreDone(c *history.Contest, n int) func() (bool, string) {
 	want := c.Tallies()["user"].Done + n
-	return func() bool { return c.Tallies()["user"].Done >= want }
+	return func() (bool, string) {
+		done := c.Tallies()["user"].Done
+		return done >= want, fmt.Sprint(done)
+	}
 }

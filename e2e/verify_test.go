@@ -2,8 +2,9 @@ package e2e
 
 import "testing"
 
-// verifies is how often a domain is verified in a phase.
-const verifies = 3
+// verifies is how often a domain is verified in a phase, at least: members act
+// meanwhile.
+const verifies = 2
 
 // verified is what a verify prints of a domain.
 type verified struct {
@@ -30,7 +31,7 @@ func (s *stage) alike(t *testing.T, domain, phase string) {
 	t.Helper()
 	var suspects, moving int64
 	before := s.traffic.Counts().Requests
-	for range verifies {
+	for n := 0; n < verifies || s.traffic.Counts().Requests == before; n++ {
 		var all []verified
 		if err := s.d.JSON(t.Context(), &all, "verify", domain); err != nil {
 			t.Errorf("want status 0, got %v", err)
@@ -44,11 +45,8 @@ func (s *stage) alike(t *testing.T, domain, phase string) {
 		}
 	}
 	requests := s.traffic.Counts().Requests - before
-	t.Logf("%s in %s: %d verifies during %d requests of members: %d suspects, of which %d changed all the while",
-		domain, phase, verifies, requests, suspects, moving)
-	if requests == 0 {
-		t.Errorf("%s in %s: the verifies met no load", domain, phase)
-	}
+	t.Logf("%s in %s: verified during %d requests of members: %d suspects, of which %d changed all the while",
+		domain, phase, requests, suspects, moving)
 }
 
 // judge wants zero differences, and rows that were compared.

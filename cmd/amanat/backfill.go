@@ -55,7 +55,7 @@ func (c *cli) backfill(ctx context.Context, domains []string, workers int, asJSO
 		all := map[string][]cutover.KindProgress{}
 		for _, domain := range domains {
 			bar := c.newProgress(domain)
-			kinds, err := a.engine.Backfill(ctx, domain, cutover.BackfillOptions{Workers: workers, Progress: bar.show})
+			kinds, err := a.engine.Backfill(ctx, domain, cutover.BackfillOptions{Workers: workers, Progress: bar.show, Resting: bar.rest})
 			bar.end()
 			if err != nil {
 				return errors.Join(err, c.printBackfill(domains, all, asJSON))
@@ -74,17 +74,31 @@ func (c *cli) printBackfill(domains []string, all map[string][]cutover.KindProgr
 		return c.printJSON(all)
 	}
 	var rows [][]string
-	var gaps int64
 	for _, domain := range domains {
 		for _, k := range all[domain] {
 			rows = append(rows, []string{domain, k.Kind, fmt.Sprintf("%d of %d", k.Done, k.Chunks), number(k.Rows), number(k.Gaps)})
-			gaps += k.Gaps
 		}
 	}
-	if gaps > 0 {
-		defer fmt.Fprintf(c.err, "%d records could not be copied; see: amanat gaps list\n", gaps)
+	if err := c.printTable("Nothing was planned.", []string{"DOMAIN", "KIND", "CHUNKS", "RECORDS", "GAPS"}, rows); err != nil {
+		return err
 	}
-	return c.printTable("Nothing was planned.", []string{"DOMAIN", "KIND", "CHUNKS", "RECORDS", "GAPS"}, rows)
+	fmt.Fprintln(c.out)
+	for _, domain := range domains {
+		if _, err := fmt.Fprintf(c.out, "%s: %s\n", domain, copiedText(all[domain])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copiedText sums up what a backfill has come to.
+func copiedText(kinds []cutover.KindProgress) string {
+	sum := sumUp(kinds)
+	text := fmt.Sprintf("%d records of %d kinds, in %d of %d chunks", sum.rows, len(kinds), sum.done, sum.chunks)
+	if sum.gaps > 0 {
+		return text + fmt.Sprintf("; %d could not be copied, see: amanat gaps list", sum.gaps)
+	}
+	return text + ", 0 gaps"
 }
 
 // checkTarget has the backfill write to MIGRATION_PG_URL, and refuses a host

@@ -206,7 +206,8 @@ func (c *cli) setCommand() *cobra.Command {
 
 Both slow down by themselves when the primary takes longer for a small read than
 --max-latency, or than five times what is usual when that is 0. The backfill also does when
-the copies of live writes are more than two seconds behind.`,
+the copies of live writes are more than two seconds behind, but keeps a twentieth of its
+time whatever happens; the copier only does while it keeps up with what is written.`,
 		Example: "  amanat cutover set payment --shadow 50\n  amanat cutover set payment --rate 2000 --max-latency 40ms",
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -289,11 +290,11 @@ func (c *cli) changeSettings(ctx context.Context, domain string, change func(*cu
 }
 
 func settingsText(s cutover.Settings) string {
-	latency := "five times the usual"
+	latency := "5 × usual latency"
 	if s.MaxLatencyMS > 0 {
-		latency = milliseconds(float64(s.MaxLatencyMS))
+		latency = "a latency of " + milliseconds(float64(s.MaxLatencyMS))
 	}
-	return fmt.Sprintf("shadow reads %d %%, backfill %s, copier %s, both slower when the primary takes more than %s",
+	return fmt.Sprintf("shadow reads %d %%, backfill %s, copier %s, slower above %s",
 		s.ShadowPercent, speedText(s.BackfillRate, s.Paused), speedText(s.CopyRate, s.CopyPaused), latency)
 }
 

@@ -73,9 +73,9 @@ func (c *cli) printDrill(r cutover.DrillResult, asJSON bool) error {
 	var rows [][]string
 	for _, k := range r.Kinds {
 		rows = append(rows, []string{k.Kind, number(k.Source), number(k.Target), number(k.Missing), number(k.Extra),
-			number(k.Different), number(k.Unread), number(k.Waived), yesNo(k.SourceSum == k.TargetSum)})
+			number(k.Different), number(k.Unread), number(k.Waived), sumsText(k)})
 	}
-	columns := []string{"KIND", "LIVE", "COPIED BACK", "MISSING", "EXTRA", "DIFFERENT", "UNREADABLE", "WAIVED", "SUMS ALIKE"}
+	columns := []string{"KIND", "LIVE", "COPIED BACK", "MISSING", "EXTRA", "DIFFERENT", "UNREAD", "WAIVED", "SUMS"}
 	if err := c.printTable(r.Domain+" has no kinds.", columns, rows); err != nil {
 		return err
 	}

@@ -90,6 +90,8 @@ type healthReport struct {
 	Databases  map[string]bool   `json:"databases"` // name → it answers
 	Domains    []domainHealth    `json:"domains"`
 	Operations []cutover.OpCount `json:"operations"` // of this process
+	// Records in MongoDB that lists left out because they cannot be read.
+	Unreadable int `json:"unreadableRecords"`
 }
 
 type domainHealth struct {
@@ -105,6 +107,9 @@ func (h *health) report(context.Context) (any, bool) {
 	r := healthReport{
 		Status: "ok", Version: buildVersion(), Process: h.app.process.ID, UptimeS: int64(time.Since(h.started).Seconds()),
 		Databases: h.databases(), Operations: h.app.engine.Ops(),
+	}
+	if h.app.mongo != nil {
+		r.Unreadable = h.app.mongo.Unreadable()
 	}
 	for _, name := range h.app.engine.Domains() {
 		s := h.app.engine.State(name)

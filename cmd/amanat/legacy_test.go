@@ -144,7 +144,7 @@ func TestLegacyDocumentsThatCannotBeCopiedAreGapsAndHoldTheSwitch(t *testing.T) 
 	// What was waived stays behind; an invariant that counts it says so.
 	status, out, stderr = d.run(t, "verify", "user")
 	wantStatus(t, exitHeld, status, stderr)
-	wantText(t, out, "user: 0 differences", "3 addresses of 3 users", "2 addresses of 2 users")
+	wantText(t, out, ", 0 differences", "3 addresses of 3 users", "2 addresses of 2 users")
 	d.must(t, "cutover switch user --execute --budget 20s --waive shadow=tested --waive way-back=tested --waive verify=one-address-stays",
 		"0 open gaps", "dual → mirror done")
 	wantRows(t, d, `SELECT count(*)::text FROM users`, "6")

@@ -27,16 +27,18 @@ type progress struct {
 	atFirst  totals // what earlier runs had done already
 	started  bool
 	lastLine time.Time
+	resting  string // why it rests or waits; "" while it copies
 }
 
 // totals sums up all kinds.
-type totals struct{ chunks, done, rows int64 }
+type totals struct{ chunks, done, rows, gaps int64 }
 
 func sumUp(kinds []cutover.KindProgress) (t totals) {
 	for _, k := range kinds {
 		t.chunks += k.Chunks
 		t.done += k.Done
 		t.rows += k.Rows
+		t.gaps += k.Gaps
 	}
 	return t
 }
@@ -80,13 +82,28 @@ func (p *progress) show(kinds []cutover.KindProgress) {
 	}
 }
 
+// rest takes why the backfill rests, to be told with what show shows.
+func (p *progress) rest(why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.resting = why
+}
+
+// why goes behind the figures.
+func (p *progress) why() string {
+	if p.resting == "" {
+		return ""
+	}
+	return "; " + p.resting
+}
+
 // text stands beside the bar. A backfill that is over at the first look has no
 // rate that was seen.
 func (p *progress) text(now totals) string {
 	if now.rows == p.atFirst.rows {
-		return fmt.Sprintf("%s  %d records", p.domain, now.rows)
+		return fmt.Sprintf("%s  %d records%s", p.domain, now.rows, p.why())
 	}
-	return fmt.Sprintf("%s  %d records, %.0f/s", p.domain, now.rows, p.rate(now))
+	return fmt.Sprintf("%s  %d records, %.0f/s%s", p.domain, now.rows, p.rate(now), p.why())
 }
 
 // rate is records per second since this process began.
@@ -96,8 +113,8 @@ func (p *progress) rate(now totals) float64 {
 
 func (p *progress) line(now totals) {
 	p.lastLine = time.Now()
-	fmt.Fprintf(p.out, "%s: %d of %d chunks (%d %%), %d records, %.0f/s%s\n", p.domain, now.done, now.chunks,
-		100*now.done/now.chunks, now.rows, p.rate(now), p.left(now))
+	fmt.Fprintf(p.out, "%s: %d of %d chunks (%d %%), %d records, %.0f/s%s%s\n", p.domain, now.done, now.chunks,
+		100*now.done/now.chunks, now.rows, p.rate(now), p.left(now), p.why())
 }
 
 // left says how long it will take at the present speed.

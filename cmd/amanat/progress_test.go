@@ -29,6 +29,23 @@ func TestProgressWithoutATerminalIsALineNowAndThen(t *testing.T) {
 	}
 }
 
+func TestProgressSaysWhyTheBackfillRests(t *testing.T) {
+	t.Parallel()
+	var out output
+	p := (&cli{err: &out}).newProgress("payment")
+	kinds := []cutover.KindProgress{{Chunks: 10, Done: 0, Rows: 0}}
+	p.rest("resting: mongo takes 310 ms, 5 times the usual")
+	p.show(kinds)
+	p.rest("")
+	p.lastLine = time.Time{}
+	p.show(kinds)
+	want := "payment: 0 of 10 chunks (0 %), 0 records, 0/s; resting: mongo takes 310 ms, 5 times the usual\n" +
+		"payment: 0 of 10 chunks (0 %), 0 records, 0/s\n"
+	if got := out.String(); got != want {
+		t.Fatalf("got\n%swant\n%s", got, want)
+	}
+}
+
 func TestProgressCountsOnlyWhatThisProcessSaw(t *testing.T) {
 	t.Parallel()
 	var out output

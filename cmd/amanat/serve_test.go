@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -13,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/control"
@@ -144,13 +144,19 @@ func freePort(t *testing.T) string {
 
 func (s server) await(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if res, err := http.Get(s.url + "/api/health"); err == nil {
-			res.Body.Close()
-			return
+	defer func() {
+		if t.Failed() {
+			t.Logf("stderr: %s", s.stderr)
 		}
-	}
-	t.Fatalf("%s does not serve; stderr: %s", s.url, s.stderr)
+	}()
+	waitFor(t, s.url+" to serve", func() bool {
+		res, err := http.Get(s.url + "/api/health")
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return true
+	})
 }
 
 func (s server) get(t *testing.T, path string) (status int, body string) {
@@ -262,13 +268,22 @@ func TestStopLetsRequestsInFlightFinish(t *testing.T) {
 	}
 	defer conn.Close()
 	body := `{"email":"a@example.org","password":"x"}`
-	fmt.Fprintf(conn, "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(body))
-	time.Sleep(200 * time.Millisecond) // the handler waits for the body
+	fmt.Fprintf(conn, "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(body))
+	answers := bufio.NewReader(conn)
+	if line, err := answers.ReadString('\n'); !strings.Contains(line, "100 Continue") { // the handler waits for the body
+		t.Fatalf("want the body asked for, got %q (%v)", line, err)
+	}
 	stopped := make(chan int, 1)
 	go func() { code, _ := s.stop(); stopped <- code }()
-	time.Sleep(200 * time.Millisecond)
+	waitFor(t, "the stop to begin", func() bool {
+		other, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err == nil {
+			other.Close()
+		}
+		return err != nil
+	})
 	fmt.Fprint(conn, body)
-	answer, err := io.ReadAll(conn)
+	answer, err := io.ReadAll(answers)
 	if err != nil || !strings.Contains(string(answer), "401 Unauthorized") {
 		t.Fatalf("want the request answered, got %q (%v)", answer, err)
 	}

@@ -68,12 +68,20 @@ func (c *cli) printStatus(all []cutover.Status, whole, asJSON bool) error {
 	}
 	var rows [][]string
 	for _, s := range all {
-		rows = append(rows, []string{s.Domain, phaseText(s), number(s.Epoch), ago(s.Since), backfillText(s.Backfill),
-			verifyText(s.Verify), shadowText(s.Shadow), number(s.OpenGaps), milliseconds(s.LagMS), s.Problem})
+		rows = append(rows, []string{s.Domain, phaseText(s), ago(s.Since), backfillText(s.Backfill),
+			verifyText(s.Verify), shadowText(s.Shadow), number(s.OpenGaps), milliseconds(s.LagMS)})
 	}
-	columns := []string{"DOMAIN", "PHASE", "EPOCH", "SINCE", "BACKFILL", "VERIFY", "SHADOW READS", "GAPS", "LAG", "PROBLEM"}
-	if err := c.printTable("There are no domains.", columns, rows); err != nil || !whole {
+	columns := []string{"DOMAIN", "PHASE", "SINCE", "BACKFILL", "VERIFY", "SHADOW READS", "GAPS", "LAG"}
+	if err := c.printTable("There are no domains.", columns, rows); err != nil {
 		return err
+	}
+	for _, s := range all {
+		if s.Problem != "" {
+			fmt.Fprintf(c.out, "\n%s: %s\n", s.Domain, s.Problem)
+		}
+	}
+	if !whole {
+		return nil
 	}
 	return c.printWhole(all[0])
 }
@@ -115,12 +123,12 @@ func shadowText(counts []cutover.ShadowCount) string {
 		matched += n.Matched
 		diffs += n.Diffs
 	}
-	return fmt.Sprintf("%d matched, %d diffs", matched, diffs)
+	return fmt.Sprintf("%d, %d diffs", matched, diffs)
 }
 
 // printWhole prints what the one line of a domain has no room for.
 func (c *cli) printWhole(s cutover.Status) error {
-	fmt.Fprintf(c.out, "\n%d notes in the journal; %s\n\n", s.Notes, settingsText(s.Settings))
+	fmt.Fprintf(c.out, "\nepoch %d, %d notes in the journal\n%s\n\n", s.Epoch, s.Notes, settingsText(s.Settings))
 	for _, print := range []func(cutover.Status) error{c.printGate, c.printWorking, c.printShadow, c.printProcesses} {
 		if err := print(s); err != nil {
 			return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -28,13 +29,11 @@ func (d deployment) strays(t *testing.T) []cutover.Stray {
 // awaitStrays waits until as many are known.
 func (d deployment) awaitStrays(t *testing.T, n int) []cutover.Stray {
 	t.Helper()
-	all := d.strays(t)
-	for deadline := time.Now().Add(20 * time.Second); len(all) != n && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	var all []cutover.Stray
+	waitFor(t, fmt.Sprintf("%d stray writes", n), func() bool {
 		all = d.strays(t)
-	}
-	if len(all) != n {
-		t.Fatalf("%d stray writes are known, want %d: %+v", len(all), n, all)
-	}
+		return len(all) == n
+	})
 	return all
 }
 

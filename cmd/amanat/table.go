@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -32,13 +33,30 @@ func (c *cli) printTable(none string, columns []string, rows [][]string) error {
 	return writeTable(c.out, columns, rows)
 }
 
+const (
+	// tableWidth is how wide a table is, where its cells allow that.
+	tableWidth = 100
+	// lastWidth is what the last column gets in any case.
+	lastWidth = 30
+)
+
 // writeTable keeps each column under its name, also where the last cells of a
-// row are empty, and leaves no blanks at the end of a line.
+// row are empty, and leaves no blanks at the end of a line. A last cell that
+// would make the table too wide goes on below.
 func writeTable(w io.Writer, columns []string, rows [][]string) error {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
-	for _, row := range append([][]string{columns}, rows...) {
-		fmt.Fprintln(t, strings.Join(row, "\t"))
+	all := append([][]string{columns}, rows...)
+	room := lastRoom(all)
+	for _, row := range all {
+		last := len(row) - 1
+		for i, part := range wrap(row[last], room) {
+			cells := make([]string, last)
+			if i == 0 {
+				copy(cells, row)
+			}
+			fmt.Fprintln(t, strings.Join(append(cells, part), "\t"))
+		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -49,6 +67,37 @@ func writeTable(w io.Writer, columns []string, rows [][]string) error {
 		}
 	}
 	return nil
+}
+
+// lastRoom is the width that is left for the last column.
+func lastRoom(rows [][]string) int {
+	before := 0
+	for i := range len(rows[0]) - 1 {
+		width := 0
+		for _, row := range rows {
+			width = max(width, utf8.RuneCountInString(row[i]))
+		}
+		before += width + 2
+	}
+	return max(lastWidth, tableWidth-before)
+}
+
+// wrap breaks text between words into lines of a width; a word that is longer is
+// left whole.
+func wrap(text string, width int) []string {
+	lines := []string{""}
+	for word := range strings.SplitSeq(text, " ") {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = word
+		case utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) <= width:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }
 
 func number(n int64) string { return fmt.Sprint(n) }

@@ -119,9 +119,9 @@ func (c *cli) printVerifyOf(r cutover.VerifyResult) error {
 	var rows [][]string
 	for _, k := range r.Kinds {
 		rows = append(rows, []string{k.Kind, number(k.Source), number(k.Target), number(k.Missing), number(k.Extra),
-			number(k.Different), number(k.Unread), number(k.Waived), yesNo(k.SourceSum == k.TargetSum)})
+			number(k.Different), number(k.Unread), number(k.Waived), sumsText(k)})
 	}
-	columns := []string{"KIND", "MONGODB", "POSTGRESQL", "MISSING", "EXTRA", "DIFFERENT", "UNREADABLE", "WAIVED", "SUMS ALIKE"}
+	columns := []string{"KIND", "MONGODB", "POSTGRESQL", "MISSING", "EXTRA", "DIFFERENT", "UNREAD", "WAIVED", "SUMS"}
 	if err := c.printTable(r.Domain+" has no kinds.", columns, rows); err != nil {
 		return err
 	}
@@ -131,8 +131,27 @@ func (c *cli) printVerifyOf(r cutover.VerifyResult) error {
 	if err := c.printDiffs(r.Diffs); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(c.out, "\n%s: %d differences, %.1f s\n", r.Domain, r.Differences(), r.Seconds)
+	_, err := fmt.Fprintf(c.out, "\n%s: %s\n", r.Domain, verifiedText(r))
 	return err
+}
+
+// verifiedText sums up what a verify has found.
+func verifiedText(r cutover.VerifyResult) string {
+	var rows int64
+	for _, k := range r.Kinds {
+		rows += k.Source
+	}
+	broken := 0
+	for _, i := range r.Invariants {
+		if !i.OK {
+			broken++
+		}
+	}
+	invariants := fmt.Sprintf("%d invariants hold", len(r.Invariants))
+	if broken > 0 {
+		invariants = fmt.Sprintf("%d of %d invariants are broken", broken, len(r.Invariants))
+	}
+	return fmt.Sprintf("%d records of %d kinds compared, %d differences, %s, %.1f s", rows, len(r.Kinds), r.Differences(), invariants, r.Seconds)
 }
 
 func (c *cli) printInvariants(all []cutover.InvariantResult) error {
@@ -141,10 +160,23 @@ func (c *cli) printInvariants(all []cutover.InvariantResult) error {
 	}
 	var rows [][]string
 	for _, i := range all {
-		rows = append(rows, []string{i.Name, yesNo(i.OK), oneLine(i.Source, 60), oneLine(i.Target, 60), oneLine(i.Why, 80)})
+		rows = append(rows, []string{yesNo(i.OK), "", i.Name})
+		for _, side := range [][2]string{{"MongoDB", i.Source}, {"PostgreSQL", i.Target}, {"why not", i.Why}} {
+			if side[1] != "" {
+				rows = append(rows, []string{"", side[0], oneLine(side[1], 240)})
+			}
+		}
 	}
 	fmt.Fprintln(c.out)
-	return writeTable(c.out, []string{"INVARIANT", "HOLDS", "MONGODB", "POSTGRESQL", "WHY NOT"}, rows)
+	return writeTable(c.out, []string{"HOLDS", "ON", "INVARIANT"}, rows)
+}
+
+// sumsText compares the checksums of both sides.
+func sumsText(k cutover.KindResult) string {
+	if k.SourceSum == k.TargetSum {
+		return "alike"
+	}
+	return "differ"
 }
 
 func (c *cli) printDiffs(diffs []cutover.RecordDiff) error {

@@ -4,7 +4,7 @@
 // while, and three domains that move from MongoDB to PostgreSQL, back, and over
 // again. It ends with what came of it, and stays up until Ctrl-C.
 //
-// The environment sets DEMO_SIZE (members in the data set, default 2000), PORT
+// The environment sets DEMO_SIZE (members in the data set, default 300), PORT
 // (of the first server, default 5001; the second has the next one), and ONCE=1
 // (end by itself, with status 0 only when nothing was lost, failed or differs).
 package main
@@ -57,7 +57,7 @@ func readOptions(binary string) (options, error) {
 		}
 		return n
 	}
-	o.size = number("DEMO_SIZE", 2000, 100, 1_000_000)
+	o.size = number("DEMO_SIZE", 300, 100, 1_000_000)
 	o.port = number("PORT", 5001, 1, 65534)
 	var err error
 	if o.binary, err = filepath.Abs(binary); err == nil {

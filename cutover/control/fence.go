@@ -34,16 +34,24 @@ func fenceKey(domain string) int64 { return lockKey("fence", domain) }
 // Errors: cutover.ErrMoved when the epoch is another one or the domain is
 // sealed; fault.Unavailable when the database is away.
 func Fence(ctx context.Context, tx pgx.Tx, domain string, epoch int64) error {
-	s, err := share(ctx, tx, domain)
-	switch {
-	case err != nil:
-		return err
-	case s.Phase == "" || s.Epoch != epoch || s.Sealed:
-		return cutover.ErrMoved
-	case s.Phase.PrimaryIsSource():
-		return fault.New(fault.Internal, "fence of %s: an Update on the target in phase %s", domain, s.Phase)
-	}
-	return nil
+	b := new(pgx.Batch)
+	QueueFence(b, domain, epoch)
+	return translate(tx.SendBatch(ctx, b).Close())
+}
+
+// QueueFence is Fence as the first part of a batch, so that it costs no round
+// trip of its own. An epoch that does not hold fails the batch with
+// cutover.ErrMoved: no answer behind it is read.
+func QueueFence(b *pgx.Batch, domain string, epoch int64) {
+	share(b, domain, func(s cutover.State) error {
+		switch {
+		case s.Phase == "" || s.Epoch != epoch || s.Sealed:
+			return cutover.ErrMoved
+		case s.Phase.PrimaryIsSource():
+			return fault.New(fault.Internal, "fence of %s: an Update on the target in phase %s", domain, s.Phase)
+		}
+		return nil
+	})
 }
 
 // FenceCopy is Fence for copies that come to this database: it returns without
@@ -52,46 +60,34 @@ func Fence(ctx context.Context, tx pgx.Tx, domain string, epoch int64) error {
 //
 // Errors: cutover.ErrMoved; fault.Unavailable when the database is away.
 func FenceCopy(ctx context.Context, tx pgx.Tx, domain string) error {
-	s, err := share(ctx, tx, domain)
-	if err != nil {
-		return err
-	}
-	if s.Phase != "" && !s.Phase.PrimaryIsSource() {
-		return cutover.ErrMoved
-	}
-	return nil
+	b := new(pgx.Batch)
+	share(b, domain, func(s cutover.State) error {
+		if s.Phase != "" && !s.Phase.PrimaryIsSource() {
+			return cutover.ErrMoved
+		}
+		return nil
+	})
+	return translate(tx.SendBatch(ctx, b).Close())
 }
 
-// share takes the domain's fence, which others may hold as well, until tx
-// ends, and then reads the state: the zero one of an unknown domain.
-func share(ctx context.Context, tx pgx.Tx, domain string) (cutover.State, error) {
-	b := new(pgx.Batch)
+// share queues the taking of the domain's fence, which others may hold as well,
+// until the transaction ends, and then the reading of the state, which check
+// judges: the zero one of an unknown domain, which no epoch fits.
+func share(b *pgx.Batch, domain string, check func(cutover.State) error) {
 	b.Queue("SELECT pg_advisory_xact_lock_shared($1)", fenceKey(domain))
 	b.Queue(`SELECT phase, epoch, sealed, current_setting('transaction_isolation')
-		FROM cutover_domains WHERE domain = $1`, domain)
-	results := tx.SendBatch(ctx, b)
-	s, isolation, err := readFence(results)
-	if closing := results.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		return s, translate(err)
-	}
-	if isolation != "read committed" {
-		return s, fault.New(fault.Internal, "fence of %s: the transaction is %s, want read committed", domain, isolation)
-	}
-	return s, nil
-}
-
-func readFence(results pgx.BatchResults) (s cutover.State, isolation string, err error) {
-	if _, err := results.Exec(); err != nil {
-		return s, "", err
-	}
-	err = results.QueryRow().Scan(&s.Phase, &s.Epoch, &s.Sealed, &isolation)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return cutover.State{}, "read committed", nil // unknown domain: no epoch fits
-	}
-	return s, isolation, err
+		FROM cutover_domains WHERE domain = $1`, domain).QueryRow(func(row pgx.Row) error {
+		var s cutover.State
+		isolation := "read committed"
+		err := row.Scan(&s.Phase, &s.Epoch, &s.Sealed, &isolation)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		if isolation != "read committed" {
+			return fault.New(fault.Internal, "fence of %s: the transaction is %s, want read committed", domain, isolation)
+		}
+		return check(s)
+	})
 }
 
 // Barrier waits until no transaction holds an earlier Fence. See

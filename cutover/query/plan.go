@@ -78,6 +78,18 @@ func (br Branch) bounds(field string) bool {
 	return slices.ContainsFunc(br, func(t Term) bool { return t.Path.String() == field && t.Op >= IsPresent })
 }
 
+// Bounds says that no record in which the field is absent is asked for.
+func (b Bound) Bounds(p Path) bool {
+	for _, br := range b.Branches {
+		if !br.bounds(p.String()) && !slices.ContainsFunc(br, func(t Term) bool {
+			return t.Path.String() == p.String() && (t.Op == Equal || t.Op == OneOf)
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
 // narrows says that a term is about another field.
 func (br Branch) narrows(field string) bool {
 	return slices.ContainsFunc(br, func(t Term) bool { return t.Path.String() != field })

@@ -3,15 +3,15 @@ package chaos
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"github.com/amanat-dev/amanat/devstack/await"
 	"github.com/amanat-dev/amanat/devstack/link"
 )
 
 // hitWithin is how long after a move its fault may still be met, by what goes
 // on all the time: writes and copies.
-const hitWithin = 5 * time.Second
+const hitWithin = 10 * time.Second
 
 // befall has a fault happen while a move is made, and undoes it. moved is
 // closed when the move is over.
@@ -38,14 +38,15 @@ func (w *world) befall(ctx context.Context, f Fault, moved <-chan struct{}) erro
 // may not start because a database is not back yet: it is tried again.
 func (w *world) revive(ctx context.Context, after time.Duration) error {
 	pause(ctx, after)
-	var err error
-	for range 5 {
-		if err = w.d.Revive(ctx); err == nil || ctx.Err() != nil {
-			return err
-		}
-		pause(ctx, time.Second)
+	var last error
+	err := await.Until(ctx, "the servers to start again", time.Second, func() (bool, string, error) {
+		last = w.d.Revive(ctx)
+		return last == nil, "", nil
+	})
+	if err != nil {
+		return errors.Join(err, last)
 	}
-	return fmt.Errorf("a server does not start again: %w", err)
+	return nil
 }
 
 // server is a database server that can be killed.

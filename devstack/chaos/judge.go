@@ -13,13 +13,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/amanat-dev/amanat/devstack/audit"
+	"github.com/amanat-dev/amanat/devstack/await"
 	"github.com/amanat-dev/amanat/devstack/deployment"
 )
-
-// settleTime is how long things may take to come to rest once nothing is wrong
-// any more: leases and the sessions of who is gone run out, what dead writers
-// left is abandoned after ten seconds.
-const settleTime = 45 * time.Second
 
 // judge waits for rest, and gives what is wrong. Nothing may write meanwhile.
 func (w *world) judge(ctx context.Context) (wrong []string, err error) {
@@ -46,14 +42,18 @@ func (w *world) judge(ctx context.Context) (wrong []string, err error) {
 func copied(s status) bool { return s.Phase == "dual" || s.Phase == "mirror" }
 
 // rest waits until every domain is open, with every server on its epoch, and
-// nothing is left to copy, to finish or to undo; or says what is.
+// nothing is left to copy, to finish or to undo; or says what is. It takes as
+// long as leases and the sessions of who is gone need to run out, and until what
+// dead writers left is abandoned, after ten seconds.
 func (w *world) rest(ctx context.Context) (all []status, restless string, err error) {
-	for deadline := time.Now().Add(settleTime); ; pause(ctx, 200*time.Millisecond) {
+	hung := await.Until(ctx, "rest", 200*time.Millisecond, func() (bool, string, error) {
 		all, restless, err = w.atRest(ctx)
-		if restless == "" && err == nil || ctx.Err() != nil || time.Now().After(deadline) {
-			return all, restless, errors.Join(err, ctx.Err())
-		}
+		return restless == "" && err == nil, fmt.Sprint(restless, err), nil
+	})
+	if ctx.Err() != nil || hung == nil {
+		return all, "", ctx.Err()
 	}
+	return all, restless, err
 }
 
 func (w *world) atRest(ctx context.Context) (all []status, restless string, err error) {

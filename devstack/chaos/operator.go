@@ -9,14 +9,17 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/amanat-dev/amanat/devstack/await"
 )
 
 const (
-	// moveTime bounds a move, faults included: a vanished process is waited for
-	// until its sessions have ended, and a lost one holds a gate.
-	moveTime = 3 * time.Minute
-	// commandTime bounds one command.
-	commandTime = time.Minute
+	// moveTime is when a move counts as one that hangs, faults included: a
+	// vanished process is waited for until its sessions have ended, and a lost one
+	// holds a gate.
+	moveTime = 3 * await.Hang
+	// commandTime is when one command counts as one that hangs.
+	commandTime = await.Hang
 )
 
 // status is what the command line says of a domain.

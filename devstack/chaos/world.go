@@ -74,7 +74,7 @@ func (w *world) populate(ctx context.Context) error {
 		return err
 	}
 	w.traffic, err = traffic.New(ctx, traffic.Options{
-		Servers: w.d.Addresses(), Mailbox: w.d.Mailbox(), Scanner: w.d.Scanner(), Seed: w.o.Seed, Rate: 40, Deals: 6,
+		Servers: w.d.Addresses(), Mailbox: w.d.Mailbox(), Scanner: w.d.Scanner(), Seed: w.o.Seed, Deals: 6, Abreast: 8,
 		Admin: cast.Admin, Sellers: cast.Sellers, Buyers: cast.Buyers,
 	})
 	return err

@@ -1,11 +1,10 @@
 package deployment
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -19,11 +18,23 @@ var Domains = []string{"user", "marketplace", "payment"}
 type Move struct {
 	Deployment *Deployment
 	Domain     string
-	Out        io.Writer     // of the commands
 	ShadowMin  int           // shadow reads that the gate asks for; at least 1
 	Budget     time.Duration // longest pause; when zero the command's own default, and more when that does not do
-	// Say is told what comes next. May be nil.
-	Say func(format string, args ...any)
+	Audience   Audience
+}
+
+// Audience is told how a move goes on.
+type Audience interface {
+	io.Writer // gets all that the commands print
+	// Typed is told of a command as it is typed.
+	Typed(command string)
+	// Waits is told what is waited for at present: what the command that runs
+	// said last, or which lines of a gate still hold.
+	Waits(what string)
+	// Undone is told of a step that was not done, or undone, and is tried again.
+	Undone(what, why string)
+	// Said is told the last line that a command printed.
+	Said(what, line string)
 }
 
 // Turn is a switch or rollback that was done.
@@ -84,24 +95,23 @@ func (m *Move) turn(ctx context.Context, action string, first bool) (Turn, error
 	if err := m.awaitGate(ctx, ask); err != nil {
 		return Turn{}, err
 	}
-	if first { // the gate as an operator sees it; the step below shows it as well
-		if err := m.command(ctx, "gate", ask...); err != nil && !gateHolds(err) {
-			return Turn{}, err
-		}
-	}
 	return m.execute(ctx, action, ask)
 }
 
 // budgets are the pauses that are allowed, one after the other: the command's
 // own default for a few tries, then more, for a machine that has much else to
-// do. A step that would overrun its budget is undone, which is no failure.
-var budgets = []time.Duration{0, 0, 0, 0, 0, time.Second, time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second}
+// do, the last one as often as it takes. A step that would overrun its budget is
+// undone, which is no failure.
+var budgets = []time.Duration{0, 0, time.Second, time.Second, 5 * time.Second}
+
+// maxTries is when a step counts as one that cannot be done.
+const maxTries = 25
 
 func (m *Move) execute(ctx context.Context, action string, ask []string) (Turn, error) {
 	t := Turn{Domain: m.Domain, Action: action}
 	for {
 		args := append(slices.Clone(ask), "--execute", "--why", "the gate is open")
-		if budget := max(m.Budget, budgets[t.Tries]); budget > 0 {
+		if budget := max(m.Budget, budgets[min(t.Tries, len(budgets)-1)]); budget > 0 {
 			args = append(args, "--budget", budget.String())
 		}
 		t.Tries++
@@ -110,10 +120,10 @@ func (m *Move) execute(ctx context.Context, action string, ask []string) (Turn, 
 			t.PauseMS, err = m.pauseOf(ctx, action)
 			return t, err
 		}
-		if t.Tries == len(budgets) || ctx.Err() != nil {
+		if t.Tries == maxTries || ctx.Err() != nil {
 			return t, err
 		}
-		m.say("the %s was not done, and %s goes on as before: once more", action, m.Domain)
+		m.Audience.Undone(action, err.Error())
 		if err := m.awaitGate(ctx, ask); err != nil {
 			return t, err
 		}
@@ -141,77 +151,37 @@ func (m *Move) pauseOf(ctx context.Context, action string) (ms float64, err erro
 	return reports[0].PauseMS, nil
 }
 
-// gateLine is a condition of a step as the command line prints it.
-type gateLine struct {
-	Name     string `json:"name"`
-	OK       bool   `json:"ok"`
-	Evidence string `json:"evidence"`
-	Waived   string `json:"waived"`
-}
-
-// gateTime is how long time and traffic have to open a gate.
-const gateTime = 3 * time.Minute
-
-// awaitGate waits until shadow reads have seen enough, and the lag is low: the
-// lines that time and traffic bring about.
-func (m *Move) awaitGate(ctx context.Context, ask []string) error {
-	m.say("waiting for the gate: shadow reads of every query, a short lag")
-	deadline := time.Now().Add(gateTime)
-	for {
-		var report struct {
-			Gate []gateLine `json:"gate"`
-		}
-		err := m.Deployment.JSON(ctx, &report, ask...)
-		held, broken := held(report.Gate)
-		switch {
-		case len(report.Gate) > 0 && held == "":
-			return nil
-		case broken != "" || !gateHolds(err):
-			return errors.Join(fmt.Errorf("the gate of %s: %s", m.Domain, held), err)
-		case time.Now().After(deadline):
-			return fmt.Errorf("the gate of %s does not open: %s", m.Domain, held)
-		}
-		pause(ctx, time.Second)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-}
-
-// held names the lines that hold the step, and those among them that waiting
-// does not mend: differences.
-func held(gate []gateLine) (all, broken string) {
-	for _, l := range gate {
-		if l.OK || l.Waived != "" || l.Name == "rehearsal" {
-			continue // a rehearsal that took too long comes again with the step
-		}
-		all += l.Name + ": " + l.Evidence + "; "
-		if l.Name == "shadow" && !strings.Contains(l.Evidence, " 0 diffs") || l.Name == "verify" {
-			broken += l.Name
-		}
-	}
-	return strings.TrimSuffix(all, "; "), broken
-}
-
-// gateHolds says that a command ended because of the gate, or not at all in
-// error.
-func gateHolds(err error) bool {
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	return err == nil || ok && exit.ExitCode() == 3
-}
-
-// command says what it does and runs it.
+// command tells of a command and runs it.
 func (m *Move) command(ctx context.Context, what string, args ...string) error {
-	m.say("$ amanat %s", quoted(args))
-	if err := m.Deployment.Run(ctx, m.Out, args...); err != nil {
-		return fmt.Errorf("%s of %s: %w", what, m.Domain, err)
+	m.Audience.Typed("amanat " + quoted(args))
+	out := &listener{m: m, what: what}
+	if err := m.Deployment.Run(ctx, out, args...); err != nil {
+		return fmt.Errorf("%s of %s: %w: %s", what, m.Domain, err, out.last)
 	}
+	m.Audience.Said(what, out.last)
 	return nil
 }
 
-func (m *Move) say(format string, args ...any) {
-	if m.Say != nil {
-		m.Say(format, args...)
+// listener passes on what a command prints, and keeps its last line.
+type listener struct {
+	m    *Move
+	what string
+	rest []byte
+	last string
+}
+
+func (l *listener) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	for {
+		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
+		if !whole {
+			return l.m.Audience.Write(p)
+		}
+		l.rest = rest
+		if text := strings.TrimPrefix(strings.TrimSpace(string(line)), l.m.Domain+": "); text != "" {
+			l.last = text
+			l.m.Audience.Waits(l.what + ": " + text)
+		}
 	}
 }
 
@@ -225,44 +195,4 @@ func quoted(args []string) string {
 		}
 	}
 	return strings.Join(out, " ")
-}
-
-// AwaitCopied waits until every domain's journal is empty.
-func (d *Deployment) AwaitCopied(ctx context.Context) error {
-	deadline := time.Now().Add(time.Minute)
-	for {
-		notes, err := d.notes(ctx)
-		if err != nil || notes == 0 {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%d notes are left in the journals after a minute", notes)
-		}
-		pause(ctx, 300*time.Millisecond)
-	}
-}
-
-func (d *Deployment) notes(ctx context.Context) (int64, error) {
-	var all []struct {
-		Notes   int64  `json:"notes"`
-		Problem string `json:"problem"`
-	}
-	if err := d.JSON(ctx, &all, "cutover", "status"); err != nil {
-		return 0, err
-	}
-	var sum int64
-	for _, s := range all {
-		if s.Problem != "" {
-			return 0, errors.New(s.Problem)
-		}
-		sum += s.Notes
-	}
-	return sum, ctx.Err()
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/amanat-dev/amanat/devstack/await"
 )
 
 // server is one `amanat serve`, which may be started again after its end.
@@ -63,23 +65,14 @@ func (s *server) start(d *Deployment) (err error) {
 
 // await waits until the server answers.
 func (s *server) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
-	defer cancel()
-	for {
-		if healthy(ctx, s.url) {
-			return nil
-		}
-		select {
-		case <-s.exited:
-			return s.check()
-		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer on %s: %w", s.name, s.url, ctx.Err())
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
+	return await.Until(ctx, s.name+" to answer on "+s.url, 50*time.Millisecond, func() (bool, string, error) {
+		return healthy(ctx, s.url), "", s.check()
+	})
 }
 
 func healthy(ctx context.Context, url string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // a halted one says nothing
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/health", nil)
 	if err != nil {
 		return false
@@ -103,6 +96,10 @@ func (s *server) check() error {
 	}
 }
 
+// stopTime is when a server counts as one that hangs: it finishes requests first,
+// for half a minute at most.
+const stopTime = 2 * time.Minute
+
 // stop asks the server to end, and ends it when it takes too long.
 func (s *server) stop() error {
 	if s.cmd == nil {
@@ -118,10 +115,10 @@ func (s *server) stop() error {
 	select {
 	case <-s.exited:
 		return nil
-	case <-time.After(30 * time.Second):
+	case <-time.After(stopTime):
 		_ = s.cmd.Process.Kill() // it can only have ended
 		<-s.exited
-		return fmt.Errorf("%s did not end within 30 seconds of being asked to; its log ends with:\n%s", s.name, tail(s.log.Name(), 20))
+		return fmt.Errorf("%s did not end within %s of being asked to; its log ends with:\n%s", s.name, stopTime, tail(s.log.Name(), 20))
 	}
 }
 

@@ -8,11 +8,13 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
+
+	"github.com/amanat-dev/amanat/devstack/await"
 )
 
-// clientTime is how long a client waits for an answer.
-const clientTime = 20 * time.Second
+// clientTime is when an answer counts as one that does not come. A server gives
+// up earlier, unless it is halted.
+const clientTime = await.Hang
 
 // pool keeps a connection for each client.
 var pool = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}

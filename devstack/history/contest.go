@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"time"
 
+	"github.com/amanat-dev/amanat/devstack/pace"
 	"github.com/amanat-dev/amanat/devstack/traffic"
 )
 
@@ -22,7 +22,7 @@ type Options struct {
 	Admin   traffic.Credentials // makes the accounts
 	Kinds   []string            // that are contended for: those of Kinds when nil
 	Clients int                 // of each kind of record; 3 when zero
-	Pace    time.Duration       // between the requests of one client; 100 ms when zero
+	Rate    float64             // requests per second at most, all clients together; 30 when zero. They follow what the servers serve
 	Seed    uint64              // of what the clients choose
 }
 
@@ -30,6 +30,7 @@ type Options struct {
 // them the same ones. Make it with New.
 type Contest struct {
 	o        Options
+	pace     *pace.Pace
 	history  History
 	subjects map[string][]subject // by kind
 
@@ -47,7 +48,7 @@ type Tally struct {
 type subject interface {
 	// found records it as it is before anybody contends for it.
 	found(ctx context.Context, w *client) error
-	// act asks one thing of it.
+	// act asks one thing of it, in one request.
 	act(ctx context.Context, w *client)
 }
 
@@ -56,10 +57,10 @@ func New(ctx context.Context, o Options) (*Contest, error) {
 	if o.Clients == 0 {
 		o.Clients = 3
 	}
-	if o.Pace == 0 {
-		o.Pace = 100 * time.Millisecond
+	if o.Rate == 0 {
+		o.Rate = 30
 	}
-	c := &Contest{o: o, tally: map[string]*Tally{}}
+	c := newContest(o)
 	setup := stage{ctx: ctx, server: o.Servers[0]}
 	c.subjects = setup.build(o.Admin)
 	if setup.err != nil {
@@ -69,6 +70,14 @@ func New(ctx context.Context, o Options) (*Contest, error) {
 		maps.DeleteFunc(c.subjects, func(kind string, _ []subject) bool { return !slices.Contains(o.Kinds, kind) })
 	}
 	return c, c.find(ctx)
+}
+
+// load is how many requests are under way on average: enough for some to meet
+// at the same record.
+const load = 1.5
+
+func newContest(o Options) *Contest {
+	return &Contest{o: o, pace: pace.New(pace.Options{Ceiling: o.Rate, Load: load, Abreast: len(Kinds) * o.Clients}), tally: map[string]*Tally{}}
 }
 
 // find records what there is before anybody contends for it.
@@ -150,16 +159,14 @@ func (c *Contest) client(kind string) *client {
 }
 
 func (w *client) run(ctx context.Context) {
-	tick := time.NewTicker(w.o.Pace)
-	defer tick.Stop()
 	all := w.subjects[w.kind]
 	for {
-		select {
-		case <-ctx.Done():
+		end, err := w.pace.Begin(ctx)
+		if err != nil {
 			return
-		case <-tick.C:
-			all[w.random.IntN(len(all))].act(ctx, w)
 		}
+		all[w.random.IntN(len(all))].act(ctx, w)
+		end()
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+
+	"github.com/amanat-dev/amanat/devstack/await"
 )
 
 // History is what was asked and answered, of any number of records. The zero
@@ -82,8 +84,9 @@ func (h *History) Count(kind string) map[string]int {
 	return counts
 }
 
-// checkTime is how long one record may take to judge.
-const checkTime = time.Minute
+// checkTime is when judging one record counts as hopeless: there are histories
+// for which it takes longer than anybody lives.
+const checkTime = await.Hang
 
 // Check gives an error that names each record whose operations no order
 // explains, with a page in dir that shows them. A record that takes too long to

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/amanat-dev/amanat/devstack/await"
 )
 
 // version makes one of a revision and two values.
@@ -205,10 +208,8 @@ func TestServersWithAFaultAreFoundOut(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
 			a := &api{fault: fault, now: version(1, "a", "x"), old: version(1, "a", "x")}
-			c := &Contest{
-				o:        Options{Servers: []string{a.serve(t, 0), a.serve(t, 1)}, Clients: 4, Pace: time.Millisecond, Seed: 3},
-				subjects: map[string][]subject{"user": {profile(session{id: "1"})}}, tally: map[string]*Tally{},
-			}
+			c := newContest(Options{Servers: []string{a.serve(t, 0), a.serve(t, 1)}, Clients: 4, Rate: 4000, Seed: 3})
+			c.subjects = map[string][]subject{"user": {profile(session{id: "1"})}}
 			if err := c.find(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -228,16 +229,16 @@ func TestServersWithAFaultAreFoundOut(t *testing.T) {
 // runUntil has the clients contend until so many requests were done.
 func (c *Contest) runUntil(t *testing.T, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
+	ctx, cancel := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
 	clients.Go(func() { c.Run(ctx) })
-	for c.Tallies()["user"].Done < n && ctx.Err() == nil {
-		time.Sleep(time.Millisecond)
-	}
+	err := await.Until(ctx, fmt.Sprintf("%d requests", n), time.Millisecond, func() (bool, string, error) {
+		done := c.Tallies()["user"].Done
+		return done >= n, fmt.Sprint(done), nil
+	})
 	cancel()
 	clients.Wait()
-	if got := c.Tallies()["user"]; got.Done < n {
-		t.Fatalf("want %d requests done, got %+v", n, got)
+	if err != nil {
+		t.Fatal(err)
 	}
 }

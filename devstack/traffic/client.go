@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/amanat-dev/amanat/devstack/pace"
 )
 
 // errStopping ends what a member is doing: no further request is sent.
@@ -26,13 +28,13 @@ const (
 	unexpected
 )
 
-// client sends requests to the servers in turn, at a bounded rate.
+// client sends requests to the servers in turn, at the pace that they keep up
+// with.
 type client struct {
 	servers []string
 	turn    atomic.Uint64
 	http    *http.Client
-	rate    float64
-	tokens  chan struct{}
+	pace    *pace.Pace
 	counts  counter
 	note    func(string, ...any)
 }
@@ -42,36 +44,22 @@ func newClient(o Options) *client {
 	transport.MaxIdleConnsPerHost = 64
 	return &client{
 		servers: o.Servers,
-		http:    &http.Client{Transport: transport, Timeout: 30 * time.Second},
-		rate:    o.Rate,
-		tokens:  make(chan struct{}),
+		http:    &http.Client{Transport: transport, Timeout: answerTime},
+		pace:    pace.New(pace.Options{Ceiling: o.Rate, Load: load, Abreast: o.Abreast}),
 		note:    o.Note,
 	}
 }
 
-// start hands out one permission to send per 1/rate seconds until ctx ends,
-// and gives what waits for its end.
-func (c *client) start(ctx context.Context) (wait func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(time.Duration(float64(time.Second) / c.rate))
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case c.tokens <- struct{}{}:
-			}
-		}
-	}()
-	return func() { <-done }
-}
+const (
+	// load is how many requests are under way on average. On two cores that
+	// leaves one for all that goes on beside members.
+	load = 0.75
+	// abreast is how many are at most.
+	abreast = 4
+	// answerTime is when an answer counts as one that does not come. A server
+	// gives up earlier.
+	answerTime = 2 * time.Minute
+)
 
 // call is one request.
 type call struct {
@@ -80,7 +68,6 @@ type call struct {
 	body         any // sent as JSON; a []byte as it is
 	header       map[string]string
 	may          []int // statuses beyond 2xx that are fine
-	unpaced      bool  // outside Run, where nobody hands out permissions
 }
 
 // answer is what came back: the data of the envelope.
@@ -96,12 +83,14 @@ func (a answer) ok() bool { return a.status < 300 }
 // errStopping when nothing was sent, else a failure whose outcome is not known
 // (uncertain) or a refusal that nobody expected.
 func (c *client) send(ctx context.Context, q call) (answer, error) {
-	if err := c.permit(ctx, q); err != nil {
-		return answer{}, err
+	end, err := c.pace.Begin(ctx)
+	if err != nil {
+		return answer{}, errStopping
 	}
 	began := time.Now()
 	a, err := c.exchange(context.WithoutCancel(ctx), q)
 	took := time.Since(began)
+	end()
 	switch {
 	case err != nil:
 		return a, c.lost(q, took, failed, err.Error())
@@ -132,18 +121,6 @@ func (c *client) lost(q call, took time.Duration, as outcome, what string) error
 	c.counts.add(took, as, sample)
 	c.note("failed request: %s", sample)
 	return uncertain{sample}
-}
-
-func (c *client) permit(ctx context.Context, q call) error {
-	if q.unpaced {
-		return ctx.Err()
-	}
-	select {
-	case <-ctx.Done():
-		return errStopping
-	case <-c.tokens:
-		return nil
-	}
 }
 
 func (c *client) exchange(ctx context.Context, q call) (answer, error) {

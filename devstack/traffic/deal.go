@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"time"
 
 	"github.com/amanat-dev/amanat/devstack/audit"
 )
@@ -93,7 +92,7 @@ func (d *deal) findBuyer(ctx context.Context) (bool, error) {
 	known := d.t.o.Buyers[d.dealer%len(d.t.o.Buyers)]
 	if d.t.buyers[d.dealer] == nil || d.chance(30) {
 		m := &member{t: d.t, email: known.Email}
-		if err := m.login(ctx, known.Password, false); err != nil {
+		if err := m.login(ctx, known.Password); err != nil {
 			return false, err
 		}
 		d.t.buyers[d.dealer] = m
@@ -376,18 +375,8 @@ func (d *deal) awaitPayment(ctx context.Context, state string) error {
 }
 
 func (d *deal) await(ctx context.Context, m *member, path, field, want string) error {
-	deadline := time.Now().Add(60 * time.Second)
-	for {
+	return until(ctx, fmt.Sprintf("%s of %s to be %q", field, path, want), func() (bool, error) {
 		o, err := m.get(ctx, path)
-		if err != nil {
-			return err
-		}
-		if o.get(field) == want {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%s has %s %q after a minute, want %q", path, field, o.get(field), want)
-		}
-		pause(ctx, 200*time.Millisecond)
-	}
+		return o.get(field) == want, err
+	})
 }

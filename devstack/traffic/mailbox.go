@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"time"
 )
 
 // mailbox finds codes in the mail that the servers leave in a folder.
@@ -30,20 +29,12 @@ func newMailbox(dir string) *mailbox {
 var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
 
 // code waits for a mail to the address and takes the code out of it.
-func (m *mailbox) code(ctx context.Context, address string) (string, error) {
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		if code, ok := m.take(strings.ToLower(address)); ok {
-			return code, nil
-		}
-		if time.Now().After(deadline) {
-			return "", fmt.Errorf("no mail with a code to %s in %s", address, m.dir)
-		}
-		if ctx.Err() != nil {
-			return "", errStopping
-		}
-		pause(ctx, 50*time.Millisecond)
-	}
+func (m *mailbox) code(ctx context.Context, address string) (code string, err error) {
+	err = until(ctx, fmt.Sprintf("a mail with a code to %s in %s", address, m.dir), func() (arrived bool, _ error) {
+		code, arrived = m.take(strings.ToLower(address))
+		return arrived, nil
+	})
+	return code, err
 }
 
 func (m *mailbox) take(address string) (string, bool) {

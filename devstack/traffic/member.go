@@ -96,17 +96,32 @@ func (m *member) get(ctx context.Context, path string, may ...int) (object, erro
 // signIn signs a known member in, before Run.
 func (t *Traffic) signIn(ctx context.Context, c Credentials) (*member, error) {
 	m := &member{t: t, email: c.Email}
-	return m, m.login(ctx, c.Password, true)
+	return m, m.login(ctx, c.Password)
 }
 
-func (m *member) login(ctx context.Context, password string, unpaced bool) error {
-	a, err := m.t.client.send(ctx, call{method: "POST", path: "/api/auth/login", unpaced: unpaced,
-		body: map[string]any{"email": m.email, "password": password}})
+func (m *member) login(ctx context.Context, password string) error {
+	a, err := m.enter(ctx, password)
 	if err != nil {
 		return err
 	}
 	m.id = a.data.get("user", "id")
 	return m.adopt(a)
+}
+
+// loginAgain signs in somebody whom others act for as well.
+func (m *member) loginAgain(ctx context.Context, password string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a, err := m.enter(ctx, password)
+	if err != nil {
+		return err
+	}
+	return m.adopt(a)
+}
+
+func (m *member) enter(ctx context.Context, password string) (answer, error) {
+	return m.t.client.send(ctx, call{method: "POST", path: "/api/auth/login",
+		body: map[string]any{"email": m.email, "password": password}})
 }
 
 // register makes a new member the way people do: they give their address,

@@ -7,7 +7,6 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -106,22 +105,14 @@ func (s *Scanner) keep(o object) {
 }
 
 // await gives the watch of a payment once a server has registered it.
-func (s *Scanner) await(ctx context.Context, reference string) (watch, error) {
-	deadline := time.Now().Add(30 * time.Second)
-	for {
+func (s *Scanner) await(ctx context.Context, reference string) (w watch, err error) {
+	err = until(ctx, "a server to register payment reference "+reference, func() (known bool, _ error) {
 		s.mu.Lock()
-		w, ok := s.watches[reference]
-		s.mu.Unlock()
-		switch {
-		case ok:
-			return w, nil
-		case ctx.Err() != nil:
-			return watch{}, errStopping
-		case time.Now().After(deadline):
-			return watch{}, errors.New("no server has registered payment reference " + reference)
-		}
-		pause(ctx, 50*time.Millisecond)
-	}
+		defer s.mu.Unlock()
+		w, known = s.watches[reference]
+		return known, nil
+	})
+	return w, err
 }
 
 // transfer lets the scanner see a transfer of the whole amount, and calls back

@@ -12,6 +12,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/amanat-dev/amanat/devstack/await"
 )
 
 // Options say who acts, where, and how fast.
@@ -20,7 +22,8 @@ type Options struct {
 	Mailbox string   // folder where the servers leave mail as .eml files
 	Scanner *Scanner // receives the watches of payments
 	Seed    uint64   // the same seed makes the same members do the same things
-	Rate    float64  // requests per second, all members together; 50 when zero
+	Rate    float64  // requests per second at most, all members together; 20 when zero. They follow what the servers serve
+	Abreast int      // requests under way at the same time at most; 4 when zero
 	Deals   int      // deals under way at the same time; 8 when zero
 
 	Admin   Credentials   // releases and refunds
@@ -59,7 +62,10 @@ func New(ctx context.Context, o Options) (*Traffic, error) {
 		return nil, errors.New("traffic: needs a server, two sellers and a buyer")
 	}
 	if o.Rate == 0 {
-		o.Rate = 50
+		o.Rate = 20
+	}
+	if o.Abreast == 0 {
+		o.Abreast = abreast
 	}
 	if o.Deals == 0 {
 		o.Deals = 8
@@ -92,8 +98,6 @@ func (t *Traffic) signInCast(ctx context.Context) error {
 // cut off, so that their outcome is known. It may be run again.
 func (t *Traffic) Run(ctx context.Context) {
 	var wg sync.WaitGroup
-	stop := t.client.start(ctx)
-	defer stop()
 	run := t.begin()
 	for i := range t.o.Deals {
 		wg.Go(func() { t.dealer(ctx, run, i) })
@@ -151,6 +155,21 @@ func (t *Traffic) Counts() Counts { return t.client.counts.snapshot() }
 
 // Account gives what must be in the databases.
 func (t *Traffic) Account() *Account { return t.account }
+
+// Rate says how many requests per second members may send at present.
+func (t *Traffic) Rate() float64 { return t.client.pace.Rate() }
+
+// until waits for what the servers bring about by themselves.
+func until(ctx context.Context, what string, holds func() (bool, error)) error {
+	err := await.Until(ctx, what, 100*time.Millisecond, func() (bool, string, error) {
+		done, err := holds()
+		return done, "", err
+	})
+	if err != nil && ctx.Err() != nil {
+		return errStopping
+	}
+	return err
+}
 
 // pause waits, or less when ctx ends.
 func pause(ctx context.Context, d time.Duration) {

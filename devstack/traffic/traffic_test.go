@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 func TestACodeIsReadFromMail(t *testing.T) {
@@ -74,10 +73,10 @@ func TestAnswersAreCountedForWhatTheyAre(t *testing.T) {
 	status := atomic.Int64{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) }))
 	defer server.Close()
-	c := newClient(Options{Servers: []string{server.URL}, Rate: 1, Note: t.Logf})
+	c := newClient(Options{Servers: []string{server.URL}, Rate: 1000, Abreast: 1, Note: t.Logf})
 	send := func(with int, may ...int) error {
 		status.Store(int64(with))
-		_, err := c.send(t.Context(), call{method: "GET", path: "/", unpaced: true, may: may})
+		_, err := c.send(t.Context(), call{method: "GET", path: "/", may: may})
 		return err
 	}
 	if err := send(200); err != nil {
@@ -109,9 +108,9 @@ func TestServersAreAskedInTurn(t *testing.T) {
 		defer s.Close()
 		urls = append(urls, s.URL)
 	}
-	c := newClient(Options{Servers: urls, Rate: 1})
+	c := newClient(Options{Servers: urls, Rate: 1000, Abreast: 1})
 	for range 10 {
-		if _, err := c.send(t.Context(), call{method: "GET", path: "/", unpaced: true}); err != nil {
+		if _, err := c.send(t.Context(), call{method: "GET", path: "/"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,11 +121,9 @@ func TestServersAreAskedInTurn(t *testing.T) {
 
 func TestNothingIsSentOnceTheTrafficStops(t *testing.T) {
 	t.Parallel()
-	c := newClient(Options{Servers: []string{"http://127.0.0.1:1"}, Rate: 1000})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	wait := c.start(ctx)
-	wait()
+	c := newClient(Options{Servers: []string{"http://127.0.0.1:1"}, Rate: 1000, Abreast: 1})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
 	if _, err := c.send(ctx, call{method: "GET", path: "/"}); !errors.Is(err, errStopping) {
 		t.Errorf("want errStopping, got %v", err)
 	}

@@ -43,7 +43,7 @@ var Kinds = append(cutover.Kinds{
 	{
 		Name: KindOffer, Type: reflect.TypeFor[SellerOffer](), Table: "seller_offers", Collection: "selleroffers",
 		Unique:  []cutover.Unique{cutover.UniqueKey("Live", (*SellerOffer).LiveKey)},
-		Indexes: []query.Index{{"purchaseRequestId"}, {"sellerId"}, {"status"}},
+		Indexes: []query.Index{{"purchaseRequestId"}, {"sellerId"}, {"sellerId", "status", "purchaseRequestId"}, {"status"}, {"status", "validUntil"}},
 	},
 }, event.Kinds(Domain)...)
 

@@ -26,7 +26,7 @@ type PurchaseRequest struct {
 	Quantity           int             `json:"quantity"`
 	Budget             *Budget         `json:"budget,omitempty"`
 	Urgency            string          `json:"urgency"` // one of Urgencies
-	Specifications     []Specification `json:"specifications,omitempty" field:",table=purchase_request_specifications"`
+	Specifications     []Specification `json:"specifications,omitempty" field:",jsonb"`
 	PreferredSellerIDs []cutover.ID    `json:"preferredSellerIds,omitempty" field:",table=purchase_request_preferred_sellers,ref=user"`
 	DeliveryInfo       *DeliveryInfo   `json:"deliveryInfo,omitempty"`
 	SelectedOfferID    cutover.ID      `json:"selectedOfferId,omitzero" field:",ref=seller_offer"`

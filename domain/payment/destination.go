@@ -1,6 +1,8 @@
 package payment
 
 import (
+	"strings"
+
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/money"
 )
@@ -24,3 +26,6 @@ const (
 	DestinationActive = "active"
 	DestinationSwept  = "swept"
 )
+
+// AddressKey is equal for an address in whatever case: it is never used again.
+func (d *Destination) AddressKey() string { return strings.ToLower(d.Address) }

@@ -225,7 +225,7 @@ var Kinds = append(cutover.Kinds{
 	{
 		Name: KindPayment, Type: reflect.TypeFor[Payment](), Table: "payments", Collection: "payments",
 		Unique:  []cutover.Unique{cutover.UniqueKey("Pending", (*Payment).PendingKey), cutover.UniqueKey("Reference", (*Payment).Reference)},
-		Indexes: []query.Index{{"blockchain.paymentReference"}, {"purchaseRequestId"}, {"buyerId"}, {"sellerId"}, {"status", "expiresAt"}},
+		Indexes: []query.Index{{"blockchain.paymentReference"}, {"purchaseRequestId"}, {"buyerId"}, {"sellerId"}, {"status", "expiresAt"}, {"status", "watchedAt"}},
 	},
 	{
 		Name: KindTrezorAccount, Type: reflect.TypeFor[TrezorAccount](), Table: "trezor_accounts", Collection: "trezoraccounts",
@@ -237,7 +237,7 @@ var Kinds = append(cutover.Kinds{
 	},
 	{
 		Name: KindDestination, Type: reflect.TypeFor[Destination](), Table: "derived_destinations", Collection: "deriveddestinations",
-		Unique:  []cutover.Unique{{Fields: query.Index{"address"}}},
+		Unique:  []cutover.Unique{{Fields: query.Index{"address"}}, cutover.UniqueKey("Address", (*Destination).AddressKey)},
 		Indexes: []query.Index{{"paymentId"}},
 	},
 	{

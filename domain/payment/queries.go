@@ -2,6 +2,7 @@ package payment
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
@@ -61,7 +62,7 @@ func TrezorAccounts(ctx context.Context, tx cutover.Tx) ([]TrezorAccount, error)
 // DestinationByAddress finds an address whatever its case: legacy ones may lack
 // the case that is its checksum (EIP-55). Errors: fault.NotFound.
 func DestinationByAddress(ctx context.Context, tx cutover.Tx, address string) (Destination, error) {
-	return cutover.First[Destination](ctx, tx, query.Eq("address", address))
+	return cutover.First[Destination](ctx, tx, query.In("address", address, strings.ToLower(address)))
 }
 
 // LedgerEntry finds an entry by its idempotency key. Errors: fault.NotFound.

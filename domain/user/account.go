@@ -64,7 +64,7 @@ type User struct {
 	ReferralCode     string           `json:"referralCode,omitempty" field:"referralCode,null"`
 	ReferredBy       cutover.ID       `json:"referredBy,omitzero" field:",ref=user"`
 	Passkeys         []Passkey        `json:"-" field:"passkeys,table=user_passkeys"`
-	RefreshTokens    []RefreshToken   `json:"-" field:"refreshTokens,table=user_refresh_tokens"`
+	RefreshTokens    []RefreshToken   `json:"-" field:"refreshTokens,jsonb"`
 }
 
 // Profile is what a user tells about themselves.

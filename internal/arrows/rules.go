@@ -67,7 +67,9 @@ var rules = []rule{
 	// independently.
 	{"devstack/...", []string{"devstack/...", "internal/step"}},
 	{"e2e/...", []string{"e2e/...", "devstack/...", "internal/step"}},
-	{"bench/...", []string{"bench/...", "devstack/...", "cutover/...", "store/...", "domain/*", "event", "fault", "money"}},
+	// The peer is what the product is measured against: nothing of it is ours.
+	{"bench/peer", nil},
+	{"bench", []string{"devstack/...", "cutover/...", "store/...", "domain/*", "event", "fault", "money"}},
 	{"cmd/demo/...", []string{"cmd/demo/...", "devstack/..."}},
 
 	// The production binary wires everything that is for production.
@@ -82,8 +84,8 @@ var drivers = []struct {
 	module string
 	users  []string
 }{
-	{"go.mongodb.org/mongo-driver", []string{"store/mongo", "devstack/..."}},
-	{"github.com/jackc/pgx", []string{"store/postgres", "cutover/control", "devstack/..."}},
+	{"go.mongodb.org/mongo-driver", []string{"store/mongo", "devstack/...", "bench"}},
+	{"github.com/jackc/pgx", []string{"store/postgres", "cutover/control", "devstack/...", "bench/..."}},
 	{"database/sql", []string{"store/postgres", "money"}}, // money: only to be a driver.Valuer
 	{"github.com/FerretDB", []string{"devstack"}},
 	{"github.com/Shopify/toxiproxy", []string{"devstack/link"}},

@@ -44,9 +44,12 @@ const (
 	AdoptInsert Name = "adopt.insert" // it is aside alone
 )
 
-// TransactionFlushed is a step of a write on PostgreSQL: it and its notes are
-// sent, but not committed.
-const TransactionFlushed Name = "transaction.flushed"
+// The steps of a write on PostgreSQL, whose last statements are sent together
+// with its commit.
+const (
+	TransactionBegun   Name = "transaction.begun"   // it holds its domain's fence, nothing is written
+	TransactionFlushed Name = "transaction.flushed" // all of it is sent, what came of it is not known
+)
 
 // The steps of a turn, that is a switch or a rollback; Turn names them.
 const (
@@ -76,7 +79,7 @@ func All() []Name {
 		BackfillPlanned, BackfillClaimed, BackfillLoaded,
 		CopyRead, CopyApplied, CopyRecorded, CopyForgot, StateRecorded, WriteAdmitted, WriteDone,
 		CommitInsert, CommitPrepare, CommitMark, CommitUnlock, CommitForget, CommitSingle,
-		TransactionFlushed,
+		TransactionBegun, TransactionFlushed,
 	}
 	for _, action := range []string{"switch", "rollback"} {
 		for _, s := range []string{Sealed, SealAcked, Drained, Compared, Flipped, FlipKept, FlipAcked, Opened, OpenedAcked} {

@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -229,7 +230,7 @@ func (s *store) mark(ctx context.Context, rec *commit) error {
 	}
 	done, err := s.db.advance(ctx, rec.ID, committed)
 	if err == nil && !done {
-		return fault.New(fault.Conflict, "this took too long and was given up; try again")
+		return cutover.Stale(fmt.Errorf("commit %s took too long, and somebody else gave it up", rec.ID.Hex()))
 	}
 	if err == nil {
 		return nil

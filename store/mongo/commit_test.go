@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/fault"

@@ -285,6 +285,30 @@ func TestALegacyDocumentGetsARevisionWhenItIsWritten(t *testing.T) {
 	}
 }
 
+// TestAThousandNotesAreForgottenAtOnce: as many as a copier works off in a round
+// after it was away, however few connections the server has.
+func TestAThousandNotesAreForgottenAtOnce(t *testing.T) {
+	t.Parallel()
+	const many = 1000
+	bk, _ := newBank(t)
+	bk.guard.Journal = true
+	for range many {
+		bk.put(t, newAccount("x", 1))
+	}
+	notes, err := bk.Notes(t.Context(), 2*many)
+	if err != nil || len(notes) != many {
+		t.Fatalf("Notes gave %d, %v; want %d", len(notes), err, many)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if err := bk.Forget(ctx, notes); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := bk.Journal(t.Context()); err != nil || n != 0 {
+		t.Errorf("Journal gave %d, %v; want nothing", n, err)
+	}
+}
+
 func TestANoteStaysWhenItsRecordIsWrittenAgain(t *testing.T) {
 	t.Parallel()
 	bk, other := newBank(t)

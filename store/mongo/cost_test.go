@@ -135,12 +135,13 @@ func TestWhatAQueryCosts(t *testing.T) {
 }
 
 // Only when more of a page than its slack turns out not to count is it read
-// again, once.
+// again, once: what was hidden does not fill it up where it comes after others
+// that were not looked at.
 func TestAPageThatIsAllInDoubtIsReadTwice(t *testing.T) {
 	t.Parallel()
 	writer, reader, e := newHeardBank(t)
 	reader.db.SetFindsLists(true)
-	var moving []cutover.Record
+	moving := []cutover.Record{newAccount("new", 0), newAccount("new", -1)}
 	for n := range 12 {
 		moving = append(moving, newAccount("old", int64(100+n)))
 	}
@@ -149,7 +150,7 @@ func TestAPageThatIsAllInDoubtIsReadTwice(t *testing.T) {
 	writer.put(t, low[0], low[1], low[2], newAccount("old", 4))
 	over := writer.pendingCommit(t, func() error {
 		for _, r := range moving {
-			r.(*account).Owner = "new"
+			r.(*account).Owner = map[string]string{"new": "old", "old": "new"}[r.(*account).Owner]
 		}
 		return writer.tryPut(t.Context(), moving...)
 	})
@@ -157,11 +158,11 @@ func TestAPageThatIsAllInDoubtIsReadTwice(t *testing.T) {
 	if got, want := reader.owned(t, "new", 2), []string{low[0].Email, low[1].Email}; !slices.Equal(got, want) {
 		t.Errorf("found %v of the new owner, want %v", got, want)
 	}
-	once := []string{"find accounts", "find cutover_commits"}
-	if got, want := e.heard(), slices.Concat(once, []string{"find accounts"}, once); !slices.Equal(got, want) {
+	one := []string{"find accounts", "find cutover_commits", "find accounts"}
+	if got, want := e.heard(), slices.Concat(one, one); !slices.Equal(got, want) {
 		t.Errorf("that sent %v, want %v", got, want)
 	}
-	if got, want := reader.owned(t, "old", 1), moving[11].(*account).Email; len(got) != 1 || got[0] != want {
+	if got, want := reader.owned(t, "old", 1), moving[13].(*account).Email; len(got) != 1 || got[0] != want {
 		t.Errorf("the first of the old owner is %v, want %s", got, want)
 	}
 	over()

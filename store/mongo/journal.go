@@ -145,9 +145,18 @@ func (s *store) forget(ctx context.Context, col *collection, notes []cutover.Not
 		marked := append(atRev(n.Key.ID, n.Rev), withNote[0])
 		writes = append(writes, mongo.NewUpdateOneModel().SetFilter(marked).SetUpdate(unmark))
 	}
-	_, err := col.coll.BulkWrite(ctx, writes)
-	return translate(err, writing)
+	for batch := range slices.Chunk(writes, forgetBatch) {
+		if _, err := col.coll.BulkWrite(ctx, batch); err != nil {
+			return translate(err, writing)
+		}
+	}
+	return nil
 }
+
+// forgetBatch is how many notes one command takes off. A server may hold what
+// it needs for each of a command's writes until the last is done: FerretDB keeps
+// a connection of its few hundred for each, and waits for ever for one more.
+const forgetBatch = 100
 
 // journalCounted is up to how many notes of a collection Journal counts.
 const journalCounted = 10_000

@@ -144,6 +144,54 @@ func (b *bank) clear(t *testing.T) {
 	}
 }
 
+// The answer to a write of a commit does not come, and the commit is rolled back;
+// then the write arrives after all, and hides its document. Queries know, until
+// Recover has put that right.
+func TestAQueryKnowsOfAWriteThatMayStillArrive(t *testing.T) {
+	t.Parallel()
+	writer, bk := newBank(t)
+	s := newScene(t, writer)
+	ctx, cancel := context.WithCancel(t.Context())
+	writer.db.OnStep(func(name string) error {
+		if name == "prepare" {
+			cancel()
+		}
+		return nil
+	})
+	if err := s.run(ctx, writer); !fault.Is(err, fault.Unavailable) {
+		t.Fatalf("Update gave %v, want unavailable", err)
+	}
+	writer.db.OnStep(func(string) error { return nil })
+	bk.arrives(t, s.a)
+	s.want(t, bk, false)
+	bk.impatient()
+	if err := mongo.Recover(t.Context(), bk.Side); err != nil {
+		t.Fatal(err)
+	}
+	bk.wantClean(t)
+	s.want(t, bk, false)
+}
+
+// arrives does the late write of a commit that gives an account to the new
+// owner, when what is said to be over was over long ago.
+func (b *bank) arrives(t *testing.T, a *account) {
+	t.Helper()
+	commits, accounts := b.db.Raw("cutover_commits"), b.db.Raw("accounts")
+	_, err := commits.UpdateMany(t.Context(), bson.D{{Key: "settled", Value: true}},
+		bson.D{{Key: "$set", Value: bson.D{{Key: "endedAt", Value: time.Now().Add(-time.Minute)}}}})
+	rec, err2 := commits.FindOne(t.Context(), bson.D{}).Raw()
+	id := bson.D{{Key: "_id", Value: bson.ObjectID(a.ID)}}
+	old, err3 := accounts.FindOne(t.Context(), id).Raw()
+	if err := errors.Join(err, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	_, err = accounts.UpdateOne(t.Context(), id, bson.D{{Key: "$set", Value: bson.D{
+		{Key: "owner", Value: "new"}, {Key: "rev", Value: a.Rev + 1}, {Key: "_lockCommit", Value: rec.Lookup("_id")}, {Key: "_lockUndo", Value: old}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // One process writes three accounts again and again, and another one hides them
 // under another owner in Updates that fail at the third. A query finds all three
 // all the time, in no content that was not committed, and no account ever falls

@@ -5,44 +5,62 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/internal/step"
 )
 
-// flush writes what the Update has collected, and its notes: one round trip,
-// unless the order matters.
-func (tx *Tx) flush(ctx context.Context, g cutover.Guard) error {
-	writes := tx.ordered()
+// update is one Update under way.
+type update struct {
+	*session
+	guard cutover.Guard
+	tx    *Tx
+}
+
+// write writes what the closure has put, its notes and the commit: one round
+// trip, unless the order matters. An Update that has read nothing begins with
+// one of its own all the same: a connection that was cut meanwhile must show
+// before there is a commit whose outcome could be in doubt.
+func (u *update) write(ctx context.Context) error {
+	writes := u.tx.ordered()
 	if len(writes) == 0 {
 		return nil
 	}
-	b := new(pgx.Batch)
-	tx.queueDeleteLocks(b, g, writes)
-	b.Queue("SAVEPOINT flush")
-	for _, w := range writes {
-		tx.queue(b, w)
-	}
-	queueNotes(b, g, writes)
-	err := translate(tx.q.SendBatch(ctx, b).Close())
-	if len(writes) == 1 || violationOf(err) == nil {
+	if err := u.begun(ctx); err != nil {
 		return err
 	}
-	return tx.untangle(ctx, g, writes)
+	step.At(step.TransactionBegun)
+	b := new(pgx.Batch)
+	u.queueDeleteLocks(b, writes)
+	for _, w := range writes {
+		u.tx.queue(b, w)
+	}
+	queueNotes(b, u.guard, writes)
+	err := u.commit(ctx, b)
+	if len(writes) == 1 || !orderMatters(err) {
+		return err
+	}
+	return u.untangle(ctx, writes)
+}
+
+// orderMatters says that a write broke a rule that it may keep after another.
+func orderMatters(err error) bool {
+	v := violationOf(err)
+	return v != nil && (v.Rule == Unique || v.Rule == ForeignKey)
 }
 
 // queueDeleteLocks keeps a delete apart from copies of its kind, as queueLocks
 // does: a copier that has not heard yet that this database is the primary now
 // would bring the record back.
-func (tx *Tx) queueDeleteLocks(b *pgx.Batch, g cutover.Guard, writes []cutover.Write) {
-	if !g.Journal {
+func (u *update) queueDeleteLocks(b *pgx.Batch, writes []cutover.Write) {
+	if !u.guard.Journal {
 		return
 	}
 	locked := map[string]bool{}
 	for _, w := range writes {
 		if w.Record == nil && !locked[w.Key.Kind] {
 			locked[w.Key.Kind] = true
-			tx.store.queueLock(b, w.Key.Kind, true)
+			u.tx.store.queueLock(b, w.Key.Kind, true)
 		}
 	}
 }
@@ -66,24 +84,26 @@ func (tx *Tx) ordered() []cutover.Write {
 	return writes
 }
 
-// untangle is flush for writes of which one must come before another although
-// the order of flush has it after: a unique value passed from one record to
+// untangle is write for writes of which one must come before another although
+// the order of write has it after: a unique value passed from one record to
 // another, a reference dropped before its target goes. The rules are checked
 // after each statement, so whatever violates one is tried again after the
 // rest, as long as that gets on.
-func (tx *Tx) untangle(ctx context.Context, g cutover.Guard, writes []cutover.Write) error {
-	b := new(pgx.Batch)
-	b.Queue("ROLLBACK TO SAVEPOINT flush")
-	if err := tx.q.SendBatch(ctx, b).Close(); err != nil {
+//
+// What failed has taken the transaction with it, so there is a second one, held
+// to the same epoch. What the closure read is guarded as before: by revision.
+func (u *update) untangle(ctx context.Context, writes []cutover.Write) error {
+	u.end()
+	if err := u.send(ctx, func(b *pgx.Batch) { u.queueDeleteLocks(b, writes) }); err != nil {
 		return err
 	}
-	err := inRounds(writes, func(w cutover.Write) error { return tx.writeAlone(ctx, w) })
+	err := inRounds(writes, func(w cutover.Write) error { return u.writeAlone(ctx, w) })
 	if err != nil {
 		return err
 	}
-	b = new(pgx.Batch)
-	queueNotes(b, g, writes)
-	return tx.q.SendBatch(ctx, b).Close()
+	b := new(pgx.Batch)
+	queueNotes(b, u.guard, writes)
+	return u.commit(ctx, b)
 }
 
 // inRounds runs do on each element, and again on those that violated a rule,
@@ -113,17 +133,17 @@ func inRounds[E any](todo []E, do func(E) error) error {
 
 // writeAlone makes one write; after a violation it is as if it had not been
 // tried.
-func (tx *Tx) writeAlone(ctx context.Context, w cutover.Write) error {
-	b := new(pgx.Batch)
-	b.Queue("SAVEPOINT write")
-	tx.queue(b, w)
-	b.Queue("RELEASE SAVEPOINT write")
-	err := translate(tx.q.SendBatch(ctx, b).Close())
+func (u *update) writeAlone(ctx context.Context, w cutover.Write) error {
+	err := u.send(ctx, func(b *pgx.Batch) {
+		b.Queue("SAVEPOINT write")
+		u.tx.queue(b, w)
+		b.Queue("RELEASE SAVEPOINT write")
+	})
 	if violationOf(err) == nil {
 		return err
 	}
-	if _, back := tx.q.Exec(ctx, "ROLLBACK TO SAVEPOINT write"); back != nil {
-		return translate(back)
+	if back := u.send(ctx, func(b *pgx.Batch) { b.Queue("ROLLBACK TO SAVEPOINT write") }); back != nil {
+		return back
 	}
 	return err
 }
@@ -136,29 +156,20 @@ func (tx *Tx) queue(b *pgx.Batch, w cutover.Write) {
 	// of a legacy record without a revision.
 	fresh := w.Base == 0 && !read
 	if w.Record == nil {
-		gone := b.Queue(t.sql.delete, id, w.Base)
-		if !fresh { // else it was put and deleted in this same Update
-			gone.Exec(mustTouch(w.Key))
+		if fresh { // it was put and deleted in this same Update
+			b.Queue(t.sql.remove, id, w.Base)
+		} else {
+			b.Queue(t.sql.delete, id, w.Base)
 		}
 		return
 	}
 	r := tx.rows[w.Key]
 	if fresh {
-		b.Queue(t.sql.insert, r.values...).Exec(mustTouch(w.Key))
+		b.Queue(t.sql.insert, r.values...)
 	} else {
-		b.Queue(t.sql.update, append(slices.Clip(r.values), w.Base)...).Exec(mustTouch(w.Key))
+		b.Queue(t.sql.update, append(slices.Clip(r.values), w.Base)...)
 	}
 	t.queueChildren(b, id, r, !fresh && (parted || !read))
-}
-
-// mustTouch makes a write that found no row of its revision a conflict.
-func mustTouch(key cutover.Key) func(pgconn.CommandTag) error {
-	return func(tag pgconn.CommandTag) error {
-		if tag.RowsAffected() == 0 {
-			return cutover.ConflictOn(key)
-		}
-		return nil
-	}
 }
 
 // queueChildren adds the statements that write a record's child tables;

@@ -10,8 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/devstack/link"
+	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/money"
 	"github.com/amanat-dev/amanat/store/postgres"
@@ -151,6 +155,9 @@ func TestUpdate_IsUnavailableWhenTheConnectionIsCutBeforeTheCommit(t *testing.T)
 	t.Parallel()
 	db, side := specimens(t)
 	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error {
+		if _, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(1)); err != nil {
+			return err
+		}
 		execute(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND state = 'idle in transaction'`)
 		return tx.Put(ctx, specimen("1"))
@@ -160,6 +167,34 @@ func TestUpdate_IsUnavailableWhenTheConnectionIsCutBeforeTheCommit(t *testing.T)
 	}
 	if err := put(t, side, specimen("1")); err != nil {
 		t.Errorf("the next Update: %v", err)
+	}
+}
+
+// What the server ended before it came to the COMMIT it has not done, although
+// the COMMIT had been sent.
+func TestUpdate_IsUnavailableWhenItIsEndedInItsWrites(t *testing.T) {
+	t.Parallel()
+	db, side := specimens(t)
+	s := specimen("1")
+	if err := put(t, side, s); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := db.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Rollback(context.Background())
+	if _, err := lock.Exec(t.Context(), "SELECT FROM specimens FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- put(t, side, s) }()
+	for count(t, db, `SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event_type = 'Lock') AS cut`) == 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := <-done; !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), "not known") {
+		t.Errorf("got %v; want unavailable, with a known outcome", err)
 	}
 }
 
@@ -188,6 +223,9 @@ func TestUpdate_OfAProcessThatFellSilentIsEnded(t *testing.T) {
 	go func() {
 		side := far.Side(storetest.SpecimenDefinition)
 		done <- side.Update(ctx, cutover.Guard{Domain: "specimen"}, func(ctx context.Context, tx cutover.Tx) error {
+			if _, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(1)); err != nil {
+				return err
+			}
 			silent <- l.Silence()
 			<-ctx.Done()
 			return tx.Put(ctx, specimen("1"))
@@ -333,13 +371,17 @@ func readWhole(t *testing.T, side cutover.Side, id cutover.ID, stop chan struct{
 func TestUpdate_DoesNotNoticeThatIdleConnectionsWereCut(t *testing.T) {
 	t.Parallel()
 	db, side := specimens(t)
-	var wg sync.WaitGroup
-	for range 4 { // so that there are several connections
-		wg.Go(func() {
-			_ = side.View(t.Context(), func(context.Context, cutover.Tx) error { time.Sleep(20 * time.Millisecond); return nil })
-		})
+	var several []*pgxpool.Conn
+	for range 4 {
+		conn, err := db.Pool().Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		several = append(several, conn)
 	}
-	wg.Wait()
+	for _, conn := range several {
+		conn.Release()
+	}
 	other := storetest.Postgres(t)
 	var name string
 	if err := db.Pool().QueryRow(t.Context(), "SELECT current_database()").Scan(&name); err != nil {

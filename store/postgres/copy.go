@@ -45,8 +45,8 @@ func (s *store) getKind(ctx context.Context, q pgx.Tx, kind string, ids []string
 	if err != nil {
 		return err
 	}
-	list, err := t.fetch(ctx, q, false, "WHERE id = ANY($1)", ids)
-	if err != nil {
+	var list []*found
+	if err := ask(ctx, q, t.fetch(&list, quote(t.name), "WHERE id = ANY($1)", ids)); err != nil {
 		return err
 	}
 	for _, f := range list {
@@ -101,16 +101,24 @@ func (s *store) Scan(ctx context.Context, kind string, after, until cutover.ID, 
 	if err != nil {
 		return nil, err
 	}
-	var items []cutover.Item
-	err = s.inTx(ctx, snapshot, func(q pgx.Tx) error {
-		list, err := t.fetch(ctx, q, false, "WHERE id > $1 AND ($2 = '' OR id <= $2) ORDER BY id LIMIT $3",
-			after.String(), until.String(), limit)
-		for _, f := range list {
-			items = append(items, t.item(f))
-		}
-		return translate(err)
-	})
-	return items, err
+	w := where{table: t, either: []string{"true"}, order: "id", limit: limit}
+	if !after.IsZero() {
+		w.either[0] += " AND id > " + w.arg(after, "object_id")
+	}
+	if !until.IsZero() {
+		w.either[0] += " AND id <= " + w.arg(until, "object_id")
+	}
+	source, tail := w.from()
+	var list []*found
+	err = s.again(ctx, func() error { return ask(ctx, s.pool, t.fetch(&list, source, tail, params(w.args)...)) })
+	if err != nil {
+		return nil, translate(err)
+	}
+	items := make([]cutover.Item, len(list))
+	for i, f := range list {
+		items[i] = t.item(f)
+	}
+	return items, nil
 }
 
 // Foreign has nothing to list: the type object_id allows no other identities.

@@ -67,6 +67,7 @@ var (
 	makesConstraint = regexp.MustCompile(`CONSTRAINT (\w+) (?:CHECK|UNIQUE|FOREIGN|PRIMARY|EXCLUDE)`)
 	makesReference  = regexp.MustCompile(`^\s+(\w+)\s+\w+.* REFERENCES \w+`)
 	drops           = regexp.MustCompile(`DROP (INDEX|CONSTRAINT|TRIGGER) (?:IF EXISTS )?(\w+)`)
+	dropsTable      = regexp.MustCompile(`DROP TABLE (\w+);`)
 )
 
 // declared reads the migrations' texts, up to where they say how to go back.
@@ -112,6 +113,9 @@ func declaredIn(up, file string) (out []Declared) {
 
 // without leaves out what a migration drops.
 func without(all []Declared, up string) []Declared {
+	for _, m := range dropsTable.FindAllStringSubmatch(up, -1) {
+		all = slices.DeleteFunc(all, func(d Declared) bool { return d.Table == m[1] })
+	}
 	for _, m := range drops.FindAllStringSubmatch(up, -1) {
 		all = slices.DeleteFunc(all, func(d Declared) bool { return d.What == strings.ToLower(m[1]) && d.Name == m[2] })
 	}

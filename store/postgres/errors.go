@@ -83,8 +83,10 @@ func translateCode(pg *pgconn.PgError) error {
 		return translateViolation(pg, rule)
 	}
 	switch {
+	case pg.Code == staleCode:
+		return translateStale(pg)
 	case pg.Code == "40001" || pg.Code == "40P01": // serialization failure, deadlock
-		return fault.Wrap(pg, fault.Conflict, "somebody else changed this at the same time; read it again and retry")
+		return cutover.Stale(pg)
 	case pg.Code == "42P01" || pg.Code == "42703" || pg.Code == "42704": // undefined table, column, object
 		return fault.Wrap(pg, fault.Internal, "the database's tables are missing or old; run its migrations")
 	case pg.Code == "22021" || pg.Code == "22P05": // such as a NUL in a text
@@ -93,6 +95,18 @@ func translateCode(pg *pgconn.PgError) error {
 		return away(pg)
 	}
 	return fault.Wrap(pg, fault.Internal, "the database refused a statement")
+}
+
+// staleCode is the SQLSTATE of cutover_stale, see migration 00060.
+const staleCode = "AM001"
+
+// translateStale reads which record it was that had another revision.
+func translateStale(pg *pgconn.PgError) error {
+	id, err := cutover.ParseID(pg.Detail)
+	if err != nil {
+		return fault.Wrap(errors.Join(pg, err), fault.Internal, "the database names a record that is none")
+	}
+	return cutover.ConflictOn(cutover.Key{Kind: pg.TableName, ID: id})
 }
 
 // unavailableCode says that the same statement may well work later:
@@ -136,6 +150,18 @@ func lost(err error) bool {
 		}
 	}
 	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.Timeout(err) || pgconn.SafeToRetry(err)
+}
+
+// unknownAfter says, of a batch of writes with their COMMIT at the end, of which
+// one failed, that it may have happened all the same. What the server itself
+// refused before the COMMIT it has not done.
+func unknownAfter(err error, atCommit bool) bool {
+	var pg *pgconn.PgError
+	var unsent pgx.ErrPreprocessingBatch
+	if errors.As(err, &unsent) || errors.As(err, &pg) && !atCommit {
+		return false
+	}
+	return outcomeUnknown(err)
 }
 
 // outcomeUnknown says, of a failed COMMIT, that it may have happened: the

@@ -5,77 +5,41 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/amanat-dev/amanat/cutover"
 )
 
-// querier is what reading needs of a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+// question is a statement that reads, and what is done with its answer. take may
+// be called again with another answer: then that one counts.
+type question struct {
+	sql  string
+	args []any
+	take func(pgx.Rows) error
 }
 
-// fetch reads the records that tail selects, with their child tables: one more
-// round trip for all of those. moving says that others' commits show between
-// two statements.
-func (t *table) fetch(ctx context.Context, q querier, moving bool, tail string, args ...any) ([]*found, error) {
-	rows, err := q.Query(ctx, "SELECT "+t.sql.columns+" FROM "+quote(t.name)+" "+tail, args...)
-	if err != nil {
-		return nil, err
-	}
-	list, err := t.scan(rows)
-	if err != nil {
-		return nil, err
-	}
-	if len(t.children) > 0 && len(list) > 0 {
-		if err := t.fetchChildren(ctx, q, moving, list); err != nil {
-			return nil, err
-		}
-	}
-	for _, f := range list {
-		t.finish(f)
-	}
-	return list, nil
+func (q question) queue(b *pgx.Batch) { b.Queue(q.sql, q.args...).Query(q.take) }
+
+// sender is a connection, a transaction, or a pool.
+type sender interface {
+	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
 }
 
-func (t *table) fetchChildren(ctx context.Context, q querier, moving bool, list []*found) error {
-	ids, byID := make([]string, len(list)), make(map[string]*found, len(list))
-	for i, f := range list {
-		ids[i], byID[f.id] = f.id, f
-	}
+// ask puts a question to a transaction, or to the pool by itself.
+func ask(ctx context.Context, to sender, q question) error {
 	b := new(pgx.Batch)
-	for _, c := range t.children {
-		b.Queue(c.selectSQL(), ids).Query(func(rows pgx.Rows) error { return c.scanInto(rows, byID) })
-	}
-	if moving {
-		b.Queue("SELECT id, rev FROM "+quote(t.name)+" WHERE id = ANY($1)", ids).
-			Query(func(rows pgx.Rows) error { return t.checkRevs(rows, byID, len(ids)) })
-	}
-	return q.SendBatch(ctx, b).Close()
+	q.queue(b)
+	return run(ctx, to, b)
 }
 
-// checkRevs finds a record that changed between the reading of its row and of
-// its children: revisions only rise, so an equal one afterwards says that
-// nothing came between.
-func (t *table) checkRevs(rows pgx.Rows, byID map[string]*found, want int) error {
-	var id string
-	var rev int64
-	seen, changed := 0, ""
-	_, err := pgx.ForEachRow(rows, []any{&id, &rev}, func() error {
-		seen++
-		if byID[id].rev != rev {
-			changed = id
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+// fetch reads records into list, child tables included, from a source: the
+// table, or what stands for it under its name. tail is the rest of the statement.
+func (t *table) fetch(list *[]*found, source, tail string, args ...any) question {
+	return question{
+		sql:  t.sql.selects + source + " " + tail,
+		args: args,
+		take: func(rows pgx.Rows) (err error) {
+			*list, err = t.scan(rows)
+			return err
+		},
 	}
-	if changed != "" || seen != want {
-		id, _ := cutover.ParseID(changed)
-		return cutover.ConflictOn(cutover.Key{Kind: t.kind, ID: id})
-	}
-	return nil
 }
 
 // words makes a kind's name readable: "purchase request".

@@ -1,12 +1,18 @@
 package postgres_test
 
 import (
+	"context"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/domain"
+	"github.com/amanat-dev/amanat/domain/marketplace"
+	"github.com/amanat-dev/amanat/domain/user"
 	"github.com/amanat-dev/amanat/store/postgres"
 	"github.com/amanat-dev/amanat/store/storetest"
 )
@@ -59,6 +65,61 @@ func TestUp_RunsOnceHoweverManyTry(t *testing.T) {
 		if m.Applied.IsZero() {
 			t.Errorf("%s %s is pending", m.Source, m.File)
 		}
+	}
+}
+
+// Lists that became columns in migration 00060 come with what was in them, on
+// the way there and back.
+func TestUp_KeepsWhatIsInLists(t *testing.T) {
+	t.Parallel()
+	db := storetest.Postgres(t)
+	u, r := new(user.User), new(marketplace.PurchaseRequest)
+	storetest.Fill(u, 1)
+	storetest.Fill(r, 2)
+	u.Role, u.Status, u.AuthProvider, u.Email, u.Rev = user.Buyer, user.Active, user.ProviderEmail, "a@example.org", 0
+	u.RefreshTokens = append(u.RefreshTokens, user.RefreshToken{}, user.RefreshToken{Hash: "é", ExpiresAt: time.UnixMilli(1).UTC()})
+	r.Status, r.CategoryID, r.Rev = marketplace.StatusPending, cutover.ID{}, 0
+	r.Specifications = []marketplace.Specification{{Key: "a", Value: `"`}, {}, {Label: "c"}}
+	save(t, db.Side(user.Definition), u)
+	save(t, db.Side(marketplace.Definition), r)
+	for range 2 {
+		if err := postgres.DownTo(t.Context(), db, 50); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Up(t.Context(), postgres.Sources()...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := db.Side(user.Definition).View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
+		back, err := cutover.Get[user.User](ctx, tx, u.ID)
+		if !reflect.DeepEqual(back.RefreshTokens, u.RefreshTokens) {
+			t.Errorf("got %+v, want %+v", back.RefreshTokens, u.RefreshTokens)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	err = db.Side(marketplace.Definition).View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
+		back, err := cutover.Get[marketplace.PurchaseRequest](ctx, tx, r.ID)
+		if !reflect.DeepEqual(back.Specifications, r.Specifications) {
+			t.Errorf("got %+v, want %+v", back.Specifications, r.Specifications)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if missing, err := db.Missing(t.Context(), postgres.Sources()...); err != nil || len(missing) > 0 {
+		t.Errorf("missing: %v, %v", missing, err)
+	}
+}
+
+func save(t *testing.T, side cutover.Side, r cutover.Record) {
+	t.Helper()
+	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error { return tx.Put(ctx, r) })
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

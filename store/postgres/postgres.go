@@ -9,13 +9,12 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/fault"
 )
 
@@ -32,6 +31,10 @@ var sessionSettings = map[string]string{
 	"timezone":          "UTC",
 	"statement_timeout": "30s",
 	"lock_timeout":      "10s",
+	// A prepared statement is planned once per connection. Left to itself, the
+	// server plans a page of a list anew each time: the shorter the rest of the
+	// list, the cheaper it seems. where sees to statements whose one plan is good.
+	"plan_cache_mode": "force_generic_plan",
 	// An Update says something all the time, unless its process is frozen, or
 	// gone without a word: then what it holds is in everybody's way, the fence
 	// of its domain first of all.
@@ -41,7 +44,13 @@ var sessionSettings = map[string]string{
 // DB is a connection pool to one PostgreSQL database.
 type DB struct {
 	pool *pgxpool.Pool
+	// What lists have left out because it was not readable.
+	unreadable cutover.LeftOut
 }
+
+// Unreadable returns how many records lists have left out since the start,
+// because they were not readable, up to 1,000.
+func (db *DB) Unreadable() int { return db.unreadable.Count() }
 
 // Open prepares a pool for the database that url names; what url itself sets,
 // such as pool_max_conns or statement_timeout, counts. It does not wait for
@@ -65,7 +74,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	return &DB{pool}, nil
+	return &DB{pool: pool}, nil
 }
 
 // The guard of the domains' tables (migration 00035) lets in only sessions that
@@ -127,16 +136,13 @@ func rollback(ctx context.Context, q pgx.Tx) {
 	_ = q.Rollback(ctx)
 }
 
-// begin starts a transaction. When the server was restarted, the pool is full
-// of connections that do not know it yet: it is emptied, and tried once more.
-func (db *DB) begin(ctx context.Context, o pgx.TxOptions) (pgx.Tx, error) {
-	q, err := db.pool.BeginTx(ctx, o)
-	var refused *pgconn.ConnectError
-	if err == nil || ctx.Err() != nil || errors.As(err, &refused) || !fault.Is(translate(err), fault.Unavailable) {
-		return q, err
-	}
-	db.pool.Reset()
-	return db.pool.BeginTx(ctx, o)
+// begin starts a transaction.
+func (db *DB) begin(ctx context.Context, o pgx.TxOptions) (q pgx.Tx, err error) {
+	err = db.again(ctx, func() error {
+		q, err = db.pool.BeginTx(ctx, o)
+		return err
+	})
+	return q, err
 }
 
 // commit does not end with ctx: giving up between the question and the answer

@@ -10,11 +10,14 @@ import (
 	"github.com/amanat-dev/amanat/cutover/shape"
 )
 
-// where makes SQL of a query's conditions and collects their arguments. The
-// text depends on the query's shape alone, so that a statement is prepared once.
-type where struct {
-	table *table
-	args  []any
+// whereOf makes SQL of a query. The text depends on the query's shape alone, so
+// that a statement is prepared once.
+func whereOf(t *table, b query.Bound) *where {
+	w := &where{table: t, order: t.order(b), limit: b.Limit}
+	for _, br := range b.Branches {
+		w.either = append(w.either, w.all(br))
+	}
+	return w
 }
 
 // arg adds an argument and returns its placeholder.
@@ -47,55 +50,22 @@ func slice[T any](values []any) []T {
 	return out
 }
 
-// find returns what follows "SELECT … FROM table". A query of several branches
-// is a union of the identities that each of them finds, each in its own index:
-// one condition with OR would have the server search the table.
-func (w *where) find(b query.Bound) string {
-	order := w.order(b)
-	if len(b.Branches) == 1 {
-		return "WHERE " + w.all(b.Branches[0]) + order
-	}
-	name := quote(w.table.name)
-	parts := make([]string, len(b.Branches))
-	for i, br := range b.Branches {
-		parts[i] = "(SELECT id FROM " + name + " WHERE " + w.all(br) + order + ")"
-	}
-	return "WHERE id IN (" + strings.Join(parts, " UNION ALL ") + ")" + order
-}
-
-// order sorts and cuts.
-func (w *where) order(b query.Bound) string {
-	direction := ""
+// order is what a query sorts by.
+func (t *table) order(b query.Bound) string {
+	direction, nulls := "", " NULLS FIRST"
 	if b.Desc {
-		direction = " DESC"
+		direction, nulls = " DESC", " NULLS LAST"
 	}
-	sql := " ORDER BY "
-	if !b.Order.IsID() {
-		// What is absent comes first, as it does in MongoDB.
-		nulls := " NULLS FIRST"
-		if b.Desc {
-			nulls = " NULLS LAST"
-		}
-		column := w.table.columnOf(b.Order)
-		if !column.nullable {
-			nulls = ""
-		}
-		sql += quote(column.name) + direction + nulls + ", "
+	if b.Order.IsID() {
+		return "id" + direction
 	}
-	sql += "id" + direction
-	if b.Limit > 0 {
-		sql += " LIMIT " + w.arg(b.Limit, "bigint")
+	// What is absent comes first, as it does in MongoDB. Where nothing is absent,
+	// not to say so lets an index serve.
+	column := t.columnOf(b.Order)
+	if !column.nullable || b.Bounds(b.Order) {
+		nulls = ""
 	}
-	return sql
-}
-
-// anyOf is the condition that one of the branches holds.
-func (w *where) anyOf(branches []query.Branch) string {
-	parts := make([]string, len(branches))
-	for i, br := range branches {
-		parts[i] = w.all(br)
-	}
-	return "(" + strings.Join(parts, ") OR (") + ")"
+	return quote(column.name) + direction + nulls + ", id" + direction
 }
 
 // all is the condition that all terms hold.
@@ -157,15 +127,17 @@ func (w *where) inList(t query.Term) string {
 	return name + " && " + w.list(t.Values, strings.TrimSuffix(column.sqlType, "[]"))
 }
 
+// inChild asks for elements by their own index. OFFSET 0 keeps PostgreSQL from
+// reading all of a child table to have it at hand.
 func (w *where) inChild(c child, t query.Term) string {
-	exists := fmt.Sprintf("EXISTS (SELECT FROM %s child WHERE child.parent_id = %s.id", quote(c.name), quote(w.table.name))
+	some := fmt.Sprintf("EXISTS (SELECT FROM %s child WHERE child.parent_id = %s.id OFFSET 0)", quote(c.name), quote(w.table.name))
 	switch t.Op {
 	case query.IsAbsent:
-		return "NOT " + exists + ")"
+		return "NOT " + some
 	case query.IsPresent:
-		return exists + ")"
+		return some
 	}
-	return exists + " AND child.value = ANY(" + w.list(t.Values, c.columns[0].sqlType) + "))"
+	return fmt.Sprintf("id IN (SELECT parent_id FROM %s WHERE value = ANY(%s))", quote(c.name), w.list(t.Values, c.columns[0].sqlType))
 }
 
 // columnOf finds the column that holds a field; every scalar that a query may

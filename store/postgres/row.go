@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"errors"
 	"reflect"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/shape"
@@ -79,39 +81,98 @@ func (f *found) fail(err error) {
 // record gives what was read.
 func (f *found) record() cutover.Record { return f.value.Interface().(cutover.Record) }
 
-// scan reads the rows of a SELECT of the table's columns.
+// reader is what rows of a table are scanned into. It is the same for each row,
+// and used again by later questions: decoding copies what is in it.
+type reader struct {
+	holders []holder
+	lists   []listHolder // one per child table
+	targets []any        // of both
+}
+
+func (t *table) newReader() *reader {
+	r := &reader{lists: make([]listHolder, len(t.children))}
+	r.holders, r.targets = holdersOf(t.columns)
+	for i, c := range t.children {
+		r.lists[i].columns = c.columns
+		r.targets = append(r.targets, &r.lists[i])
+	}
+	return r
+}
+
+// scan reads the rows of a SELECT of the table's columns and lists.
 func (t *table) scan(rows pgx.Rows) ([]*found, error) {
+	into, ok := t.readers.Get().(*reader)
+	if !ok {
+		into = t.newReader()
+	}
+	defer t.readers.Put(into)
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*found, error) {
-		holders, targets := holdersOf(t.columns)
-		if err := r.Scan(targets...); err != nil {
+		if err := r.Scan(into.targets...); err != nil {
 			return nil, err
 		}
-		f := &found{value: reflect.New(t.typ)}
-		f.id, f.rev = holders[0].(*textHolder).String, holders[1].(*intHolder).Int64
-		f.fail(decodeColumns(t.columns, holders, f.value.Elem()))
-		return f, nil
+		return t.decode(into), nil
 	})
 }
 
-// scanInto reads the rows of one child table into the records that they
-// belong to.
-func (c child) scanInto(rows pgx.Rows, parents map[string]*found) error {
-	defer rows.Close()
-	for rows.Next() {
-		holders, targets := holdersOf(c.columns)
-		var id string
-		if err := rows.Scan(append([]any{&id}, targets...)...); err != nil {
+// decode makes a record of a row.
+func (t *table) decode(r *reader) *found {
+	f := &found{value: reflect.New(t.typ)}
+	f.id, f.rev = r.holders[0].(*textHolder).String, r.holders[1].(*intHolder).Int64
+	f.fail(decodeColumns(t.columns, r.holders, f.value.Elem()))
+	for i, c := range t.children {
+		f.parted = f.parted || len(r.lists[i].rows) > 0
+		f.fail(c.decode(r.lists[i], f.value.Elem()))
+	}
+	t.finish(f)
+	return f
+}
+
+// decode puts the rows of a child table in their place in root.
+func (c child) decode(h listHolder, root reflect.Value) error {
+	if len(h.rows) == 0 {
+		return nil
+	}
+	list := c.list.slot(root)
+	list.Set(reflect.MakeSlice(list.Type(), len(h.rows), len(h.rows)))
+	for i, r := range h.rows {
+		if err := decodeColumns(c.columns, r.holders, list.Index(i)); err != nil {
 			return err
 		}
-		f := parents[id]
-		elem := reflect.New(c.elem.Type).Elem()
-		f.fail(decodeColumns(c.columns, holders, elem))
-		f.parted = true
-		list := c.list.slot(f.value.Elem())
-		list.Set(reflect.Append(list, elem))
 	}
-	return rows.Err()
+	return nil
 }
+
+// listHolder receives what child.listSQL reads.
+type listHolder struct {
+	columns []column
+	rows    []rowHolder
+}
+
+// rowHolder receives one row of a child table.
+type rowHolder struct {
+	holders []holder
+	targets []any
+}
+
+var errNoRow = errors.New("a child table's row is none")
+
+// The methods by which the driver fills them.
+
+func (h *listHolder) SetDimensions(d []pgtype.ArrayDimension) error {
+	h.rows = nil
+	if len(d) > 0 {
+		h.rows = make([]rowHolder, d[0].Length)
+	}
+	for i := range h.rows {
+		h.rows[i].holders, h.rows[i].targets = holdersOf(h.columns)
+	}
+	return nil
+}
+
+func (h *listHolder) ScanIndex(i int) any { return &h.rows[i] }
+func (h *listHolder) ScanIndexType() any  { return new(rowHolder) }
+func (h *rowHolder) ScanIndex(i int) any  { return h.targets[i] }
+func (h *rowHolder) ScanNull() error      { return errNoRow }
 
 func holdersOf(cols []column) ([]holder, []any) {
 	holders, targets := make([]holder, len(cols)), make([]any, len(cols))
@@ -148,11 +209,12 @@ func (t *table) finish(f *found) {
 func normalise(v reflect.Value, fields []shape.Field) {
 	for _, f := range fields {
 		sv := v.FieldByIndex(f.Index)
+		if sv.IsZero() {
+			continue
+		}
 		switch {
 		case f.Class == shape.Group && f.Pointer:
-			if !sv.IsNil() {
-				normalise(sv.Elem(), f.Fields)
-			}
+			normalise(sv.Elem(), f.Fields)
 		case f.Class == shape.Group:
 			normalise(sv, f.Fields)
 		case f.Class == shape.List && f.Elem.Class == shape.Group && !f.Elem.Pointer:

@@ -4,11 +4,8 @@ import (
 	"context"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/internal/step"
 )
 
 // store is the database as the engine sees it, for the kinds of one domain.
@@ -40,27 +37,30 @@ func (db *DB) Side(d cutover.Definition) cutover.Side {
 	return &store{db, d.Name, slices.Clone(d.Kinds), tablesOf(d.Kinds)}
 }
 
-// View runs fn on a snapshot of the database.
+// View runs fn on one state of the database. It may run fn twice: see view.
 func (s *store) View(ctx context.Context, fn func(context.Context, cutover.Tx) error) error {
-	return s.inTx(ctx, snapshot, func(q pgx.Tx) error {
-		return fn(ctx, &Tx{Batch: cutover.ReadOnly(s.kinds), store: s, q: q})
-	})
+	v := &view{session: s.snapshotSession()}
+	defer v.end()
+	err := s.look(ctx, v, fn)
+	if v.outdated {
+		v.outdated = false
+		err = s.look(ctx, v, fn)
+	}
+	return err
+}
+
+func (s *store) look(ctx context.Context, v *view, fn func(context.Context, cutover.Tx) error) error {
+	tx := &Tx{Batch: cutover.ReadOnly(s.kinds), store: s, asker: v}
+	return tx.result(fn(ctx, tx))
 }
 
 // Update runs fn and commits what it put. See cutover.Side.
 func (s *store) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, cutover.Tx) error) error {
-	return s.inTx(ctx, current, func(q pgx.Tx) error {
-		if err := fence(ctx, q, g); err != nil {
-			return err
-		}
-		tx := newTx(s, q)
-		if err := fn(ctx, tx); err != nil {
-			return err
-		}
-		if err := tx.flush(ctx, g); err != nil {
-			return translate(err)
-		}
-		step.At(step.TransactionFlushed)
-		return nil
-	})
+	u := &update{session: s.writingSession(g), guard: g, tx: newTx(s)}
+	u.tx.asker = u.session
+	defer u.end()
+	if err := u.tx.result(fn(ctx, u.tx)); err != nil {
+		return err
+	}
+	return u.write(ctx)
 }

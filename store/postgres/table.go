@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,6 +25,7 @@ type table struct {
 	columns  []column
 	children []child
 	sql      statements
+	readers  sync.Pool // of *reader
 }
 
 // child is the table of one of a record's lists: a row per element, in order.
@@ -139,9 +141,11 @@ func (p place) own(v reflect.Value) reflect.Value {
 // columns, so $1 is the id and $2 the revision.
 type statements struct {
 	columns string // quoted and qualified by the table: for SELECT
-	insert  string // a new record; no row when the id is taken
-	update  string // of the revision in the last parameter
-	delete  string // $1 id, $2 revision
+	selects string // "SELECT … FROM ", with each child table's rows as one more value
+	insert  string // a new record; fails when the id is taken
+	update  string // of the revision in the last parameter; fails when there is none
+	delete  string // likewise: $1 id, $2 revision
+	remove  string // $1 id, $2 revision; it may be gone already
 	apply   string // a copy, unless a later revision or tombstone is here
 	force   string // a copy, whatever is here
 }
@@ -157,16 +161,37 @@ func statementsOf(t *table) statements {
 	}
 	name, cols, params := quote(t.name), strings.Join(quoted, ", "), strings.Join(cast, ", ")
 	upsert := " ON CONFLICT (id) DO UPDATE SET " + strings.Join(excluded[1:], ", ")
+	remove := fmt.Sprintf("DELETE FROM %s WHERE id = $1 AND rev = $2", name)
+	update := fmt.Sprintf("UPDATE %s SET %s WHERE id = $1 AND rev = $%d::bigint", name, strings.Join(set[1:], ", "), len(t.columns)+1)
+	columns := name + "." + strings.Join(quoted, ", "+name+".")
 	return statements{
-		columns: name + "." + strings.Join(quoted, ", "+name+"."),
-		insert:  fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT (id) DO NOTHING", name, cols, params),
-		update: fmt.Sprintf("UPDATE %s SET %s WHERE id = $1 AND rev = $%d::bigint",
-			name, strings.Join(set[1:], ", "), len(t.columns)+1),
-		delete: fmt.Sprintf("DELETE FROM %s WHERE id = $1 AND rev = $2", name),
+		columns: columns,
+		selects: "SELECT " + columns + t.lists() + " FROM ",
+		insert: fmt.Sprintf("INSERT INTO %s AS own (%s) VALUES (%s) ON CONFLICT (id) DO UPDATE SET id = cutover_stale('%s', own.id)",
+			name, cols, params, t.kind),
+		update: mustTouch(t.kind, update),
+		delete: mustTouch(t.kind, remove),
+		remove: remove,
 		apply: fmt.Sprintf("INSERT INTO %s (%s) SELECT %s WHERE NOT EXISTS (%s)%s WHERE %s.rev < EXCLUDED.rev",
 			name, cols, params, buried(t.kind, "$1", "$2"), upsert, name),
 		force: fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)%s", name, cols, params, upsert),
 	}
+}
+
+// mustTouch makes a write of the record $1 fail when it finds no row of its
+// revision. The server says so, not the tag of its answer: the commit is sent
+// in the same breath.
+func mustTouch(kind, write string) string {
+	return fmt.Sprintf("WITH touched AS (%s RETURNING 1) SELECT CASE WHEN count(*) = 0 THEN cutover_stale('%s', $1) END FROM touched",
+		write, kind)
+}
+
+func (t *table) lists() string {
+	var b strings.Builder
+	for _, c := range t.children {
+		b.WriteString(", " + c.listSQL())
+	}
+	return b.String()
 }
 
 // buried is the condition's subquery that a record has a tombstone of this
@@ -198,9 +223,19 @@ func (c child) deleteSQL() string {
 	return fmt.Sprintf("DELETE FROM %s WHERE parent_id = $1", quote(c.name))
 }
 
-func (c child) selectSQL() string {
-	return fmt.Sprintf("SELECT parent_id, %s FROM %s WHERE parent_id = ANY($1) ORDER BY parent_id, position",
-		c.columnList(), quote(c.name))
+// listSQL reads the rows of the record at hand, in order, as one value: an
+// array of rows, in which each column keeps its type. Names of domains mean
+// nothing to the driver, so their columns go by what they are underneath.
+func (c child) listSQL() string {
+	cols := make([]string, len(c.columns))
+	for i, col := range c.columns {
+		cols[i] = "part." + quote(col.name)
+		if col.sqlType == "object_id" {
+			cols[i] += "::text"
+		}
+	}
+	return fmt.Sprintf("ARRAY(SELECT ROW(%s) FROM %s part WHERE part.parent_id = %s.id ORDER BY part.position)",
+		strings.Join(cols, ", "), quote(c.name), quote(c.parent))
 }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }

@@ -15,15 +15,21 @@ import (
 type Tx struct {
 	*cutover.Batch
 	store *store
-	q     pgx.Tx
+	asker
+	failed error // the first question that failed
 
 	// Only an Update has these.
 	rows map[cutover.Key]row  // what was put, as it was then
 	read map[cutover.Key]bool // what was read, and whether it had rows in child tables
 }
 
-func newTx(s *store, q pgx.Tx) *Tx {
-	tx := &Tx{store: s, q: q, rows: map[cutover.Key]row{}, read: map[cutover.Key]bool{}}
+// asker puts a question to the database. Errors are faults.
+type asker interface {
+	ask(ctx context.Context, q question) error
+}
+
+func newTx(s *store) *Tx {
+	tx := &Tx{store: s, rows: map[cutover.Key]row{}, read: map[cutover.Key]bool{}}
 	tx.Batch = cutover.NewBatch(s.kinds, tx.keep)
 	return tx
 }
@@ -52,7 +58,7 @@ func (tx *Tx) Get(ctx context.Context, kind string, id cutover.ID) (cutover.Reco
 	if err != nil {
 		return nil, err
 	}
-	found, err := tx.fetch(ctx, t, "WHERE id = $1", []any{id})
+	found, err := tx.records(ctx, t, quote(t.name), "WHERE id = $1", []any{id}, true)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +78,9 @@ func (tx *Tx) Find(ctx context.Context, kind string, q query.Query) ([]cutover.R
 	if err != nil || len(bound.Branches) == 0 {
 		return nil, err
 	}
-	w := &where{table: t}
-	tail := w.find(bound)
-	return tx.fetch(ctx, t, tail, w.args)
+	w := whereOf(t, bound)
+	source, tail := w.from()
+	return tx.records(ctx, t, source, tail, w.args, bound.Whole)
 }
 
 // Count asks how many records q leaves.
@@ -87,11 +93,13 @@ func (tx *Tx) Count(ctx context.Context, kind string, q query.Query) (int64, err
 	if err != nil || len(bound.Branches) == 0 {
 		return 0, err
 	}
-	w := &where{table: t}
-	sql := "SELECT count(*) FROM " + quote(t.name) + " WHERE " + w.anyOf(bound.Branches)
+	w := whereOf(t, bound)
 	var n int64
-	err = tx.q.QueryRow(ctx, sql, params(w.args)...).Scan(&n)
-	return n, translate(err)
+	err = tx.pose(ctx, question{w.count(), params(w.args), func(rows pgx.Rows) (err error) {
+		n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+		return err
+	}})
+	return n, err
 }
 
 // eachPage is how many records Each has in memory at a time.
@@ -106,7 +114,8 @@ func (tx *Tx) Each(ctx context.Context, kind string, do func(cutover.Record) err
 	}
 	var after cutover.ID
 	for {
-		page, err := tx.fetch(ctx, t, "WHERE id > $1 ORDER BY id LIMIT $2", []any{after.String(), eachPage})
+		tail := fmt.Sprintf("WHERE id > $1 ORDER BY id LIMIT %d", eachPage)
+		page, err := tx.records(ctx, t, quote(t.name), tail, []any{after}, true)
 		if err != nil {
 			return err
 		}
@@ -122,24 +131,57 @@ func (tx *Tx) Each(ctx context.Context, kind string, do func(cutover.Record) err
 	}
 }
 
-// fetch reads records, with their child tables, and in an Update remembers
-// them. tail is what follows "SELECT … FROM table".
-func (tx *Tx) fetch(ctx context.Context, t *table, tail string, args []any) ([]cutover.Record, error) {
-	list, err := t.fetch(ctx, tx.q, tx.read != nil, tail, params(args)...)
+// records reads records, child tables included. In a View it leaves out what is
+// not readable, unless the whole is asked for.
+func (tx *Tx) records(ctx context.Context, t *table, source, tail string, args []any, whole bool) ([]cutover.Record, error) {
+	list, err := tx.fetch(ctx, t, source, tail, args)
 	if err != nil {
-		return nil, translate(err)
+		return nil, err
 	}
-	out := make([]cutover.Record, len(list))
-	for i, f := range list {
-		if f.err != nil {
+	out := make([]cutover.Record, 0, len(list))
+	for _, f := range list {
+		switch {
+		case f.err == nil:
+			out = append(out, f.record())
+		case whole || tx.read != nil:
 			return nil, fault.Wrap(fmt.Errorf("%s/%s: %w", t.kind, f.id, f.err), fault.Internal, "a stored record cannot be read")
-		}
-		out[i] = f.record()
-		if id, err := cutover.ParseID(f.id); err == nil && tx.read != nil {
-			tx.read[cutover.Key{Kind: t.kind, ID: id}] = f.parted
+		default:
+			tx.store.unreadable.Add(ctx, t.kind+"/"+f.id, f.err)
 		}
 	}
 	return out, nil
+}
+
+// fetch reads records and, in an Update, remembers them.
+func (tx *Tx) fetch(ctx context.Context, t *table, source, tail string, args []any) ([]*found, error) {
+	var list []*found
+	if err := tx.pose(ctx, t.fetch(&list, source, tail, params(args)...)); err != nil || tx.read == nil {
+		return list, err
+	}
+	for _, f := range list {
+		if id, err := cutover.ParseID(f.id); err == nil {
+			tx.read[cutover.Key{Kind: t.kind, ID: id}] = f.parted
+		}
+	}
+	return list, nil
+}
+
+// pose asks, and remembers the first failure.
+func (tx *Tx) pose(ctx context.Context, q question) error {
+	err := tx.asker.ask(ctx, q)
+	if err != nil && tx.failed == nil {
+		tx.failed = err
+	}
+	return err
+}
+
+// result is what a closure returned, unless that hides a question that the
+// database did not answer: what came of it is worth nothing then.
+func (tx *Tx) result(err error) error {
+	if err == nil {
+		return tx.failed
+	}
+	return err
 }
 
 // params lets identities be passed as they are.

@@ -55,12 +55,12 @@ func (s *suite) record(t *testing.T, k cutover.Kind) {
 		for _, rev := range []int64{0, 2} {
 			stale := s.again(t, k, r)
 			stale.RecordMeta().Rev = rev
-			wantConflict(t, s.tryPut(stale), "Put of another revision")
+			wantStale(t, s.tryPut(stale), "Put of another revision")
 		}
 		s.wantStored(t, r)
 		gone := s.full(t, k)
 		gone.RecordMeta().Rev = 3
-		wantConflict(t, s.tryPut(gone), "Put of a revision of a record that is not there")
+		wantStale(t, s.tryPut(gone), "Put of a revision of a record that is not there")
 		s.wantGone(t, s.key(gone))
 	})
 	t.Run("DeleteRemovesThatRevision", func(t *testing.T) {
@@ -68,7 +68,7 @@ func (s *suite) record(t *testing.T, k cutover.Kind) {
 		s.put(t, r)
 		stale := s.again(t, k, r)
 		stale.RecordMeta().Rev = 7
-		wantConflict(t, s.tryDelete(stale), "Delete of another revision")
+		wantStale(t, s.tryDelete(stale), "Delete of another revision")
 		s.wantStored(t, r)
 		s.remove(t, r)
 		s.wantGone(t, s.key(r))
@@ -104,7 +104,7 @@ func (s *suite) update(t *testing.T, k cutover.Kind) {
 		s.put(t, there)
 		stale := s.again(t, k, there)
 		stale.RecordMeta().Rev = 5
-		wantConflict(t, s.tryPut(new1, stale, new2), "an Update with a stale record")
+		wantStale(t, s.tryPut(new1, stale, new2), "an Update with a stale record")
 		s.wantStored(t, there)
 		s.wantGone(t, s.key(new1))
 		s.wantGone(t, s.key(new2))

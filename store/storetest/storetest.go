@@ -223,6 +223,22 @@ func wantConflict(t *testing.T, err error, what string) {
 	}
 }
 
+// wantStale wants a conflict that running again may mend.
+func wantStale(t *testing.T, err error, what string) {
+	t.Helper()
+	if !fault.Is(err, fault.Conflict) || !cutover.IsStale(err) {
+		t.Fatalf("%s: %v, want that somebody else was first", what, err)
+	}
+}
+
+// wantBroken wants a conflict that is met again by whoever runs again.
+func wantBroken(t *testing.T, err error, what string) {
+	t.Helper()
+	if !fault.Is(err, fault.Conflict) || cutover.IsStale(err) {
+		t.Fatalf("%s: %v, want that a rule is broken", what, err)
+	}
+}
+
 func describe(kinds cutover.Kinds, records []cutover.Record) string {
 	var names []string
 	for _, r := range records {
