@@ -158,8 +158,12 @@ func (s *services) jobs(a *app) []func(context.Context) {
 		paymentHandles[what] = []event.Handler{handle}
 	}
 	return []func(context.Context){
-		func(ctx context.Context) { event.Dispatch(ctx, a.domains[payment.Domain], deliverEvery, marketHandles, a.log) },
-		func(ctx context.Context) { event.Dispatch(ctx, a.domains[marketplace.Domain], deliverEvery, paymentHandles, a.log) },
+		func(ctx context.Context) {
+			event.Dispatch(ctx, a.domains[payment.Domain], deliverEvery, marketHandles, a.log)
+		},
+		func(ctx context.Context) {
+			event.Dispatch(ctx, a.domains[marketplace.Domain], deliverEvery, paymentHandles, a.log)
+		},
 		a.repeat("expire offers", expireEvery, s.market.ExpireOffers),
 		a.repeat("expire payments", expireEvery, func(ctx context.Context) (int, error) { return s.payments.ExpireStale(ctx, perRound) }),
 		a.repeat("tell the scanner", watchEvery, func(ctx context.Context) (int, error) { return s.payments.RegisterPending(ctx, perRound) }),

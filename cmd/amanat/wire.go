@@ -31,9 +31,9 @@ type app struct {
 	plane  *control.Plane // nil without PG_URL
 	engine *cutover.Engine
 
-	indexed  bool // MongoDB's indexes were seen to before the first request
-	process  cutover.Process
-	domains  map[string]*cutover.Domain
+	indexed bool // MongoDB's indexes were seen to before the first request
+	process cutover.Process
+	domains map[string]*cutover.Domain
 }
 
 // open connects to the databases, without waiting for them, and makes the

@@ -48,12 +48,21 @@ func (tx *Tx) ask(ctx context.Context, col *collection, b query.Bound) ([]hit, e
 	if err != nil {
 		return nil, err
 	}
-	for _, filter := range col.filters(rest, b, lists) {
+	for _, filter := range col.filters(rest, lists) {
 		hits, err := tx.askOne(ctx, col, filter, b)
 		if err != nil {
 			return nil, err
 		}
 		keep(hits)
+		if !misplaced(hits, b) {
+			continue
+		}
+		for _, part := range splitByOrder(filter, b) {
+			if hits, err = tx.askOne(ctx, col, part, b); err != nil {
+				return nil, err
+			}
+			keep(hits)
+		}
 	}
 	out := make([]hit, 0, len(found))
 	for _, h := range found {
@@ -178,7 +187,7 @@ func filterOf(b query.Bound) (filter bson.D, exact bool) {
 // term that an index is about each form. A record that moves from one branch to
 // another in between may then be missed. Hex digits come before ObjectIDs, since
 // a write in between can only turn the former into the latter.
-func (c *collection) filters(branches []query.Branch, b query.Bound, lists bool) []bson.D {
+func (c *collection) filters(branches []query.Branch, lists bool) []bson.D {
 	var out []bson.D
 	for _, br := range branches {
 		if lists {
@@ -194,7 +203,7 @@ func (c *collection) filters(branches []query.Branch, b query.Bound, lists bool)
 		}
 		out = []bson.D{{{Key: "$or", Value: any}}}
 	}
-	return c.splitByOrder(out, b)
+	return out
 }
 
 func conditions(br query.Branch) bson.D {
@@ -239,16 +248,26 @@ func (c *collection) leads(p query.Path) bool {
 	return slices.ContainsFunc(c.Indexes, func(i Index) bool { return i.Key == nil && i.Fields[0] == p.String() })
 }
 
-// splitByOrder asks for documents without the field that is sorted by, where a
-// reader sees a zero, apart from the others: the server puts them before what
-// is below zero.
-func (c *collection) splitByOrder(filters []bson.D, b query.Bound) []bson.D {
-	if b.Limit == 0 || !b.Order.Always() {
-		return filters
+// misplaced says that the server may have sorted documents without the field
+// that is sorted by, where a reader sees a zero, onto another page: it puts them
+// before what is below zero. Upwards, they would lead; downwards, the page would
+// end at zero or below.
+func misplaced(hits []hit, b query.Bound) bool {
+	if b.Limit == 0 || !b.Order.Always() || len(hits) == 0 {
+		return false
 	}
+	if !b.Desc {
+		return isNull(firstValue(hits[0].doc, strings.Split(nameOf(b.Order), ".")))
+	}
+	last := b.Order.Values(hits[len(hits)-1].value())
+	return len(hits) >= b.Limit && last[0].(int64) <= 0
+}
+
+// splitByOrder asks for documents without the field apart from the others.
+func splitByOrder(filter bson.D, b query.Bound) []bson.D {
 	name := nameOf(b.Order)
-	return append(appendTo(filters, bson.E{Key: name, Value: bson.D{{Key: "$ne", Value: nil}}}),
-		appendTo(filters, bson.E{Key: name, Value: nil})...)
+	return append(appendTo([]bson.D{filter}, bson.E{Key: name, Value: bson.D{{Key: "$ne", Value: nil}}}),
+		appendTo([]bson.D{filter}, bson.E{Key: name, Value: nil})...)
 }
 
 var operators = map[query.Op]string{query.Below: "$lt", query.UpTo: "$lte", query.Above: "$gt", query.From: "$gte"}

@@ -189,7 +189,7 @@ func TestUnknownFieldsTravelAlong(t *testing.T) {
 
 func TestMapKeysMayHoldDotsAndDollars(t *testing.T) {
 	t.Parallel()
-	r := &storetest.Specimen{Links: map[string]string{"a.b": "1", "$c": "2", "100%": "3", "%2E": "4", "%25.": "5"}}
+	r := &storetest.Specimen{State: "new", Links: map[string]string{"a.b": "1", "$c": "2", "100%": "3", "%2E": "4", "%25.": "5"}}
 	got, err := mongo.EncodeDecode(r)
 	if err != nil {
 		t.Fatal(err)

@@ -467,6 +467,7 @@ func TestNoReaderSeesHalfAnUpdate(t *testing.T) {
 func TestQueriesFindEveryAccountOnceWhateverHappens(t *testing.T) {
 	t.Parallel()
 	bk, other := newBank(t)
+	other.db.SetFindsLists(true) // both halves of the query at once
 	other.db.SetPatience(time.Second, 200*time.Millisecond)
 	bk.db.SetPatience(time.Second, 200*time.Millisecond)
 	const n = 6

@@ -84,7 +84,7 @@ func declared(sources []Source) ([]Declared, error) {
 				return nil, fault.Wrap(err, fault.Internal, "a migration cannot be read")
 			}
 			up, _, _ := strings.Cut(string(text), "-- +goose Down")
-			all = without(append(all, declaredIn(up, name)...), up)
+			all = append(without(all, up), declaredIn(up, name)...)
 		}
 	}
 	return all, nil
@@ -111,7 +111,7 @@ func declaredIn(up, file string) (out []Declared) {
 	return out
 }
 
-// without leaves out what a migration drops.
+// without leaves out what a migration drops of what earlier ones have made.
 func without(all []Declared, up string) []Declared {
 	for _, m := range dropsTable.FindAllStringSubmatch(up, -1) {
 		all = slices.DeleteFunc(all, func(d Declared) bool { return d.Table == m[1] })
