@@ -174,7 +174,7 @@ func filterOf(b query.Bound) (filter bson.D, exact bool) {
 		if t.Path.Last().Class == shape.List || t.Path.Optional() {
 			return nil, false
 		}
-		filter = append(filter, condition(t))
+		filter = with(filter, condition(t))
 	}
 	return filter, true
 }
@@ -209,9 +209,28 @@ func (c *collection) filters(branches []query.Branch, lists bool) []bson.D {
 func conditions(br query.Branch) bson.D {
 	out := bson.D{}
 	for _, t := range br {
-		out = append(out, condition(t))
+		out = with(out, condition(t))
 	}
 	return out
+}
+
+// with adds a condition to a filter. A second one of a field is told apart: not
+// every server takes a name twice.
+func with(filter bson.D, e bson.E) bson.D {
+	if slices.ContainsFunc(filter, func(f bson.E) bool { return f.Key == e.Key }) {
+		e = bson.E{Key: "$and", Value: append(andOf(filter), bson.D{e})}
+		filter = slices.DeleteFunc(slices.Clone(filter), func(f bson.E) bool { return f.Key == "$and" })
+	}
+	return append(slices.Clip(filter), e)
+}
+
+func andOf(filter bson.D) bson.A {
+	for _, f := range filter {
+		if list, ok := f.Value.(bson.A); ok && f.Key == "$and" {
+			return slices.Clip(list)
+		}
+	}
+	return nil
 }
 
 // split makes a filter for each form of the first term that an index is about.
@@ -238,7 +257,7 @@ func (c *collection) split(br query.Branch) []bson.D {
 func appendTo(filters []bson.D, e bson.E) []bson.D {
 	out := make([]bson.D, len(filters))
 	for i, f := range filters {
-		out[i] = append(slices.Clip(f), e)
+		out[i] = with(f, e)
 	}
 	return out
 }
