@@ -1,7 +1,6 @@
-// Package mongo keeps records in MongoDB: every domain's Side on that database,
-// one file per domain, over a core that knows no domain. It asks nothing of the
-// server but what a single one without replica set gives: a write of one
-// document is atomic.
+// Package mongo keeps records in MongoDB, of any domain, by its Definition. It
+// asks nothing of the server but what a single one without replica set gives: a
+// write of one document is atomic.
 //
 // # Documents
 //

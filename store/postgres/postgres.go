@@ -2,9 +2,8 @@
 //
 // A record's Go type says how it is stored (package cutover/shape): one row,
 // and child tables for the lists that have one. This package reads that
-// description; a domain's file adds only its queries and the names of its
-// tables, and its migration makes them. Compare holds the two against each
-// other.
+// description; the domain's migration makes the tables. Compare holds the two
+// against each other.
 package postgres
 
 import (
