@@ -23,7 +23,7 @@ const (
 )
 
 // copyLoop copies what the journal announces while this process leads.
-func (c *domainCore) copyLoop(ctx context.Context) error {
+func (c *domainCore) copyLoop(ctx context.Context) {
 	run := newCopyRun(c)
 	say := &teller{core: c, role: copierRole}
 	var reconciled int64
@@ -54,7 +54,6 @@ func (c *domainCore) copyLoop(ctx context.Context) error {
 			say.tell(ctx, "%s", run.giveWay(ctx, s, n))
 		}
 	}
-	return nil
 }
 
 // copyRun is one copier at work: it remembers which keys wait for a retry.
@@ -489,7 +488,7 @@ func (c *domainCore) expectCopies(ctx context.Context, s State) error {
 // when no server is up. It copies what awaitCopied may be waiting for and no
 // more: under steady writes there is always another note.
 func (c *domainCore) helpCopy(ctx context.Context, s State) error {
-	_, err := c.engine.opts.Control.Lead(ctx, copierRole+":"+c.name, func(ctx context.Context) error {
+	_, err := c.engine.opts.Control.Lead(ctx, copierRole, func(ctx context.Context) error {
 		run := newCopyRun(c)
 		for range settleBatch / copyBatch {
 			if n, err := run.round(ctx, s); err != nil || n == 0 {

@@ -31,7 +31,8 @@ type domainCore struct {
 	waiting   int
 	wrote     chan struct{} // wakes the copier
 	shadowLog shadowCounts
-	filled    atomic.Int64 // the epoch of phase dual in which the backfill was found complete
+	begun     struct{ epoch, since int64 } // where the move began of which epoch is, for lookFilled alone
+	filled    atomic.Int64                 // the epoch of phase dual in which the backfill was found complete
 }
 
 // invariant is an Invariant bound to both sides.
