@@ -15,12 +15,12 @@ import (
 // tables. What is measured of it is the engine's own, without HTTP and services.
 type engine struct {
 	*cutover.Engine
-	market   *cutover.Domain[marketplace.Tx]
-	payments *cutover.Domain[payment.Tx]
+	market   *cutover.Domain
+	payments *cutover.Domain
 }
 
 // engine opens one. source, unless nil, is where the payments are moved from.
-func (e *env) engine(ctx context.Context, url string, source cutover.Side[payment.Tx]) (*engine, error) {
+func (e *env) engine(ctx context.Context, url string, source cutover.Side) (*engine, error) {
 	db, err := postgres.Open(ctx, url+separator(url)+"pool_max_conns=24")
 	if err != nil {
 		return nil, err
@@ -33,11 +33,9 @@ func (e *env) engine(ctx context.Context, url string, source cutover.Side[paymen
 	e.atEnd(func() error { plane.Close(); return nil })
 	g := &engine{Engine: cutover.NewEngine(cutover.Options{Control: plane,
 		Process: cutover.Process{ID: "bench-" + cutover.NewID().String(), PID: os.Getpid(), Started: cutover.Now()}})}
-	g.payments = cutover.NewDomain(g.Engine, cutover.Spec[payment.Tx]{Name: payment.Domain, Kinds: payment.Kinds,
-		Queries: payment.Queries, Source: source, Target: postgres.Payments(db)})
+	g.payments = cutover.NewDomain(g.Engine, cutover.Spec{Definition: payment.Definition, Source: source, Target: db.Side(payment.Definition)})
 	if source == nil {
-		g.market = cutover.NewDomain(g.Engine, cutover.Spec[marketplace.Tx]{Name: marketplace.Domain, Kinds: marketplace.Kinds,
-			Queries: marketplace.Queries, Target: postgres.Marketplace(db)})
+		g.market = cutover.NewDomain(g.Engine, cutover.Spec{Definition: marketplace.Definition, Target: db.Side(marketplace.Definition)})
 	}
 	if err := g.Open(ctx); err != nil {
 		return nil, err

@@ -108,8 +108,8 @@ func postByEngine(ctx context.Context, g *engine, next func() (payment.Entry, er
 	if err != nil {
 		return err
 	}
-	_, err = cutover.Update(ctx, g.payments, func(ctx context.Context, tx payment.Tx) (struct{}, error) {
-		if _, err := tx.LedgerEntry(ctx, made.IdempotencyKey); !fault.Is(err, fault.NotFound) {
+	_, err = cutover.Update(ctx, g.payments, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
+		if _, err := payment.LedgerEntry(ctx, tx, made.IdempotencyKey); !fault.Is(err, fault.NotFound) {
 			return struct{}{}, errors.Join(errors.New("the entry is there already"), err)
 		}
 		e := made

@@ -16,8 +16,8 @@ import (
 // it is read. It is there to be copied from; what a backfill does not ask of a
 // source it does not have.
 type memory struct {
-	cutover.Side[payment.Tx] // nil
-	count                    int
+	cutover.Side // nil
+	count        int
 }
 
 func (m memory) Name() string               { return "memory" }

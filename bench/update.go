@@ -73,8 +73,8 @@ func offerIDs(ctx context.Context, conn *pgx.Conn) ([]cutover.ID, error) {
 }
 
 func updateByEngine(ctx context.Context, g *engine, id cutover.ID) error {
-	_, err := cutover.Update(ctx, g.market, func(ctx context.Context, tx marketplace.Tx) (struct{}, error) {
-		o, err := tx.Offer(ctx, id)
+	_, err := cutover.Update(ctx, g.market, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
+		o, err := cutover.Get[marketplace.SellerOffer](ctx, tx, id)
 		if err != nil {
 			return struct{}{}, err
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sort"
 	"time"
 
+	"github.com/amanat-dev/amanat/cutover/shape"
 	"github.com/amanat-dev/amanat/fault"
 )
 
@@ -38,7 +40,10 @@ func NewBatch(kinds Kinds, onPut func(Write) error) *Batch {
 }
 
 // ReadOnly makes a batch that refuses writes: for Views.
-func ReadOnly() *Batch { return &Batch{readOnly: true} }
+func ReadOnly(kinds Kinds) *Batch { return &Batch{kinds: kinds, readOnly: true} }
+
+// Kinds are the domain's.
+func (b *Batch) Kinds() Kinds { return b.kinds }
 
 // Put collects a whole record. See Writer.
 func (b *Batch) Put(_ context.Context, r Record) error {
@@ -52,6 +57,7 @@ func (b *Batch) Put(_ context.Context, r Record) error {
 	}
 	m.UpdatedAt = b.now
 	m.Rev = w.Rev()
+	shape.Settle(reflect.ValueOf(r).Elem(), shape.Of(reflect.TypeOf(r)))
 	w.Record = r
 	return b.seen(w)
 }

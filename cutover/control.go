@@ -80,6 +80,8 @@ type StateControl interface {
 	// Settings gives a domain's settings; the defaults when none were set.
 	Settings(ctx context.Context, domain string) (Settings, error)
 	SetSettings(ctx context.Context, domain string, s Settings) error
+	// AllSettings gives those of the domains for which some were set.
+	AllSettings(ctx context.Context) (map[string]Settings, error)
 }
 
 // Change says who changes a state, what they call it, and why.

@@ -23,7 +23,7 @@ const (
 )
 
 // copyLoop copies what the journal announces while this process leads.
-func (c *domainCore) copyLoop(ctx context.Context) error {
+func (c *domainCore) copyLoop(ctx context.Context) {
 	run := newCopyRun(c)
 	say := &teller{core: c, role: copierRole}
 	var reconciled int64
@@ -54,7 +54,6 @@ func (c *domainCore) copyLoop(ctx context.Context) error {
 			say.tell(ctx, "%s", run.giveWay(ctx, s, n))
 		}
 	}
-	return nil
 }
 
 // copyRun is one copier at work: it remembers which keys wait for a retry.
@@ -317,7 +316,7 @@ func applyAll(ctx context.Context, to Store, items []Item, ahead map[Key]int64) 
 
 // bringOne brings an item's parents, as far as there are any, and the item.
 func (c *domainCore) bringOne(ctx context.Context, from, to Store, item Item) (why, err error) {
-	if err := c.bringParents(ctx, from, to, item); err != nil {
+	if err := c.bringParents(ctx, from, to, item, map[Key]bool{item.Key: true}); err != nil {
 		return nil, err
 	}
 	_, reasons, err := applyAll(ctx, to, []Item{item}, nil)
@@ -327,14 +326,18 @@ func (c *domainCore) bringOne(ctx context.Context, from, to Store, item Item) (w
 	return reasons[0], nil
 }
 
-func (c *domainCore) bringParents(ctx context.Context, from, to Store, item Item) error {
-	kind, ok := c.kinds.Named(item.Key.Kind)
-	if !ok || kind.Parents == nil || item.Record == nil {
+// bringParents brings what an item refers to, and what that refers to. What is
+// in seen comes no second time: references may go round in a circle.
+func (c *domainCore) bringParents(ctx context.Context, from, to Store, item Item, seen map[Key]bool) error {
+	if item.Record == nil {
 		return nil
 	}
-	parents := kind.Parents(item.Record)
+	parents := slices.DeleteFunc(c.kinds.Parents(item.Record), func(k Key) bool { return seen[k] })
 	if len(parents) == 0 {
 		return nil
+	}
+	for _, p := range parents {
+		seen[p] = true
 	}
 	found, err := from.Get(ctx, parents)
 	if err != nil {
@@ -344,7 +347,7 @@ func (c *domainCore) bringParents(ctx context.Context, from, to Store, item Item
 		if p.Record == nil {
 			continue
 		}
-		if err := c.bringParents(ctx, from, to, p); err != nil {
+		if err := c.bringParents(ctx, from, to, p, seen); err != nil {
 			return err
 		}
 		if _, _, err := applyAll(ctx, to, []Item{p}, nil); err != nil {
@@ -485,7 +488,7 @@ func (c *domainCore) expectCopies(ctx context.Context, s State) error {
 // when no server is up. It copies what awaitCopied may be waiting for and no
 // more: under steady writes there is always another note.
 func (c *domainCore) helpCopy(ctx context.Context, s State) error {
-	_, err := c.engine.opts.Control.Lead(ctx, copierRole+":"+c.name, func(ctx context.Context) error {
+	_, err := c.engine.opts.Control.Lead(ctx, copierRole, func(ctx context.Context) error {
 		run := newCopyRun(c)
 		for range settleBatch / copyBatch {
 			if n, err := run.round(ctx, s); err != nil || n == 0 {

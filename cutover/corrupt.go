@@ -207,31 +207,3 @@ func plusOne(decimal string) string {
 	at := len(text) - len(fraction)
 	return sign + text[:at] + "." + text[at:]
 }
-
-// deepCopy copies what a record's fields lead to, so that a copy can be changed.
-func deepCopy(v reflect.Value) reflect.Value {
-	out := reflect.New(v.Type()).Elem()
-	out.Set(v)
-	switch v.Kind() {
-	case reflect.Pointer:
-		if !v.IsNil() {
-			out.Set(reflect.New(v.Type().Elem()))
-			out.Elem().Set(deepCopy(v.Elem()))
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if out.Field(i).CanSet() {
-				out.Field(i).Set(deepCopy(v.Field(i)))
-			}
-		}
-	case reflect.Slice:
-		if v.IsNil() {
-			break
-		}
-		out.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
-		for i := range v.Len() {
-			out.Index(i).Set(deepCopy(v.Index(i)))
-		}
-	}
-	return out
-}

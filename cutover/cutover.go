@@ -15,18 +15,24 @@ import (
 	"fmt"
 )
 
-// Spec describes a domain to the engine.
-type Spec[Tx any] struct {
+// Definition describes a domain, on whichever databases it is. Stores, checks
+// and commands range over a list of these: nothing names a domain a second time.
+type Definition struct {
 	Name  string // such as "payment"
 	Kinds Kinds  // parents first
-	// Source is where a move starts (MongoDB), Target where it ends
-	// (PostgreSQL). A deployment on one database leaves the other nil.
-	Source, Target Side[Tx]
 	// Queries names every View of the domain. The gate asks that shadow reads
 	// have seen each.
 	Queries []string
 	// Invariants must hold on both sides, and agree.
-	Invariants []Invariant[Tx]
+	Invariants []Invariant
+}
+
+// Spec is a domain on the databases at hand.
+type Spec struct {
+	Definition
+	// Source is where a move starts (MongoDB), Target where it ends
+	// (PostgreSQL). A deployment on one database leaves the other nil.
+	Source, Target Side
 	// Scratch opens an empty database of the source's sort for a drill. nil:
 	// there are no drills.
 	Scratch Scratch
@@ -34,7 +40,7 @@ type Spec[Tx any] struct {
 
 // Invariant is a statement about a domain that must hold on both sides. It
 // states one or both of:
-type Invariant[Tx any] struct {
+type Invariant struct {
 	Name string
 	// Check, of each record of Kind, gives an error when the record and what
 	// belongs to it do not agree ("escrow is 5, its postings sum to 4"). A
@@ -51,20 +57,20 @@ type Invariant[Tx any] struct {
 }
 
 // Domain is the handle with which services read and write.
-type Domain[Tx any] struct {
+type Domain struct {
 	core *domainCore
-	spec Spec[Tx]
+	spec Spec
 }
 
 // Name gives the domain's name.
-func (d *Domain[Tx]) Name() string { return d.spec.Name }
+func (d *Domain) Name() string { return d.spec.Name }
 
 // View runs fn on a reading transaction of the domain's primary and gives its
 // result. fn captures no state of its own: it may run again, later, and on
 // the other database as a shadow read of this query (a name out of
 // Spec.Queries). Errors: what fn returns; fault.Unavailable when the primary
 // is away, or has not answered within Options.MaxTime.
-func View[Tx, R any](ctx context.Context, d *Domain[Tx], query string, fn func(context.Context, Tx) (R, error)) (R, error) {
+func View[R any](ctx context.Context, d *Domain, query string, fn func(context.Context, Tx) (R, error)) (R, error) {
 	var none R
 	if !d.core.queries[query] {
 		return none, fmt.Errorf("cutover: %s has no query %q in its Spec", d.spec.Name, query)
@@ -93,7 +99,7 @@ func View[Tx, R any](ctx context.Context, d *Domain[Tx], query string, fn func(c
 	return r, err
 }
 
-func runView[Tx, R any](ctx context.Context, side Side[Tx], fn func(context.Context, Tx) (R, error)) (R, error) {
+func runView[R any](ctx context.Context, side Side, fn func(context.Context, Tx) (R, error)) (R, error) {
 	var result R
 	err := side.View(ctx, func(ctx context.Context, tx Tx) error {
 		r, err := fn(ctx, tx)
@@ -111,7 +117,7 @@ func runView[Tx, R any](ctx context.Context, side Side[Tx], fn func(context.Cont
 // or when somebody else was first a few times; fault.Unavailable when
 // the primary is away, when the wait was too long (nothing was written), or
 // when the outcome is not known (its message says so).
-func Update[Tx, R any](ctx context.Context, d *Domain[Tx], fn func(context.Context, Tx) (R, error)) (R, error) {
+func Update[R any](ctx context.Context, d *Domain, fn func(context.Context, Tx) (R, error)) (R, error) {
 	var result R
 	ctx, cancel := d.core.engine.bound(ctx)
 	defer cancel()
@@ -145,14 +151,14 @@ var errRehearsal = errors.New("cutover: rehearsal")
 
 // rehearse runs fn in an Update that is thrown away: with Options.RunTwice, a
 // test finds the closure that cannot run again.
-func rehearse[Tx, R any](ctx context.Context, side Side[Tx], g Guard, fn func(context.Context, Tx) (R, error)) {
+func rehearse[R any](ctx context.Context, side Side, g Guard, fn func(context.Context, Tx) (R, error)) {
 	_ = side.Update(ctx, g, func(ctx context.Context, tx Tx) error {
 		_, _ = fn(ctx, tx)
 		return errRehearsal
 	})
 }
 
-func (d *Domain[Tx]) side(source bool) Side[Tx] {
+func (d *Domain) side(source bool) Side {
 	if source {
 		return d.spec.Source
 	}

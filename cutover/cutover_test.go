@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/memdb"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/fault"
 )
 
@@ -26,22 +28,19 @@ type account struct {
 
 type transfer struct {
 	cutover.Meta
-	Account cutover.ID `json:"account"`
+	Account cutover.ID `json:"account" field:",ref=account"`
 	Amount  int        `json:"amount"`
 }
 
 var bankKinds = cutover.Kinds{
-	{Name: "account", New: func() cutover.Record { return new(account) }},
-	{Name: "transfer", New: func() cutover.Record { return new(transfer) },
-		Parents: func(r cutover.Record) []cutover.Key {
-			return []cutover.Key{{Kind: "account", ID: r.(*transfer).Account}}
-		}},
+	{Name: "account", Type: reflect.TypeFor[account]()},
+	{Name: "transfer", Type: reflect.TypeFor[transfer]()},
 }
 
 // bank is one process's view of the shared toy databases.
 type bank struct {
 	engine *cutover.Engine
-	domain *cutover.Domain[memdb.Tx]
+	domain *cutover.Domain
 }
 
 // world is two toy databases, a control plane and some processes.
@@ -105,37 +104,33 @@ func (w *world) newBank(t *testing.T, id string, change ...func(*cutover.Options
 	return &bank{e, d}
 }
 
-func bankSpec(source, target cutover.Side[memdb.Tx]) cutover.Spec[memdb.Tx] {
-	return cutover.Spec[memdb.Tx]{
-		Name: "bank", Kinds: bankKinds, Source: source, Target: target,
+func bankSpec(source, target cutover.Side) cutover.Spec {
+	return cutover.Spec{Source: source, Target: target, Definition: cutover.Definition{
+		Name: "bank", Kinds: bankKinds,
 		Queries: []string{"account.get"},
-		Invariants: []cutover.Invariant[memdb.Tx]{
-			{Name: "balance is not negative", Kind: "account", Check: func(_ context.Context, _ memdb.Tx, r cutover.Record) error {
+		Invariants: []cutover.Invariant{
+			{Name: "balance is not negative", Kind: "account", Check: func(_ context.Context, _ cutover.Tx, r cutover.Record) error {
 				if a := r.(*account); a.Balance < 0 {
 					return fmt.Errorf("balance is %d", a.Balance)
 				}
 				return nil
 			}},
-			{Name: "accounts", Eval: func(ctx context.Context, tx memdb.Tx) (string, error) {
-				all, err := tx.All(ctx, "account")
-				return fmt.Sprintf("%d accounts", len(all)), err
+			{Name: "accounts", Eval: func(ctx context.Context, tx cutover.Tx) (string, error) {
+				n, err := tx.Count(ctx, "account", query.All())
+				return fmt.Sprintf("%d accounts", n), err
 			}},
 		},
-	}
+	}}
 }
 
 func (b *bank) get(ctx context.Context, id cutover.ID) (account, error) {
-	return cutover.View(ctx, b.domain, "account.get", func(ctx context.Context, tx memdb.Tx) (account, error) {
-		r, err := tx.Get(ctx, "account", id)
-		if err != nil {
-			return account{}, err
-		}
-		return *r.(*account), nil
+	return cutover.View(ctx, b.domain, "account.get", func(ctx context.Context, tx cutover.Tx) (account, error) {
+		return cutover.Get[account](ctx, tx, id)
 	})
 }
 
 func (b *bank) open(ctx context.Context, owner string) (account, error) {
-	return cutover.Update(ctx, b.domain, func(ctx context.Context, tx memdb.Tx) (account, error) {
+	return cutover.Update(ctx, b.domain, func(ctx context.Context, tx cutover.Tx) (account, error) {
 		a := account{Owner: owner, PIN: "1234"}
 		return a, tx.Put(ctx, &a)
 	})
@@ -143,7 +138,7 @@ func (b *bank) open(ctx context.Context, owner string) (account, error) {
 
 // shut removes an account.
 func (b *bank) shut(ctx context.Context, id cutover.ID) (bool, error) {
-	return cutover.Update(ctx, b.domain, func(ctx context.Context, tx memdb.Tx) (bool, error) {
+	return cutover.Update(ctx, b.domain, func(ctx context.Context, tx cutover.Tx) (bool, error) {
 		r, err := tx.Get(ctx, "account", id)
 		if err != nil {
 			return false, err
@@ -154,7 +149,7 @@ func (b *bank) shut(ctx context.Context, id cutover.ID) (bool, error) {
 
 // deposit puts an account and a transfer in one Update.
 func (b *bank) deposit(ctx context.Context, id cutover.ID, amount int) (int, error) {
-	return cutover.Update(ctx, b.domain, func(ctx context.Context, tx memdb.Tx) (int, error) {
+	return cutover.Update(ctx, b.domain, func(ctx context.Context, tx cutover.Tx) (int, error) {
 		r, err := tx.Get(ctx, "account", id)
 		if err != nil {
 			return 0, err
@@ -458,7 +453,7 @@ func TestUpdate(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, 1)
 		runs := 0
-		_, err := cutover.Update(t.Context(), w.banks[0].domain, func(context.Context, memdb.Tx) (int, error) {
+		_, err := cutover.Update(t.Context(), w.banks[0].domain, func(context.Context, cutover.Tx) (int, error) {
 			runs++
 			return 0, fault.New(fault.Conflict, "the rules say no")
 		})
@@ -499,7 +494,7 @@ func TestUpdate(t *testing.T) {
 	t.Run("ErrUnknownQuery", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, 1)
-		_, err := cutover.View(t.Context(), w.banks[0].domain, "no.such", func(context.Context, memdb.Tx) (int, error) { return 0, nil })
+		_, err := cutover.View(t.Context(), w.banks[0].domain, "no.such", func(context.Context, cutover.Tx) (int, error) { return 0, nil })
 		if err == nil {
 			t.Fatal("a View that is not in the Spec ran")
 		}

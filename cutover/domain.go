@@ -31,7 +31,8 @@ type domainCore struct {
 	waiting   int
 	wrote     chan struct{} // wakes the copier
 	shadowLog shadowCounts
-	filled    atomic.Int64 // the epoch of phase dual in which the backfill was found complete
+	begun     struct{ epoch, since int64 } // where the move began of which epoch is, for lookFilled alone
+	filled    atomic.Int64                 // the epoch of phase dual in which the backfill was found complete
 }
 
 // invariant is an Invariant bound to both sides.
@@ -44,8 +45,8 @@ type invariant struct {
 }
 
 // NewDomain makes a domain known to the engine; call it before Engine.Open.
-func NewDomain[Tx any](e *Engine, spec Spec[Tx]) *Domain[Tx] {
-	d := &Domain[Tx]{spec: spec}
+func NewDomain(e *Engine, spec Spec) *Domain {
+	d := &Domain{spec: spec}
 	d.core = newCore(e, spec.Name, spec.Kinds, spec.Queries)
 	d.core.scratch = spec.Scratch
 	if spec.Source != nil {
@@ -64,7 +65,7 @@ func NewDomain[Tx any](e *Engine, spec Spec[Tx]) *Domain[Tx] {
 // Solo makes a domain that lives in one database for good, without an engine
 // around it: for tests, and for tools that work on one database. Exactly one
 // of spec.Source and spec.Target is set.
-func Solo[Tx any](spec Spec[Tx]) *Domain[Tx] {
+func Solo(spec Spec) *Domain {
 	d := NewDomain(NewEngine(Options{}), spec)
 	d.core.fixed = true
 	d.core.state = State{Domain: spec.Name, Phase: PhasePG, Epoch: 1}
@@ -89,7 +90,7 @@ func newCore(e *Engine, name string, kinds Kinds, queries []string) *domainCore 
 	return c
 }
 
-func bind[Tx any](d *Domain[Tx], inv Invariant[Tx]) invariant {
+func bind(d *Domain, inv Invariant) invariant {
 	out := invariant{name: inv.Name, kind: inv.Kind}
 	if inv.Check != nil {
 		out.check = func(ctx context.Context, source bool, r Record) error {

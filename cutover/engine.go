@@ -51,13 +51,14 @@ type Engine struct {
 	domains map[string]*domainCore
 	order   []string
 
-	lease atomic.Pointer[lease]
-	terms int64         // terms of leases so far, for renew alone
-	poke  chan struct{} // wakes the agent: something may have changed
-	pool  *shadowPool
-	stop  context.CancelFunc
-	done  sync.WaitGroup
-	ops   sync.Map // opKey → *atomic.Int64
+	lease   atomic.Pointer[lease]
+	terms   int64         // terms of leases so far, for renew alone
+	filling int           // the domain whose turn it is in lookFilled, for the agent alone
+	poke    chan struct{} // wakes the agent: something may have changed
+	pool    *shadowPool
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+	ops     sync.Map // opKey → *atomic.Int64
 
 	// blind, in tests, has comparisons overlook a pair with these differences.
 	blind func(diff func() []FieldDiff) bool
@@ -253,9 +254,10 @@ func (e *Engine) Kept(ctx context.Context, domain string) (State, error) {
 }
 
 // CoordinatorRole and CopierRole name the roles (see StateControl.Lead) of who
-// takes a domain through a step, and of who copies its writes.
+// takes a domain through a step, and of who copies its writes: one process for
+// all domains, which all processes with both databases must have alike.
 func CoordinatorRole(domain string) string { return coordinatorRole + ":" + domain }
-func CopierRole(domain string) string      { return copierRole + ":" + domain }
+func CopierRole(string) string             { return copierRole }
 
 // OpCount says how many operations of a domain ran on a database.
 type OpCount struct {

@@ -3,6 +3,7 @@ package cutover_test
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/memdb"
@@ -14,7 +15,7 @@ type note struct {
 	Text string `json:"text"`
 }
 
-var noteKinds = cutover.Kinds{{Name: "note", New: func() cutover.Record { return new(note) }}}
+var noteKinds = cutover.Kinds{{Name: "note", Type: reflect.TypeFor[note]()}}
 
 // Example moves an application from one database to the other while it could
 // go on writing. A real one has a Side per database in place of memdb.
@@ -24,9 +25,9 @@ func Example() {
 	newDB.Control = control
 
 	engine := cutover.NewEngine(cutover.Options{Control: control, Process: cutover.Process{ID: "server-1"}})
-	notes := cutover.NewDomain(engine, cutover.Spec[memdb.Tx]{
-		Name: "notes", Kinds: noteKinds, Source: memdb.Source{DB: oldDB}, Target: newDB,
-		Queries: []string{"note.get"},
+	notes := cutover.NewDomain(engine, cutover.Spec{
+		Definition: cutover.Definition{Name: "notes", Kinds: noteKinds, Queries: []string{"note.get"}},
+		Source:     memdb.Source{DB: oldDB}, Target: newDB,
 	})
 	if err := engine.Open(ctx); err != nil {
 		panic(err)
@@ -34,7 +35,7 @@ func Example() {
 	engine.Run(ctx)
 	defer engine.Close(ctx)
 
-	n, err := cutover.Update(ctx, notes, func(ctx context.Context, tx memdb.Tx) (note, error) {
+	n, err := cutover.Update(ctx, notes, func(ctx context.Context, tx cutover.Tx) (note, error) {
 		n := note{Text: "written to the old database"}
 		return n, tx.Put(ctx, &n)
 	})
@@ -56,12 +57,9 @@ func Example() {
 		}
 	}
 
-	got, err := cutover.View(ctx, notes, "note.get", func(ctx context.Context, tx memdb.Tx) (string, error) {
-		r, err := tx.Get(ctx, "note", n.ID)
-		if err != nil {
-			return "", err
-		}
-		return r.(*note).Text, nil
+	got, err := cutover.View(ctx, notes, "note.get", func(ctx context.Context, tx cutover.Tx) (string, error) {
+		n, err := cutover.Get[note](ctx, tx, n.ID)
+		return n.Text, err
 	})
 	fmt.Println(engine.State("notes").Phase, got, err)
 	// Output: mirror written to the old database <nil>

@@ -256,6 +256,11 @@ func (c *domainCore) unfinished(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return c.unfinishedSince(ctx, since)
+}
+
+// unfinishedSince is unfinished for the move that began in an epoch.
+func (c *domainCore) unfinishedSince(ctx context.Context, since int64) (string, error) {
 	progress, err := c.engine.opts.Control.Progress(ctx, c.name, since)
 	if err != nil {
 		return "", err

@@ -87,7 +87,7 @@ func TestPanic(t *testing.T) {
 	w := newWorld(t, 1)
 	func() {
 		defer func() { _ = recover() }()
-		_, _ = cutover.Update(t.Context(), w.banks[0].domain, func(context.Context, memdb.Tx) (int, error) { panic("oops") })
+		_, _ = cutover.Update(t.Context(), w.banks[0].domain, func(context.Context, cutover.Tx) (int, error) { panic("oops") })
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
@@ -205,7 +205,7 @@ func TestWaivedGap(t *testing.T) {
 	w.copyOver(t)
 	orphan := transfer{Account: cutover.NewID(), Amount: 3}
 	orphan.ID = cutover.NewID()
-	must[int](t)(cutover.Update(t.Context(), w.banks[0].domain, func(ctx context.Context, tx memdb.Tx) (int, error) {
+	must[int](t)(cutover.Update(t.Context(), w.banks[0].domain, func(ctx context.Context, tx cutover.Tx) (int, error) {
 		x := orphan
 		return 0, tx.Put(ctx, &x)
 	}))
@@ -307,7 +307,7 @@ func TestStrayWrite(t *testing.T) {
 	w.switchOver(t)
 	w.verify(t)
 	stale := cutover.Guard{Domain: "bank", Epoch: 2, Journal: true}
-	err := w.source.Update(t.Context(), stale, func(ctx context.Context, tx memdb.Tx) error {
+	err := w.source.Update(t.Context(), stale, func(ctx context.Context, tx cutover.Tx) error {
 		a.Owner = "a stray"
 		return tx.Put(ctx, &a)
 	})
@@ -342,7 +342,7 @@ func TestStrayWriteIsNoGapBesides(t *testing.T) {
 	w.switchOver(t)
 	stray := a
 	stale := cutover.Guard{Domain: "bank", Epoch: 2, Journal: true}
-	err := w.source.Update(t.Context(), stale, func(ctx context.Context, tx memdb.Tx) error { return tx.Put(ctx, &stray) })
+	err := w.source.Update(t.Context(), stale, func(ctx context.Context, tx cutover.Tx) error { return tx.Put(ctx, &stray) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 // mute is a side that can fall silent: whoever asks it then waits until it speaks
 // again, or his context ends.
 type mute struct {
-	cutover.Side[memdb.Tx]
+	cutover.Side
 	silence atomic.Pointer[chan struct{}] // closed when it speaks again; nil while it does
 }
 
@@ -49,15 +49,15 @@ func (m *mute) hang(ctx context.Context) error {
 
 func (m *mute) Ping(ctx context.Context) error { return m.hang(ctx) }
 
-func (m *mute) View(ctx context.Context, fn func(context.Context, memdb.Tx) error) error {
+func (m *mute) View(ctx context.Context, fn func(context.Context, cutover.Tx) error) error {
 	if err := m.hang(ctx); err != nil {
 		return err
 	}
 	return m.Side.View(ctx, fn)
 }
 
-func (m *mute) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, memdb.Tx) error) error {
-	return m.Side.Update(ctx, g, func(ctx context.Context, tx memdb.Tx) error {
+func (m *mute) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, cutover.Tx) error) error {
+	return m.Side.Update(ctx, g, func(ctx context.Context, tx cutover.Tx) error {
 		if err := m.hang(ctx); err != nil {
 			return err
 		}
@@ -178,7 +178,7 @@ func TestSilentPrimaryHoldsNoStep(t *testing.T) {
 	began := make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
-		_, err := cutover.Update(t.Context(), w.banks[0].domain, func(ctx context.Context, _ memdb.Tx) (int, error) {
+		_, err := cutover.Update(t.Context(), w.banks[0].domain, func(ctx context.Context, _ cutover.Tx) (int, error) {
 			close(began)
 			<-ctx.Done()
 			return 0, ctx.Err()

@@ -2,6 +2,7 @@ package cutover
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/amanat-dev/amanat/fault"
@@ -30,15 +31,24 @@ func (e *Engine) Run(ctx context.Context) {
 	e.goDo(func() { e.opts.Control.Watch(ctx, e.wakeAgent) })
 	e.goDo(func() { e.pool.run(ctx) })
 	e.goDo(func() { e.flushShadows(ctx) })
-	for _, name := range e.order {
-		c := e.domains[name]
-		if c.source == nil || c.target == nil {
-			continue
-		}
-		e.goDo(func() { c.lead(ctx, copierRole, c.copyLoop) })
+	moving := e.moving()
+	if len(moving) > 0 {
+		e.goDo(func() { e.lead(ctx, moving) })
+	}
+	for _, c := range moving {
 		e.goDo(func() { c.forgetGraves(ctx) })
 		e.goDo(func() { c.mendSeals(ctx) })
 	}
+}
+
+// moving gives the domains that have both databases.
+func (e *Engine) moving() (out []*domainCore) {
+	for _, name := range e.order {
+		if c := e.domains[name]; c.source != nil && c.target != nil {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // Close stops what Run started and gives up the lease. Call it when no
@@ -193,15 +203,28 @@ func (e *Engine) reload(ctx context.Context) error {
 func (e *Engine) reloadSettings(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, e.opts.LeaseTTL/5)
 	defer cancel()
+	all, err := e.opts.Control.AllSettings(ctx)
+	if err != nil {
+		return // the next time will do
+	}
 	for _, name := range e.order {
-		settings, err := e.opts.Control.Settings(ctx, name)
-		if err != nil {
-			return // the next time will do
+		settings, set := all[name]
+		if !set {
+			settings = DefaultSettings
 		}
-		c := e.domains[name]
-		c.setSettings(settings)
-		if err := c.lookFilled(ctx); err != nil {
-			return
+		e.domains[name].setSettings(settings)
+	}
+	e.lookFilled(ctx)
+}
+
+// lookFilled has one domain at a time look whether its backfill is complete,
+// each in its turn, so that many domains ask no more than one.
+func (e *Engine) lookFilled(ctx context.Context) {
+	for range e.order {
+		c := e.domains[e.order[e.filling%len(e.order)]]
+		e.filling++
+		if asked, err := c.lookFilled(ctx); asked || err != nil {
+			return // the next time will do
 		}
 	}
 }
@@ -242,16 +265,27 @@ func (e *Engine) leaseTerm() int64 {
 	return l.term
 }
 
-// lead runs do while this process leads the domain in a role, and tries to
-// become the leader every second otherwise.
-func (c *domainCore) lead(ctx context.Context, role string, do func(context.Context) error) {
+// lead copies for all domains while this process leads those that copy, and
+// tries to become their leader every second otherwise.
+func (e *Engine) lead(ctx context.Context, domains []*domainCore) {
 	for ctx.Err() == nil {
-		_, err := c.engine.opts.Control.Lead(ctx, role+":"+c.name, do)
+		_, err := e.opts.Control.Lead(ctx, copierRole, func(ctx context.Context) error { return copyAll(ctx, domains) })
 		if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
-			c.engine.log.Warn("stopped leading", "role", role, "domain", c.name, "error", err)
+			e.log.Warn("stopped leading", "role", copierRole, "error", err)
 		}
 		pause(ctx, time.Second)
 	}
+}
+
+// copyAll copies for each domain by itself, so that a slow one holds up no
+// other, until ctx ends.
+func copyAll(ctx context.Context, domains []*domainCore) error {
+	var copiers sync.WaitGroup
+	for _, c := range domains {
+		copiers.Go(func() { c.copyLoop(ctx) })
+	}
+	copiers.Wait()
+	return ctx.Err()
 }
 
 // mendSeals opens a domain whose coordinator died while it was sealed: before

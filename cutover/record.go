@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"sync/atomic"
 	"time"
 )
@@ -120,15 +119,6 @@ func (m *Meta) RecordMeta() *Meta { return m }
 // What its fields are called and how they are stored, package shape says.
 type Record interface{ RecordMeta() *Meta }
 
-// Kind is one sort of record of a domain.
-type Kind struct {
-	Name string        // in snake_case and singular, such as "purchase_request"
-	New  func() Record // makes an empty one to decode into
-	// Parents lists the records of the same domain that must be there before
-	// this one (its foreign keys), the nearest first. May be nil.
-	Parents func(Record) []Key
-}
-
 // Key names one record.
 type Key struct {
 	Kind string
@@ -136,30 +126,6 @@ type Key struct {
 }
 
 func (k Key) String() string { return k.Kind + "/" + k.ID.String() }
-
-// Kinds are a domain's kinds in dependency order: parents first.
-type Kinds []Kind
-
-// Named finds a kind by its name.
-func (ks Kinds) Named(name string) (Kind, bool) {
-	for _, k := range ks {
-		if k.Name == name {
-			return k, true
-		}
-	}
-	return Kind{}, false
-}
-
-// Of finds the kind of a record by its Go type.
-func (ks Kinds) Of(r Record) (Kind, bool) {
-	t := reflect.TypeOf(r)
-	for _, k := range ks {
-		if reflect.TypeOf(k.New()) == t {
-			return k, true
-		}
-	}
-	return Kind{}, false
-}
 
 // Now gives the present in the precision that both databases keep: UTC,
 // milliseconds.

@@ -2,6 +2,7 @@ package cutover_test
 
 import (
 	"context"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -39,8 +40,8 @@ type bare struct {
 }
 
 var parcelKinds = cutover.Kinds{
-	{Name: "parcel", New: func() cutover.Record { return new(parcel) }},
-	{Name: "bare", New: func() cutover.Record { return new(bare) }},
+	{Name: "parcel", Type: reflect.TypeFor[parcel]()},
+	{Name: "bare", Type: reflect.TypeFor[bare]()},
 }
 
 func price(t *testing.T, text string) (a money.Amount) {
@@ -56,7 +57,7 @@ func parcels(t *testing.T, n int) (*cutover.Engine, *memdb.DB) {
 	t.Helper()
 	source, target := memdb.New("mongo", parcelKinds), memdb.New("postgres", parcelKinds)
 	e := cutover.NewEngine(cutover.Options{Control: memdb.NewControl(), Process: cutover.Process{ID: "p"}})
-	cutover.NewDomain(e, cutover.Spec[memdb.Tx]{Name: "post", Kinds: parcelKinds, Source: memdb.Source{DB: source}, Target: target, Scratch: source.Scratch})
+	cutover.NewDomain(e, cutover.Spec{Definition: cutover.Definition{Name: "post", Kinds: parcelKinds}, Source: memdb.Source{DB: source}, Target: target, Scratch: source.Scratch})
 	if err := e.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,7 @@ func TestSelfTestRaisesFalseAlarms(t *testing.T) {
 	t.Parallel()
 	_, source := parcels(t, 3)
 	spoiled := cutover.NewEngine(cutover.Options{Control: memdb.NewControl(), Process: cutover.Process{ID: "p"}})
-	cutover.NewDomain(spoiled, cutover.Spec[memdb.Tx]{Name: "post", Kinds: parcelKinds, Source: memdb.Source{DB: source}, Target: memdb.New("postgres", parcelKinds),
+	cutover.NewDomain(spoiled, cutover.Spec{Definition: cutover.Definition{Name: "post", Kinds: parcelKinds}, Source: memdb.Source{DB: source}, Target: memdb.New("postgres", parcelKinds),
 		Scratch: func(ctx context.Context) (cutover.Store, func(context.Context) error, error) {
 			store, drop, err := source.Scratch(ctx)
 			return forgetful{store}, drop, err

@@ -32,7 +32,7 @@ type shadowRun struct {
 }
 
 // replay makes a View repeatable: it gives its canonical answer on one side.
-func replay[Tx, R any](side Side[Tx], fn func(context.Context, Tx) (R, error)) func(context.Context) string {
+func replay[R any](side Side, fn func(context.Context, Tx) (R, error)) func(context.Context) string {
 	return func(ctx context.Context) (answer string) {
 		// A View that panics ends its request; here it would end the process.
 		defer func() {
@@ -80,17 +80,25 @@ func (c *domainCore) comparable(s State) bool {
 	return s.Phase == PhaseMirror || s.Phase == PhaseDual && c.filled.Load() == s.Epoch
 }
 
-// lookFilled finds out whether the backfill is complete, until it is.
-func (c *domainCore) lookFilled(ctx context.Context) error {
+// lookFilled finds out whether the backfill is complete, until it is. It says
+// whether it had to ask.
+func (c *domainCore) lookFilled(ctx context.Context) (asked bool, err error) {
 	s := c.current()
 	if s.Phase != PhaseDual || c.currentSettings().ShadowPercent == 0 || c.comparable(s) {
-		return nil
+		return false, nil
 	}
-	todo, err := c.unfinished(ctx)
+	if c.begun.epoch != s.Epoch {
+		since, err := c.startEpoch(ctx)
+		if err != nil {
+			return true, err
+		}
+		c.begun.epoch, c.begun.since = s.Epoch, since
+	}
+	todo, err := c.unfinishedSince(ctx, c.begun.since)
 	if err == nil && todo == "" {
 		c.filled.Store(s.Epoch)
 	}
-	return err
+	return true, err
 }
 
 // shadow queues a run, or drops it when the pool is busy: members never wait.

@@ -11,7 +11,7 @@ import (
 // looks up the route again.
 var ErrMoved = errors.New("cutover: the domain's epoch has changed")
 
-// Writer is the writing part of every domain's transaction. Writes are whole
+// Writer is the writing part of a Tx. Writes are whole
 // records, are collected, and land together when the closure has returned
 // without error: all or none. Reads in the same closure do not see them.
 type Writer interface {
@@ -34,9 +34,8 @@ type Guard struct {
 	Fenced  bool   // check Epoch inside the write's own transaction, where there is one
 }
 
-// Side is one database as one domain sees it: Tx is the domain's own
-// transaction interface, which includes Writer.
-type Side[Tx any] interface {
+// Side is one database as one domain sees it.
+type Side interface {
 	Store
 	// View runs fn on a reading transaction; a write in it is an error.
 	View(ctx context.Context, fn func(context.Context, Tx) error) error

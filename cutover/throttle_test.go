@@ -104,8 +104,11 @@ func TestABackfillGivesWayToABusyPrimaryAndSaysSo(t *testing.T) {
 	must[cutover.Report](t)(w.engine().Start(t.Context(), "bank", execute))
 	w.set(t, cutover.Settings{MaxLatencyMS: 1})
 	w.source.Before(func(op string) error {
-		if op == "get" {
+		switch op {
+		case "get":
 			time.Sleep(5 * time.Millisecond)
+		case "scan": // so that it lasts for longer than what it does is told
+			time.Sleep(100 * time.Millisecond)
 		}
 		return nil
 	})

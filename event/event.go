@@ -6,9 +6,11 @@ package event
 import (
 	"context"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/fault"
 )
 
@@ -30,18 +32,9 @@ type Handled struct {
 // ("payment_event", "payment_handled_event").
 func Kinds(domain string) cutover.Kinds {
 	return cutover.Kinds{
-		{Name: domain + "_event", New: func() cutover.Record { return new(Event) }},
-		{Name: domain + "_handled_event", New: func() cutover.Record { return new(Handled) }},
+		{Name: domain + "_event", Type: reflect.TypeFor[Event](), Table: domain + "_events", Collection: domain + "_events"},
+		{Name: domain + "_handled_event", Type: reflect.TypeFor[Handled](), Table: domain + "_handled_events", Collection: domain + "_handled_events"},
 	}
-}
-
-// Tx is what a domain's transaction must offer to send and receive events.
-type Tx interface {
-	cutover.Writer
-	// Events gives the oldest undelivered events, by ID, at most limit.
-	Events(ctx context.Context, limit int) ([]Event, error)
-	// EventHandled says whether the event of that ID was handled here.
-	EventHandled(ctx context.Context, id cutover.ID) (bool, error)
 }
 
 // QueryPending is the View with which Dispatch looks for events; a domain
@@ -50,9 +43,9 @@ const QueryPending = "event.pending"
 
 // Once runs do unless this domain has handled the event before, and marks it
 // as handled in the same Update.
-func Once[T Tx](ctx context.Context, tx T, e Event, do func() error) error {
-	done, err := tx.EventHandled(ctx, e.ID)
-	if err != nil || done {
+func Once(ctx context.Context, tx cutover.Tx, e Event, do func() error) error {
+	_, err := cutover.Get[Handled](ctx, tx, e.ID)
+	if !fault.Is(err, fault.NotFound) {
 		return err
 	}
 	if err := do(); err != nil {
@@ -67,7 +60,7 @@ type Handler func(context.Context, Event) error
 // Dispatch delivers the events of a domain to their handlers until ctx ends.
 // An event whose handler fails stays and is tried again; the others go on. An
 // event without a handler is delivered to nobody and removed.
-func Dispatch[T Tx](ctx context.Context, from *cutover.Domain[T], every time.Duration, handlers map[string][]Handler, log *slog.Logger) {
+func Dispatch(ctx context.Context, from *cutover.Domain, every time.Duration, handlers map[string][]Handler, log *slog.Logger) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -80,9 +73,9 @@ func Dispatch[T Tx](ctx context.Context, from *cutover.Domain[T], every time.Dur
 	}
 }
 
-func deliver[T Tx](ctx context.Context, from *cutover.Domain[T], handlers map[string][]Handler, log *slog.Logger) {
-	events, err := cutover.View(ctx, from, QueryPending, func(ctx context.Context, tx T) ([]Event, error) {
-		return tx.Events(ctx, 100)
+func deliver(ctx context.Context, from *cutover.Domain, handlers map[string][]Handler, log *slog.Logger) {
+	events, err := cutover.View(ctx, from, QueryPending, func(ctx context.Context, tx cutover.Tx) ([]Event, error) {
+		return cutover.Find[Event](ctx, tx, query.All().Limit(100))
 	})
 	if err != nil {
 		if ctx.Err() == nil {
@@ -97,13 +90,13 @@ func deliver[T Tx](ctx context.Context, from *cutover.Domain[T], handlers map[st
 	}
 }
 
-func deliverOne[T Tx](ctx context.Context, from *cutover.Domain[T], e Event, handlers []Handler) error {
+func deliverOne(ctx context.Context, from *cutover.Domain, e Event, handlers []Handler) error {
 	for _, handle := range handlers {
 		if err := handle(ctx, e); err != nil {
 			return err
 		}
 	}
-	_, err := cutover.Update(ctx, from, func(ctx context.Context, tx T) (struct{}, error) {
+	_, err := cutover.Update(ctx, from, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
 		return struct{}{}, tx.Delete(ctx, &e)
 	})
 	if fault.Is(err, fault.Conflict) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/store/mongo"
 	"github.com/amanat-dev/amanat/store/postgres"
 )
@@ -121,7 +122,7 @@ func (d *doctor) checkMigrations(ctx context.Context) error {
 }
 
 func (d *doctor) checkTables(ctx context.Context) error {
-	diffs, err := postgres.Compare(ctx, d.pg, postgres.Domains())
+	diffs, err := postgres.Compare(ctx, d.pg, domain.All)
 	if err != nil {
 		return err
 	}

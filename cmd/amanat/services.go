@@ -30,19 +30,19 @@ func newServices(a *app) (*services, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.users, err = user.NewService(a.users, user.Deps{
+	s.users, err = user.NewService(a.domains[user.Domain], user.Deps{
 		Mail: sender, JWTSecret: []byte(a.conf.JWTSecret.Reveal()), CodeSecret: []byte(a.conf.CodeSecret.Reveal()),
 		Dependents: []user.Dependents{openRequests{s}, heldPayments{s}}, Log: a.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.market = marketplace.NewService(a.market, people{s.users}, escrow{s}, []byte(a.conf.CodeSecret.Reveal()), a.log)
+	s.market = marketplace.NewService(a.domains[marketplace.Domain], people{s.users}, escrow{s}, []byte(a.conf.CodeSecret.Reveal()), a.log)
 	options, err := paymentOptions(a.conf, a.log)
 	if err != nil {
 		return nil, err
 	}
-	s.payments = payment.NewService(a.payments, deals{s}, wallets{s}, options)
+	s.payments = payment.NewService(a.domains[payment.Domain], deals{s}, wallets{s}, options)
 	return s, nil
 }
 
@@ -158,8 +158,12 @@ func (s *services) jobs(a *app) []func(context.Context) {
 		paymentHandles[what] = []event.Handler{handle}
 	}
 	return []func(context.Context){
-		func(ctx context.Context) { event.Dispatch(ctx, a.payments, deliverEvery, marketHandles, a.log) },
-		func(ctx context.Context) { event.Dispatch(ctx, a.market, deliverEvery, paymentHandles, a.log) },
+		func(ctx context.Context) {
+			event.Dispatch(ctx, a.domains[payment.Domain], deliverEvery, marketHandles, a.log)
+		},
+		func(ctx context.Context) {
+			event.Dispatch(ctx, a.domains[marketplace.Domain], deliverEvery, paymentHandles, a.log)
+		},
 		a.repeat("expire offers", expireEvery, s.market.ExpireOffers),
 		a.repeat("expire payments", expireEvery, func(ctx context.Context) (int, error) { return s.payments.ExpireStale(ctx, perRound) }),
 		a.repeat("tell the scanner", watchEvery, func(ctx context.Context) (int, error) { return s.payments.RegisterPending(ctx, perRound) }),

@@ -12,9 +12,7 @@ import (
 	"github.com/amanat-dev/amanat/config"
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/control"
-	"github.com/amanat-dev/amanat/domain/marketplace"
-	"github.com/amanat-dev/amanat/domain/payment"
-	"github.com/amanat-dev/amanat/domain/user"
+	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/store/mongo"
 	"github.com/amanat-dev/amanat/store/postgres"
@@ -33,24 +31,22 @@ type app struct {
 	plane  *control.Plane // nil without PG_URL
 	engine *cutover.Engine
 
-	indexed  bool // MongoDB's indexes were seen to before the first request
-	process  cutover.Process
-	users    *cutover.Domain[user.Tx]
-	market   *cutover.Domain[marketplace.Tx]
-	payments *cutover.Domain[payment.Tx]
+	indexed bool // MongoDB's indexes were seen to before the first request
+	process cutover.Process
+	domains map[string]*cutover.Domain
 }
 
 // open connects to the databases, without waiting for them, and makes the
 // domains known to an engine. Close it at the end.
 func open(ctx context.Context, conf config.Config, log *slog.Logger) (*app, error) {
-	a := &app{conf: conf, log: log, process: thisProcess(conf)}
+	a := &app{conf: conf, log: log, process: thisProcess(conf), domains: map[string]*cutover.Domain{}}
 	if err := a.openDatabases(ctx); err != nil {
 		return nil, errors.Join(err, a.close(ctx))
 	}
 	a.engine = cutover.NewEngine(a.engineOptions())
-	a.users = cutover.NewDomain(a.engine, spec(a, user.Domain, user.Kinds, user.Queries, user.Invariants, mongo.Users, postgres.Users))
-	a.market = cutover.NewDomain(a.engine, spec(a, marketplace.Domain, marketplace.Kinds, marketplace.Queries, marketplace.Invariants, mongo.Marketplace, postgres.Marketplace))
-	a.payments = cutover.NewDomain(a.engine, spec(a, payment.Domain, payment.Kinds, payment.Queries, payment.Invariants, mongo.Payments, postgres.Payments))
+	for _, d := range domain.All {
+		a.domains[d.Name] = cutover.NewDomain(a.engine, a.spec(d))
+	}
 	return a, nil
 }
 
@@ -104,15 +100,13 @@ func thisProcess(conf config.Config) cutover.Process {
 }
 
 // spec describes a domain on the databases at hand.
-func spec[Tx any](a *app, name string, kinds cutover.Kinds, queries []string, invariants []cutover.Invariant[Tx],
-	source func(*mongo.DB) cutover.Side[Tx], target func(*postgres.DB) cutover.Side[Tx],
-) cutover.Spec[Tx] {
-	s := cutover.Spec[Tx]{Name: name, Kinds: kinds, Queries: queries, Invariants: invariants}
+func (a *app) spec(d cutover.Definition) cutover.Spec {
+	s := cutover.Spec{Definition: d}
 	if a.mongo != nil {
-		s.Source, s.Scratch = source(a.mongo), mongo.Scratch(a.mongo, source)
+		s.Source, s.Scratch = a.mongo.Side(d), a.mongo.Scratch(d)
 	}
 	if a.pg != nil {
-		s.Target = target(a.pg)
+		s.Target = a.pg.Side(d)
 	}
 	return s
 }

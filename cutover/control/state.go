@@ -106,6 +106,18 @@ func (p *Plane) History(ctx context.Context, domain string, limit int) ([]cutove
 		FROM cutover_history WHERE domain = $1 ORDER BY id DESC LIMIT nullif($2::bigint, 0)`, domain, limit)
 }
 
+// AllSettings: see cutover.StateControl.
+func (p *Plane) AllSettings(ctx context.Context) (map[string]cutover.Settings, error) {
+	all := map[string]cutover.Settings{}
+	_, err := list(ctx, p, func(row pgx.CollectableRow) (domain string, err error) {
+		var s cutover.Settings
+		err = row.Scan(&domain, &s.ShadowPercent, &s.BackfillRate, &s.Paused, &s.CopyRate, &s.CopyPaused, &s.MaxLatencyMS)
+		all[domain] = s
+		return domain, err
+	}, `SELECT domain, shadow_percent, backfill_rate, paused, copy_rate, copy_paused, max_latency_ms FROM cutover_settings`)
+	return all, err
+}
+
 // Settings: see cutover.StateControl.
 func (p *Plane) Settings(ctx context.Context, domain string) (s cutover.Settings, err error) {
 	err = p.call(ctx, func(ctx context.Context, c *pgxpool.Conn) error {

@@ -3,6 +3,7 @@ package memdb
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sort"
 	"strings"
 	"sync"
@@ -240,6 +241,14 @@ func (c *Control) Settings(_ context.Context, domain string) (cutover.Settings, 
 		return s, nil
 	}
 	return cutover.DefaultSettings, nil
+}
+
+func (c *Control) AllSettings(context.Context) (map[string]cutover.Settings, error) {
+	if err := c.enter("settings"); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	return maps.Clone(c.settings), nil
 }
 
 func (c *Control) SetSettings(_ context.Context, domain string, s cutover.Settings) error {

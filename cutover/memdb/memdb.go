@@ -8,7 +8,6 @@ package memdb
 import (
 	"context"
 	"maps"
-	"reflect"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -58,20 +57,6 @@ func New(name string, kinds cutover.Kinds) *DB {
 	return &DB{name: name, kinds: kinds, rows: map[cutover.Key]row{}, graves: map[cutover.Key]grave{}}
 }
 
-// Tx is the toy's transaction: by kind and id, or everything of a kind.
-type Tx interface {
-	cutover.Writer
-	Get(ctx context.Context, kind string, id cutover.ID) (cutover.Record, error)
-	All(ctx context.Context, kind string) ([]cutover.Record, error)
-}
-
-// clone copies a record one level deep: toys hold no pointers.
-func clone(r cutover.Record) cutover.Record {
-	v := reflect.New(reflect.TypeOf(r).Elem())
-	v.Elem().Set(reflect.ValueOf(r).Elem())
-	return v.Interface().(cutover.Record)
-}
-
 func (d *DB) before(op string) error { return d.hook.before(op) }
 
 // Before has f called before each operation, by name ("get", "scan", "apply",
@@ -99,41 +84,6 @@ func (h *hook) before(op string) error {
 	return nil
 }
 
-type tx struct {
-	*cutover.Batch
-	db   *DB
-	seen map[cutover.Key]bool // found there: tells a legacy record of revision 0 from a new one
-}
-
-func (t tx) Get(_ context.Context, kind string, id cutover.ID) (cutover.Record, error) {
-	if err := t.db.before("get"); err != nil {
-		return nil, err
-	}
-	t.db.mu.Lock()
-	defer t.db.mu.Unlock()
-	r := t.db.rows[cutover.Key{Kind: kind, ID: id}]
-	if r.record == nil {
-		return nil, fault.New(fault.NotFound, "no such %s", kind)
-	}
-	if t.seen != nil {
-		t.seen[cutover.Key{Kind: kind, ID: id}] = true
-	}
-	return clone(r.record), nil
-}
-
-func (t tx) All(_ context.Context, kind string) ([]cutover.Record, error) {
-	if err := t.db.before("scan"); err != nil {
-		return nil, err
-	}
-	t.db.mu.Lock()
-	defer t.db.mu.Unlock()
-	var out []cutover.Record
-	for _, k := range t.db.sorted(kind) {
-		out = append(out, clone(t.db.rows[k].record))
-	}
-	return out, nil
-}
-
 // sorted gives the keys of a kind's records in id order.
 func (d *DB) sorted(kind string) []cutover.Key {
 	var keys []cutover.Key
@@ -147,12 +97,12 @@ func (d *DB) sorted(kind string) []cutover.Key {
 }
 
 // View runs fn; see cutover.Side.
-func (d *DB) View(ctx context.Context, fn func(context.Context, Tx) error) error {
-	return fn(ctx, tx{cutover.ReadOnly(), d, nil})
+func (d *DB) View(ctx context.Context, fn func(context.Context, cutover.Tx) error) error {
+	return fn(ctx, tx{cutover.ReadOnly(d.kinds), d, nil})
 }
 
 // Update runs fn and commits what it put; see cutover.Side.
-func (d *DB) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, Tx) error) error {
+func (d *DB) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, cutover.Tx) error) error {
 	t, err := d.Begin(ctx, g)
 	if err != nil {
 		return err
@@ -227,11 +177,14 @@ func (d *DB) commit(writes []cutover.Write, seen map[cutover.Key]bool, g cutover
 			return cutover.ConflictOn(w.Key)
 		}
 	}
+	if err := d.checkUnique(writes); err != nil {
+		return err
+	}
 	for _, w := range writes {
 		d.seq++
 		r := row{rev: w.Rev(), noted: g.Journal, notedAt: time.Now(), seq: d.seq, epoch: g.Epoch}
 		if w.Record != nil {
-			r.record = clone(w.Record)
+			r.record = cutover.Clone(w.Record)
 		}
 		if r.record == nil && !g.Journal {
 			delete(d.rows, w.Key)
@@ -246,7 +199,7 @@ func (d *DB) commit(writes []cutover.Write, seen map[cutover.Key]bool, g cutover
 func (d *DB) Seed(kind string, r cutover.Record) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.rows[cutover.Key{Kind: kind, ID: r.RecordMeta().ID}] = row{record: clone(r), rev: r.RecordMeta().Rev}
+	d.rows[cutover.Key{Kind: kind, ID: r.RecordMeta().ID}] = row{record: cutover.Clone(r), rev: r.RecordMeta().Rev}
 }
 
 // Remove takes a record away behind the engine's back.
@@ -278,7 +231,7 @@ func (d *DB) item(k cutover.Key) cutover.Item {
 	r, ok := d.rows[k]
 	switch {
 	case ok && r.record != nil:
-		return cutover.Item{Key: k, Rev: r.rev, Record: clone(r.record)}
+		return cutover.Item{Key: k, Rev: r.rev, Record: cutover.Clone(r.record)}
 	case ok:
 		return cutover.Item{Key: k, Rev: r.rev, Deleted: true}
 	case d.graves[k].rev > 0:
@@ -374,7 +327,7 @@ func (d *DB) apply(i cutover.Item, o cutover.ApplyOptions) error {
 		}
 	}
 	delete(d.graves, i.Key)
-	d.rows[i.Key] = row{record: clone(i.Record), rev: i.Rev}
+	d.rows[i.Key] = row{record: cutover.Clone(i.Record), rev: i.Rev}
 	return nil
 }
 

@@ -19,7 +19,7 @@ type stage struct {
 	source, target *memdb.DB
 	control        *memdb.Control
 	engine         *cutover.Engine
-	domain         *cutover.Domain[memdb.Tx]
+	domain         *cutover.Domain
 }
 
 func newStage(t *testing.T) *stage {
@@ -28,8 +28,8 @@ func newStage(t *testing.T) *stage {
 	s.engine = cutover.NewEngine(cutover.Options{
 		Control: s.control, Process: cutover.Process{ID: "p"}, LeaseTTL: time.Second, Logger: slog.New(slog.DiscardHandler),
 	})
-	s.domain = cutover.NewDomain(s.engine, cutover.Spec[memdb.Tx]{
-		Name: domainName, Kinds: kinds, Source: memdb.Source{DB: s.source}, Target: s.target,
+	s.domain = cutover.NewDomain(s.engine, cutover.Spec{
+		Definition: cutover.Definition{Name: domainName, Kinds: kinds}, Source: memdb.Source{DB: s.source}, Target: s.target,
 	})
 	if err := s.engine.Open(t.Context()); err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func (s *stage) move(t *testing.T, phases ...cutover.Phase) {
 }
 
 func (s *stage) write(ctx context.Context) error {
-	_, err := cutover.Update(ctx, s.domain, func(ctx context.Context, tx memdb.Tx) (int, error) {
+	_, err := cutover.Update(ctx, s.domain, func(ctx context.Context, tx cutover.Tx) (int, error) {
 		return 0, tx.Put(ctx, &entry{Meta: cutover.Meta{ID: keyOf(1).ID}, Log: "x;"})
 	})
 	return err

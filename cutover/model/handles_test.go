@@ -23,7 +23,7 @@ type keeper struct{ side }
 
 // tx has the reads of a closure wait their turn.
 type tx struct {
-	memdb.Tx
+	cutover.Tx
 	s side
 }
 
@@ -48,8 +48,8 @@ func keysOf[T any](all []T, key func(T) cutover.Key) (out []string) {
 	return out
 }
 
-func (s side) View(ctx context.Context, fn func(context.Context, memdb.Tx) error) error {
-	err := s.DB.View(ctx, func(ctx context.Context, inner memdb.Tx) error { return fn(ctx, tx{inner, s}) })
+func (s side) View(ctx context.Context, fn func(context.Context, cutover.Tx) error) error {
+	err := s.DB.View(ctx, func(ctx context.Context, inner cutover.Tx) error { return fn(ctx, tx{inner, s}) })
 	if actorOf(ctx) == "run" {
 		return err // a shadow read
 	}
@@ -59,7 +59,7 @@ func (s side) View(ctx context.Context, fn func(context.Context, memdb.Tx) error
 	return err
 }
 
-func (s side) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, memdb.Tx) error) error {
+func (s side) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, cutover.Tx) error) error {
 	w := s.p.world
 	if w.mutant == unfenced {
 		g.Fenced = false

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"time"
 
@@ -31,7 +32,7 @@ type entry struct {
 	Log string `json:"log"`
 }
 
-var kinds = cutover.Kinds{{Name: kind, New: func() cutover.Record { return new(entry) }}}
+var kinds = cutover.Kinds{{Name: kind, Type: reflect.TypeFor[entry]()}}
 
 func keyOf(n int) cutover.Key {
 	return cutover.Key{Kind: kind, ID: cutover.ID{0: 1, 11: byte(n)}}
@@ -76,7 +77,7 @@ type process struct {
 	tokens map[string]*int // by who writes; each counts by itself
 
 	engine   *cutover.Engine
-	domain   *cutover.Domain[memdb.Tx]
+	domain   *cutover.Domain
 	running  bool
 	leaving  context.CancelFunc // ends the client
 	clientOf sync.WaitGroup
@@ -125,9 +126,9 @@ func (w *world) start(name string, place int) *process {
 		LeaseTTL: leaseTTL, CopyEvery: time.Second, MaxWait: 8 * time.Second,
 		Random: func(n int64) int64 { return n - 1 }, // no shadow reads but where all are
 	})
-	p.domain = cutover.NewDomain(p.engine, cutover.Spec[memdb.Tx]{
-		Name: domainName, Kinds: kinds, Queries: []string{queryGet},
-		Source: keeper{side{w.source, p, mongo, true}}, Target: side{w.target, p, pg, false},
+	p.domain = cutover.NewDomain(p.engine, cutover.Spec{
+		Definition: cutover.Definition{Name: domainName, Kinds: kinds, Queries: []string{queryGet}},
+		Source:     keeper{side{w.source, p, mongo, true}}, Target: side{w.target, p, pg, false},
 	})
 	return p
 }
@@ -224,7 +225,7 @@ func (p *process) append(ctx context.Context, keys ...cutover.Key) bool {
 	if len(keys) == 2 && keys[0] == keys[1] {
 		keys = keys[:1]
 	}
-	return p.update(ctx, "append", keys, func(ctx context.Context, tx memdb.Tx) (attempt, error) {
+	return p.update(ctx, "append", keys, func(ctx context.Context, tx cutover.Tx) (attempt, error) {
 		a := p.attempt(ctx, false, keys...)
 		for _, k := range keys {
 			r, err := tx.Get(ctx, kind, k.ID)
@@ -250,14 +251,14 @@ func (p *process) create(ctx context.Context) {
 	p.world.keys++
 	key := keyOf(p.world.keys)
 	p.world.mu.Unlock()
-	p.update(ctx, "create", []cutover.Key{key}, func(ctx context.Context, tx memdb.Tx) (attempt, error) {
+	p.update(ctx, "create", []cutover.Key{key}, func(ctx context.Context, tx cutover.Tx) (attempt, error) {
 		a := p.attempt(ctx, false, key)
 		return a, tx.Put(ctx, &entry{Meta: cutover.Meta{ID: key.ID}, Log: a.token})
 	})
 }
 
 func (p *process) delete(ctx context.Context, key cutover.Key) {
-	p.update(ctx, "delete", []cutover.Key{key}, func(ctx context.Context, tx memdb.Tx) (attempt, error) {
+	p.update(ctx, "delete", []cutover.Key{key}, func(ctx context.Context, tx cutover.Tx) (attempt, error) {
 		a := p.attempt(ctx, true, key)
 		r, err := tx.Get(ctx, kind, key.ID)
 		if err != nil {
@@ -267,7 +268,7 @@ func (p *process) delete(ctx context.Context, key cutover.Key) {
 	})
 }
 
-func (p *process) update(ctx context.Context, what string, keys []cutover.Key, fn func(context.Context, memdb.Tx) (attempt, error)) bool {
+func (p *process) update(ctx context.Context, what string, keys []cutover.Key, fn func(context.Context, cutover.Tx) (attempt, error)) bool {
 	p.tell("client: %s %v", what, keysOf(keys, func(k cutover.Key) cutover.Key { return k }))
 	a, err := cutover.Update(ctx, p.domain, fn)
 	if err != nil {
@@ -293,7 +294,7 @@ func (p *process) isDead() bool {
 
 func (p *process) view(ctx context.Context, key cutover.Key) bool {
 	before := p.world.mustSee(key)
-	log, err := cutover.View(ctx, p.domain, queryGet, func(ctx context.Context, tx memdb.Tx) (string, error) {
+	log, err := cutover.View(ctx, p.domain, queryGet, func(ctx context.Context, tx cutover.Tx) (string, error) {
 		r, err := tx.Get(ctx, kind, key.ID)
 		if err != nil {
 			return "", err

@@ -8,11 +8,16 @@
 // contributes its fields. Further words in the field tag, separated by
 // commas:
 //
-//	table=NAME   a list of structs (or of scalars) in a PostgreSQL child table
-//	jsonb        kept as one jsonb column in PostgreSQL
-//	unique       absent is NULL in PostgreSQL, so that a unique rule ignores it
-//	ref=KIND     an ID, or a list of them: of a record of that kind
-//	secret       never shown in reports of differences (also implied by json:"-")
+//	table=NAME    a list of structs (or of scalars) in a PostgreSQL child table
+//	jsonb         kept as one jsonb column in PostgreSQL
+//	null          a text of which absence is NULL in PostgreSQL, not the empty
+//	              text, so that a unique rule ignores it
+//	ref=KIND      an ID, or a list of them: of a record of that kind
+//	secret        never shown in reports of differences (also implied by json:"-")
+//	default=TEXT  what a reader sees where there is none
+//	was=OLD:TEXT  what a reader sees where an older name of it is stored
+//
+// Any other word, and words that contradict each other, panic.
 //
 // What a field may be: string, bool, int, int64 and types based on them,
 // []byte, time.Time, cutover.ID, money.Amount, money.Units (any type that
@@ -29,6 +34,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -64,9 +70,23 @@ type Field struct {
 	Elem    *Field       // of a List: its element, without name
 	Table   string       // child table in PostgreSQL, for a List
 	JSONB   bool
-	Unique  bool
+	Null    bool // absence of a text is NULL
 	Secret  bool
-	Ref     string // kind of the record that an ID names; a list's element has it too
+	Ref     string            // kind of the record that an ID names; a list's element has it too
+	Default string            // of a text
+	Was     map[string]string // older names of a text's values → what they are now
+}
+
+// OldNames lists the older names of a text's value.
+func (f Field) OldNames(value string) []string {
+	var out []string
+	for old, now := range f.Was {
+		if now == value {
+			out = append(out, old)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 var (
@@ -127,15 +147,19 @@ func fieldOf(owner reflect.Type, sf reflect.StructField) (Field, bool) {
 	}
 	f := describe(sf.Type, owner.String()+"."+sf.Name)
 	f.Name, f.Column, f.Secret = name, snake(name), jsonName == "-" && f.Class != Extra
+	where := owner.String() + "." + sf.Name
 	for _, w := range strings.Split(words, ",") {
-		f.option(w)
+		f.option(w, where)
 	}
+	f.check(where)
 	return f, true
 }
 
-func (f *Field) option(word string) {
+// option takes a word of the field tag in. where is for those who got it wrong.
+func (f *Field) option(word, where string) {
 	key, value, _ := strings.Cut(word, "=")
 	switch key {
+	case "":
 	case "table":
 		f.Table = value
 	case "ref":
@@ -145,10 +169,66 @@ func (f *Field) option(word string) {
 		}
 	case "jsonb":
 		f.JSONB = true
-	case "unique":
-		f.Unique = true
+	case "null":
+		f.Null = true
 	case "secret":
 		f.Secret = true
+	case "default":
+		f.Default = value
+	case "was":
+		old, now, _ := strings.Cut(value, ":")
+		if f.Was == nil {
+			f.Was = map[string]string{}
+		}
+		f.Was[old] = now
+	default:
+		panic(fmt.Sprintf("shape: %s: there is no word %q", where, word))
+	}
+}
+
+// check panics when the words of a tag do not go together, or with the type.
+func (f Field) check(where string) {
+	scalar := f
+	if f.Elem != nil {
+		scalar = *f.Elem
+	}
+	for what, wrong := range map[string]bool{
+		"table= is for lists":                    f.Table != "" && f.Class != List,
+		"a list is in a table or in jsonb":       f.Table != "" && f.JSONB,
+		"jsonb is for groups, lists and maps":    f.JSONB && f.Class != Group && f.Class != List && f.Class != Map,
+		"null, default= and was= are for texts":  (f.Null || f.Default != "" || f.Was != nil) && f.Class != Str,
+		"a text with a default is never absent":  f.Default != "" && (f.Null || f.Pointer),
+		"ref= is for identities":                 f.Ref != "" && scalar.Class != Text,
+		"a value that was= leads to is its name": f.Was[f.Default] != "" || f.Was[""] != "",
+	} {
+		if wrong {
+			panic(fmt.Sprintf("shape: %s: %s", where, what))
+		}
+	}
+}
+
+// Settle puts defaults and present names in place of what is absent or has an
+// older name. v is a struct with those fields.
+func Settle(v reflect.Value, fields []Field) {
+	for _, f := range fields {
+		sv := v.FieldByIndex(f.Index)
+		switch {
+		case f.Class == Group && !f.Pointer:
+			Settle(sv, f.Fields)
+		case f.Class == Group && !sv.IsNil():
+			Settle(sv.Elem(), f.Fields)
+		case f.Class == Str && !f.Pointer:
+			f.settle(sv)
+		}
+	}
+}
+
+func (f Field) settle(v reflect.Value) {
+	if now, ok := f.Was[v.String()]; ok {
+		v.SetString(now)
+	}
+	if v.Len() == 0 && f.Default != "" {
+		v.SetString(f.Default)
 	}
 }
 
@@ -237,6 +317,26 @@ func snake(name string) string {
 			b.WriteByte('_')
 		}
 		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// Words makes a name readable: "purchase_request" and "purchaseRequest" are a
+// "purchase request".
+func Words(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		switch {
+		case r == '_', r == '.':
+			b.WriteByte(' ')
+		case unicode.IsUpper(r):
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteRune(unicode.ToLower(r))
+		default:
+			b.WriteRune(r)
+		}
 	}
 	return b.String()
 }

@@ -9,38 +9,29 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/money"
-	"github.com/amanat-dev/amanat/store/mongo"
-	"github.com/amanat-dev/amanat/store/postgres"
 	"github.com/amanat-dev/amanat/store/storetest"
 )
 
-func postgresSide(t *testing.T) cutover.Side[marketplace.Tx] {
-	return postgres.Marketplace(storetest.Postgres(t))
+func postgresSide(t *testing.T) cutover.Side {
+	return storetest.PostgresSide(t, marketplace.Definition)
 }
-
-func mongoSide(t *testing.T) cutover.Side[marketplace.Tx] {
-	db := storetest.Mongo(t)
-	side := mongo.Marketplace(db)
-	if err := db.EnsureIndexes(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return side
-}
+func mongoSide(t *testing.T) cutover.Side { return storetest.MongoSide(t, marketplace.Definition) }
 
 // onBoth runs a test on a service over each database.
 func onBoth(t *testing.T, test func(t *testing.T, b *bundle)) {
 	t.Parallel()
 	t.Run("mongo", func(t *testing.T) {
 		t.Parallel()
-		test(t, newBundle(cutover.Spec[marketplace.Tx]{Source: mongoSide(t)}))
+		test(t, newBundle(cutover.Spec{Source: mongoSide(t)}))
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, newBundle(cutover.Spec[marketplace.Tx]{Target: postgresSide(t)}))
+		test(t, newBundle(cutover.Spec{Target: postgresSide(t)}))
 	})
 }
 
@@ -49,16 +40,15 @@ var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
 // bundle is a service with members around it.
 type bundle struct {
 	*marketplace.Service
-	db     *cutover.Domain[marketplace.Tx]
+	db     *cutover.Domain
 	people *people
 	escrow *escrow
 
 	buyer, otherBuyer, seller, otherSeller, admin marketplace.Member
 }
 
-func newBundle(spec cutover.Spec[marketplace.Tx]) *bundle {
-	spec.Name, spec.Kinds = marketplace.Domain, marketplace.Kinds
-	spec.Queries, spec.Invariants = marketplace.Queries, marketplace.Invariants
+func newBundle(spec cutover.Spec) *bundle {
+	spec.Definition = marketplace.Definition
 	b := &bundle{db: cutover.Solo(spec), people: &people{}, escrow: &escrow{}}
 	b.Service = marketplace.NewService(b.db, b.people, b.escrow, []byte("a secret for tests"), silent)
 	b.buyer, b.otherBuyer = member("buyer"), member("buyer")
@@ -183,34 +173,36 @@ func (b *bundle) tell(t *testing.T, handle event.Handler, e event.Event) {
 }
 
 // view reads past the service.
-func view[R any](t *testing.T, b *bundle, fn func(context.Context, marketplace.Tx) (R, error)) R {
+func view[R any](t *testing.T, b *bundle, fn func(context.Context, cutover.Tx) (R, error)) R {
 	t.Helper()
 	return must[R](t)(cutover.View(t.Context(), b.db, marketplace.QueryRequest, fn))
 }
 
 func (b *bundle) stored(t *testing.T, id cutover.ID) marketplace.PurchaseRequest {
 	t.Helper()
-	return view(t, b, func(ctx context.Context, tx marketplace.Tx) (marketplace.PurchaseRequest, error) {
-		return tx.Request(ctx, id)
+	return view(t, b, func(ctx context.Context, tx cutover.Tx) (marketplace.PurchaseRequest, error) {
+		return cutover.Get[marketplace.PurchaseRequest](ctx, tx, id)
 	})
 }
 
 func (b *bundle) offer(t *testing.T, id cutover.ID) marketplace.SellerOffer {
 	t.Helper()
-	return view(t, b, func(ctx context.Context, tx marketplace.Tx) (marketplace.SellerOffer, error) {
-		return tx.Offer(ctx, id)
+	return view(t, b, func(ctx context.Context, tx cutover.Tx) (marketplace.SellerOffer, error) {
+		return cutover.Get[marketplace.SellerOffer](ctx, tx, id)
 	})
 }
 
 func (b *bundle) events(t *testing.T) []event.Event {
 	t.Helper()
-	return view(t, b, func(ctx context.Context, tx marketplace.Tx) ([]event.Event, error) { return tx.Events(ctx, 100) })
+	return view(t, b, func(ctx context.Context, tx cutover.Tx) ([]event.Event, error) {
+		return cutover.Find[event.Event](ctx, tx, query.All().Limit(100))
+	})
 }
 
 // force writes a record past the service.
 func (b *bundle) force(t *testing.T, r cutover.Record) {
 	t.Helper()
-	must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx marketplace.Tx) (struct{}, error) {
+	must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
 		return struct{}{}, tx.Put(ctx, r)
 	}))
 }
@@ -218,7 +210,7 @@ func (b *bundle) force(t *testing.T, r cutover.Record) {
 // wantSound evaluates the domain's invariants.
 func (b *bundle) wantSound(t *testing.T) {
 	t.Helper()
-	view(t, b, func(ctx context.Context, tx marketplace.Tx) (struct{}, error) {
+	view(t, b, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
 		for _, inv := range marketplace.Invariants {
 			if err := evaluate(ctx, tx, inv); err != nil {
 				t.Errorf("%s: %v", inv.Name, err)
@@ -228,15 +220,15 @@ func (b *bundle) wantSound(t *testing.T) {
 	})
 }
 
-func evaluate(ctx context.Context, tx marketplace.Tx, inv cutover.Invariant[marketplace.Tx]) error {
+func evaluate(ctx context.Context, tx cutover.Tx, inv cutover.Invariant) error {
 	switch {
 	case inv.Check == nil:
 		_, err := inv.Eval(ctx, tx)
 		return err
 	case inv.Kind == marketplace.KindRequest:
-		return tx.EachRequest(ctx, func(r marketplace.PurchaseRequest) error { return inv.Check(ctx, tx, &r) })
+		return cutover.Each(ctx, tx, func(r marketplace.PurchaseRequest) error { return inv.Check(ctx, tx, &r) })
 	}
-	return tx.EachOffer(ctx, func(o marketplace.SellerOffer) error { return inv.Check(ctx, tx, &o) })
+	return cutover.Each(ctx, tx, func(o marketplace.SellerOffer) error { return inv.Check(ctx, tx, &o) })
 }
 
 func wantKind(t *testing.T, what string, err error, want fault.Kind) {

@@ -13,7 +13,7 @@ import (
 type Category struct {
 	cutover.Meta
 	Name        string     `json:"name"`
-	NameEn      string     `json:"nameEn,omitempty" field:",unique"`
+	NameEn      string     `json:"nameEn,omitempty" field:",null"`
 	Description string     `json:"description,omitempty"`
 	Icon        string     `json:"icon,omitempty"`
 	IsActive    bool       `json:"isActive"`

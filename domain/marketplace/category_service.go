@@ -49,16 +49,16 @@ func (s *Service) CategoryTree(ctx context.Context) ([]CategoryNode, error) {
 }
 
 func (s *Service) allCategories(ctx context.Context) ([]Category, error) {
-	return cutover.View(ctx, s.db, QueryCategories, func(ctx context.Context, tx Tx) ([]Category, error) {
-		return tx.Categories(ctx)
+	return cutover.View(ctx, s.db, QueryCategories, func(ctx context.Context, tx cutover.Tx) ([]Category, error) {
+		return Categories(ctx, tx)
 	})
 }
 
 // Category gives one category, also an inactive one: older requests name it.
 // Errors: fault.NotFound.
 func (s *Service) Category(ctx context.Context, id cutover.ID) (Category, error) {
-	return cutover.View(ctx, s.db, QueryCategory, func(ctx context.Context, tx Tx) (Category, error) {
-		return tx.Category(ctx, id)
+	return cutover.View(ctx, s.db, QueryCategory, func(ctx context.Context, tx cutover.Tx) (Category, error) {
+		return cutover.Get[Category](ctx, tx, id)
 	})
 }
 
@@ -73,7 +73,7 @@ func (s *Service) CreateCategory(ctx context.Context, who Member, d CategoryDraf
 		Name: d.Name, NameEn: d.NameEn, Description: d.Description, Icon: d.Icon,
 		IsActive: d.IsActive == nil || *d.IsActive, ParentID: d.ParentID, Order: d.Order,
 	}
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (Category, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Category, error) {
 		return putCategory(ctx, tx, draft)
 	})
 }
@@ -85,8 +85,8 @@ func (s *Service) UpdateCategory(ctx context.Context, who Member, id cutover.ID,
 	if err := mustBeAdmin(who); err != nil {
 		return Category{}, err
 	}
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (Category, error) {
-		c, err := tx.Category(ctx, id)
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Category, error) {
+		c, err := cutover.Get[Category](ctx, tx, id)
 		if err != nil {
 			return Category{}, err
 		}
@@ -104,12 +104,12 @@ func (s *Service) UpdateCategory(ctx context.Context, who Member, id cutover.ID,
 // putCategory checks a category against all others. That it does not become
 // its own ancestor is decided by its ancestors, so these are written as well:
 // of two moves that together would close a circle, one meets a conflict.
-func putCategory(ctx context.Context, tx Tx, c Category) (Category, error) {
+func putCategory(ctx context.Context, tx cutover.Tx, c Category) (Category, error) {
 	c.tidy()
 	if err := c.check(); err != nil {
 		return Category{}, err
 	}
-	all, err := tx.Categories(ctx)
+	all, err := Categories(ctx, tx)
 	if err != nil {
 		return Category{}, err
 	}

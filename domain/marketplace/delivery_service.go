@@ -23,7 +23,7 @@ func (s *Service) Ship(ctx context.Context, who Member, id cutover.ID, d Shipmen
 		return PurchaseRequest{}, err
 	}
 	now := cutover.Now()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PurchaseRequest, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		r, err := requestAsSeller(ctx, tx, who, id)
 		if err != nil {
 			return PurchaseRequest{}, err
@@ -46,7 +46,7 @@ type DeliveryCode struct {
 func (s *Service) GenerateCode(ctx context.Context, who Member, id cutover.ID) (DeliveryCode, error) {
 	now, code := cutover.Now(), newCode()
 	hash := codeHash(s.secret, id, code)
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (DeliveryCode, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (DeliveryCode, error) {
 		r, err := requestAsOnlyBuyer(ctx, tx, who, id)
 		if err != nil {
 			return DeliveryCode{}, err
@@ -71,7 +71,7 @@ type codeTry struct {
 // same time are all counted.
 func (s *Service) VerifyCode(ctx context.Context, who Member, id cutover.ID, code string) (PurchaseRequest, error) {
 	now, hash := cutover.Now(), codeHash(s.secret, id, code)
-	try, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (codeTry, error) {
+	try, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (codeTry, error) {
 		r, err := requestAsSeller(ctx, tx, who, id)
 		if err != nil {
 			return codeTry{}, err
@@ -94,7 +94,7 @@ func (s *Service) VerifyCode(ctx context.Context, who Member, id cutover.ID, cod
 // ConfirmDelivery completes a request; for the buyer alone.
 func (s *Service) ConfirmDelivery(ctx context.Context, who Member, id cutover.ID) (PurchaseRequest, error) {
 	eventID := cutover.NewID()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PurchaseRequest, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		r, err := requestAsOnlyBuyer(ctx, tx, who, id)
 		if err != nil {
 			return PurchaseRequest{}, err

@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/domain/marketplace"
+	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/web"
 	"github.com/amanat-dev/amanat/web/webtest"
@@ -25,7 +27,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{bundle: newBundle(cutover.Spec[marketplace.Tx]{Target: postgresSide(t)})}
+	s := &site{bundle: newBundle(cutover.Spec{Target: postgresSide(t)})}
 	s.api = web.New(web.Options{Authenticator: tokens{}, Logger: silent})
 	s.Routes(s.api)
 	s.handler = s.api.Handler()
@@ -93,28 +95,28 @@ func (s *site) refused(t *testing.T, as marketplace.Member, method, path, body s
 // fingerprint changes with every write.
 func (s *site) fingerprint(t *testing.T) string {
 	t.Helper()
-	return view(t, s.bundle, func(ctx context.Context, tx marketplace.Tx) (string, error) {
+	return view(t, s.bundle, func(ctx context.Context, tx cutover.Tx) (string, error) {
 		var all []string
 		add := func(m cutover.Meta) { all = append(all, fmt.Sprint(m.ID, " ", m.Rev)) }
-		categories, err := tx.Categories(ctx)
+		categories, err := marketplace.Categories(ctx, tx)
 		if err != nil {
 			return "", err
 		}
 		for _, c := range categories {
 			add(c.Meta)
 		}
-		events, err := tx.Events(ctx, 1000)
+		events, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(1000))
 		if err != nil {
 			return "", err
 		}
 		for _, e := range events {
 			add(e.Meta)
 		}
-		err = tx.EachRequest(ctx, func(r marketplace.PurchaseRequest) error { add(r.Meta); return nil })
+		err = cutover.Each(ctx, tx, func(r marketplace.PurchaseRequest) error { add(r.Meta); return nil })
 		if err != nil {
 			return "", err
 		}
-		err = tx.EachOffer(ctx, func(o marketplace.SellerOffer) error { add(o.Meta); return nil })
+		err = cutover.Each(ctx, tx, func(o marketplace.SellerOffer) error { add(o.Meta); return nil })
 		return strings.Join(all, ","), err
 	})
 }

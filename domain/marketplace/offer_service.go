@@ -20,7 +20,7 @@ func (s *Service) CreateOffer(ctx context.Context, who Member, requestID cutover
 	if err := draft.check(now); err != nil {
 		return SellerOffer{}, err
 	}
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (SellerOffer, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (SellerOffer, error) {
 		return addOffer(ctx, tx, who, draft, now)
 	})
 }
@@ -35,7 +35,7 @@ func mustBeSeller(who Member) error {
 // addOffer writes the request even when its status stays: a selection or
 // cancellation at the same time has not seen this offer and must not pass it
 // by. Either this or the other meets a conflict.
-func addOffer(ctx context.Context, tx Tx, who Member, o SellerOffer, now time.Time) (SellerOffer, error) {
+func addOffer(ctx context.Context, tx cutover.Tx, who Member, o SellerOffer, now time.Time) (SellerOffer, error) {
 	r, own, err := requestAndOwnOffers(ctx, tx, who, o.PurchaseRequestID)
 	if err != nil {
 		return SellerOffer{}, err
@@ -77,7 +77,7 @@ func (r PurchaseRequest) mayOffer(who Member, offered bool) error {
 
 // freePlace withdraws an expired offer of the same seller, and fails on a live
 // one.
-func freePlace(ctx context.Context, tx Tx, own []SellerOffer, now time.Time) error {
+func freePlace(ctx context.Context, tx cutover.Tx, own []SellerOffer, now time.Time) error {
 	for _, o := range own {
 		switch {
 		case !o.Status.Live():
@@ -96,7 +96,7 @@ func freePlace(ctx context.Context, tx Tx, own []SellerOffer, now time.Time) err
 // Offers gives the offers on a request, the newest first: all to its buyer
 // and admins, to others who may see it their own.
 func (s *Service) Offers(ctx context.Context, who Member, requestID, after cutover.ID, limit int) ([]SellerOffer, error) {
-	return cutover.View(ctx, s.db, QueryOffers, func(ctx context.Context, tx Tx) ([]SellerOffer, error) {
+	return cutover.View(ctx, s.db, QueryOffers, func(ctx context.Context, tx cutover.Tx) ([]SellerOffer, error) {
 		r, _, err := requestFor(ctx, tx, who, requestID)
 		if err != nil {
 			return nil, err
@@ -105,7 +105,7 @@ func (s *Service) Offers(ctx context.Context, who Member, requestID, after cutov
 		if who.UserID != r.BuyerID && who.Role != RoleAdmin {
 			f.SellerID = who.UserID
 		}
-		return tx.Offers(ctx, f, after, limit)
+		return Offers(ctx, tx, f, after, limit)
 	})
 }
 
@@ -113,7 +113,7 @@ func (s *Service) Offers(ctx context.Context, who Member, requestID, after cutov
 // this: selecting or cancelling writes every pending offer of the request.
 func (s *Service) UpdateOffer(ctx context.Context, who Member, id cutover.ID, p OfferPatch) (SellerOffer, error) {
 	now := cutover.Now()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (SellerOffer, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (SellerOffer, error) {
 		o, err := ownOffer(ctx, tx, who, id)
 		if err != nil {
 			return SellerOffer{}, err
@@ -127,7 +127,7 @@ func (s *Service) UpdateOffer(ctx context.Context, who Member, id cutover.ID, p 
 
 // WithdrawOffer takes a pending offer back; for its seller.
 func (s *Service) WithdrawOffer(ctx context.Context, who Member, id cutover.ID) (SellerOffer, error) {
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (SellerOffer, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (SellerOffer, error) {
 		o, err := ownOffer(ctx, tx, who, id)
 		if err != nil {
 			return SellerOffer{}, err
@@ -140,8 +140,8 @@ func (s *Service) WithdrawOffer(ctx context.Context, who Member, id cutover.ID) 
 }
 
 // ownOffer reads an offer for its seller. Errors: fault.NotFound to others.
-func ownOffer(ctx context.Context, tx Tx, who Member, id cutover.ID) (SellerOffer, error) {
-	o, err := tx.Offer(ctx, id)
+func ownOffer(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (SellerOffer, error) {
+	o, err := cutover.Get[SellerOffer](ctx, tx, id)
 	if fault.Is(err, fault.NotFound) || (err == nil && o.SellerID != who.UserID) {
 		return SellerOffer{}, noOffer()
 	}
@@ -150,8 +150,8 @@ func ownOffer(ctx context.Context, tx Tx, who Member, id cutover.ID) (SellerOffe
 
 // withdraw writes the request as well: a selection at the same time counts on
 // its offers being as it read them.
-func withdraw(ctx context.Context, tx Tx, o SellerOffer) (SellerOffer, error) {
-	r, err := tx.Request(ctx, o.PurchaseRequestID)
+func withdraw(ctx context.Context, tx cutover.Tx, o SellerOffer) (SellerOffer, error) {
+	r, err := cutover.Get[PurchaseRequest](ctx, tx, o.PurchaseRequestID)
 	if err == nil {
 		err = tx.Put(ctx, &r)
 	}
@@ -175,7 +175,7 @@ type Selection struct {
 // buyer has read it.
 func (s *Service) SelectOffer(ctx context.Context, who Member, requestID cutover.ID, choice Selection) (PurchaseRequest, error) {
 	now := cutover.Now()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PurchaseRequest, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		r, err := requestAsOnlyBuyer(ctx, tx, who, requestID)
 		if err != nil {
 			return PurchaseRequest{}, err
@@ -186,7 +186,7 @@ func (s *Service) SelectOffer(ctx context.Context, who Member, requestID cutover
 
 // selectOffer reads the offers after the request, and writes the request:
 // whoever adds or withdraws one meanwhile conflicts with this.
-func selectOffer(ctx context.Context, tx Tx, r PurchaseRequest, choice Selection, now time.Time) (PurchaseRequest, error) {
+func selectOffer(ctx context.Context, tx cutover.Tx, r PurchaseRequest, choice Selection, now time.Time) (PurchaseRequest, error) {
 	o, err := offerOn(ctx, tx, r.ID, choice.OfferID)
 	if err != nil {
 		return PurchaseRequest{}, err
@@ -212,8 +212,8 @@ func selectOffer(ctx context.Context, tx Tx, r PurchaseRequest, choice Selection
 }
 
 // offerOn reads an offer of that request. Errors: fault.NotFound.
-func offerOn(ctx context.Context, tx Tx, requestID, offerID cutover.ID) (SellerOffer, error) {
-	o, err := tx.Offer(ctx, offerID)
+func offerOn(ctx context.Context, tx cutover.Tx, requestID, offerID cutover.ID) (SellerOffer, error) {
+	o, err := cutover.Get[SellerOffer](ctx, tx, offerID)
 	if fault.Is(err, fault.NotFound) || (err == nil && o.PurchaseRequestID != requestID) {
 		return SellerOffer{}, noOffer()
 	}
@@ -223,8 +223,8 @@ func offerOn(ctx context.Context, tx Tx, requestID, offerID cutover.ID) (SellerO
 func noOffer() error { return fault.New(fault.NotFound, "there is no such offer") }
 
 // rejectPending rejects a request's pending offers other than except.
-func rejectPending(ctx context.Context, tx Tx, requestID, except cutover.ID) error {
-	pending, err := tx.Offers(ctx, OfferFilter{RequestID: requestID, Status: OfferPending}, cutover.ID{}, 0)
+func rejectPending(ctx context.Context, tx cutover.Tx, requestID, except cutover.ID) error {
+	pending, err := Offers(ctx, tx, OfferFilter{RequestID: requestID, Status: OfferPending}, cutover.ID{}, 0)
 	if err != nil {
 		return err
 	}
@@ -266,15 +266,15 @@ func (s *Service) ExpireOffers(ctx context.Context) (int, error) {
 }
 
 func (s *Service) expired(ctx context.Context, now time.Time, after cutover.ID, limit int) ([]SellerOffer, error) {
-	return cutover.View(ctx, s.db, QueryExpiredOffers, func(ctx context.Context, tx Tx) ([]SellerOffer, error) {
-		return tx.ExpiredOffers(ctx, now, after, limit)
+	return cutover.View(ctx, s.db, QueryExpiredOffers, func(ctx context.Context, tx cutover.Tx) ([]SellerOffer, error) {
+		return ExpiredOffers(ctx, tx, now, after, limit)
 	})
 }
 
 // expire reads the offer again: it may have changed since it was listed.
 func (s *Service) expire(ctx context.Context, id cutover.ID, now time.Time) bool {
-	done, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (bool, error) {
-		o, err := tx.Offer(ctx, id)
+	done, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (bool, error) {
+		o, err := cutover.Get[SellerOffer](ctx, tx, id)
 		if err != nil || !o.Expired(now) {
 			return false, err
 		}

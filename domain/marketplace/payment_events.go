@@ -52,7 +52,7 @@ func (s *Service) onMoney(ctx context.Context, e event.Event, next RequestStatus
 		return err
 	}
 	eventID := cutover.NewID()
-	odd, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (string, error) {
+	odd, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (string, error) {
 		var odd string
 		err := event.Once(ctx, tx, e, func() (err error) {
 			odd, err = moveByMoney(ctx, tx, requestID, e.Data["sellerOfferId"], next, eventID)
@@ -69,8 +69,8 @@ func (s *Service) onMoney(ctx context.Context, e event.Event, next RequestStatus
 
 // moveByMoney says what is odd when it leaves the request as it is although
 // the news was new.
-func moveByMoney(ctx context.Context, tx Tx, id cutover.ID, offer string, next RequestStatus, eventID cutover.ID) (odd string, err error) {
-	r, err := tx.Request(ctx, id)
+func moveByMoney(ctx context.Context, tx cutover.Tx, id cutover.ID, offer string, next RequestStatus, eventID cutover.ID) (odd string, err error) {
+	r, err := cutover.Get[PurchaseRequest](ctx, tx, id)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return "there is no such request", nil

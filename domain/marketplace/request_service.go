@@ -21,7 +21,7 @@ func (s *Service) CreateRequest(ctx context.Context, who Member, d RequestDraft)
 	if err := s.mustSell(ctx, draft.PreferredSellerIDs); err != nil {
 		return PurchaseRequest{}, err
 	}
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PurchaseRequest, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		r := draft
 		if err := mustBeActive(ctx, tx, r.CategoryID); err != nil {
 			return PurchaseRequest{}, err
@@ -43,11 +43,11 @@ func (s *Service) mustSell(ctx context.Context, sellers []cutover.ID) error {
 
 // mustBeActive does not write the category: that one was made inactive in the
 // same moment does no harm, and categories are never deleted.
-func mustBeActive(ctx context.Context, tx Tx, category cutover.ID) error {
+func mustBeActive(ctx context.Context, tx cutover.Tx, category cutover.ID) error {
 	if category.IsZero() {
 		return nil
 	}
-	c, err := tx.Category(ctx, category)
+	c, err := cutover.Get[Category](ctx, tx, category)
 	if fault.Is(err, fault.NotFound) || (err == nil && !c.IsActive) {
 		return fault.Field("categoryId", "there is no such category")
 	}
@@ -57,7 +57,7 @@ func mustBeActive(ctx context.Context, tx Tx, category cutover.ID) error {
 // Request gives a request as the member may see it. Errors: fault.NotFound,
 // also when they may not see it at all.
 func (s *Service) Request(ctx context.Context, who Member, id cutover.ID) (PurchaseRequest, error) {
-	return cutover.View(ctx, s.db, QueryRequest, func(ctx context.Context, tx Tx) (PurchaseRequest, error) {
+	return cutover.View(ctx, s.db, QueryRequest, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		r, own, err := requestFor(ctx, tx, who, id)
 		return r.shownTo(who, r.selectedAmong(own)), err
 	})
@@ -81,8 +81,8 @@ func (s *Service) Requests(ctx context.Context, who Member, l RequestList, after
 	if !l.Mine && who.Role != RoleAdmin {
 		f.OpenTo = who.UserID
 	}
-	return cutover.View(ctx, s.db, QueryRequests, func(ctx context.Context, tx Tx) ([]PurchaseRequest, error) {
-		requests, err := tx.Requests(ctx, f, after, limit)
+	return cutover.View(ctx, s.db, QueryRequests, func(ctx context.Context, tx cutover.Tx) ([]PurchaseRequest, error) {
+		requests, err := Requests(ctx, tx, f, after, limit)
 		for i, r := range requests {
 			requests[i] = r.shownTo(who, false)
 		}
@@ -98,7 +98,7 @@ func (s *Service) UpdateRequest(ctx context.Context, who Member, id cutover.ID, 
 			return PurchaseRequest{}, err
 		}
 	}
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PurchaseRequest, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		r, err := requestAsBuyer(ctx, tx, who, id)
 		if err != nil {
 			return PurchaseRequest{}, err
@@ -122,7 +122,7 @@ func (s *Service) CancelRequest(ctx context.Context, who Member, id cutover.ID) 
 		return PurchaseRequest{}, err
 	}
 	eventID := cutover.NewID()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PurchaseRequest, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		r, err := requestAsBuyer(ctx, tx, who, id)
 		if err != nil {
 			return PurchaseRequest{}, err
@@ -135,7 +135,7 @@ func (s *Service) CancelRequest(ctx context.Context, who Member, id cutover.ID) 
 // another domain's: a reading of that moment. Money that arrives right after
 // it is met when its event does (see HandlePaymentFunded).
 func (s *Service) mayCancel(ctx context.Context, who Member, id cutover.ID) error {
-	_, err := cutover.View(ctx, s.db, QueryRequest, func(ctx context.Context, tx Tx) (PurchaseRequest, error) {
+	_, err := cutover.View(ctx, s.db, QueryRequest, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		return requestAsBuyer(ctx, tx, who, id)
 	})
 	if err != nil {
@@ -150,7 +150,7 @@ func (s *Service) mayCancel(ctx context.Context, who Member, id cutover.ID) erro
 
 // cancel ends a request and the offers that still wait on it. Offers are read
 // after the request, which is written: an offer that comes in between conflicts.
-func cancel(ctx context.Context, tx Tx, r PurchaseRequest, by Cause, eventID cutover.ID) (PurchaseRequest, error) {
+func cancel(ctx context.Context, tx cutover.Tx, r PurchaseRequest, by Cause, eventID cutover.ID) (PurchaseRequest, error) {
 	if err := r.moveTo(StatusCancelled, by); err != nil {
 		return PurchaseRequest{}, err
 	}
@@ -176,8 +176,8 @@ type Deal struct {
 // Deal gives a request and an offer on it. Errors: fault.NotFound when either
 // is missing, or the offer is another request's.
 func (s *Service) Deal(ctx context.Context, requestID, offerID cutover.ID) (Deal, error) {
-	return cutover.View(ctx, s.db, QueryDeal, func(ctx context.Context, tx Tx) (Deal, error) {
-		r, err := tx.Request(ctx, requestID)
+	return cutover.View(ctx, s.db, QueryDeal, func(ctx context.Context, tx cutover.Tx) (Deal, error) {
+		r, err := cutover.Get[PurchaseRequest](ctx, tx, requestID)
 		if err != nil {
 			return Deal{}, err
 		}
@@ -196,17 +196,17 @@ func (s *Service) Deal(ctx context.Context, requestID, offerID cutover.ID) (Deal
 // OpenRequests counts the unfinished requests of which the user is the buyer
 // or the selected seller: what keeps an account from going.
 func (s *Service) OpenRequests(ctx context.Context, userID cutover.ID) (int64, error) {
-	return cutover.View(ctx, s.db, QueryOpenRequests, func(ctx context.Context, tx Tx) (int64, error) {
+	return cutover.View(ctx, s.db, QueryOpenRequests, func(ctx context.Context, tx cutover.Tx) (int64, error) {
 		return countUnfinished(ctx, tx, userID)
 	})
 }
 
-func countUnfinished(ctx context.Context, tx Tx, userID cutover.ID) (int64, error) {
+func countUnfinished(ctx context.Context, tx cutover.Tx, userID cutover.ID) (int64, error) {
 	const page = 200
 	var count int64
 	var after cutover.ID
 	for {
-		requests, err := tx.Requests(ctx, RequestFilter{Party: userID}, after, page)
+		requests, err := Requests(ctx, tx, RequestFilter{Party: userID}, after, page)
 		if err != nil {
 			return 0, err
 		}

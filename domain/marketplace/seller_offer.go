@@ -21,7 +21,7 @@ type SellerOffer struct {
 	Description       string        `json:"description"`
 	Price             Price         `json:"price"`
 	DeliveryTime      *DeliveryTime `json:"deliveryTime,omitempty"`
-	Status            OfferStatus   `json:"status"`
+	Status            OfferStatus   `json:"status" field:",was=active:pending"`
 	Attachments       []string      `json:"attachments,omitempty"` // links
 	Notes             string        `json:"notes,omitempty"`
 	ValidUntil        time.Time     `json:"validUntil,omitzero"` // zero: without end
@@ -74,9 +74,6 @@ const (
 // Normalize reads the older name of pending, and refuses statuses that no
 // version of the application wrote.
 func (o *SellerOffer) Normalize() error {
-	if o.Status == "active" {
-		o.Status = OfferPending
-	}
 	if !slices.Contains(OfferStatuses, o.Status) {
 		return fmt.Errorf("status %.40q is not known", string(o.Status))
 	}

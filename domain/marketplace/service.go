@@ -58,7 +58,7 @@ type Escrow interface {
 // Service is the marketplace as its callers see it. It decides who may do
 // what.
 type Service struct {
-	db     *cutover.Domain[Tx]
+	db     *cutover.Domain
 	people People
 	escrow Escrow
 	secret []byte // keys the hashes of delivery codes
@@ -67,14 +67,14 @@ type Service struct {
 
 // NewService makes the service. codeSecret keys the hashes of delivery codes:
 // with another one, codes that are out no longer work.
-func NewService(db *cutover.Domain[Tx], people People, escrow Escrow, codeSecret []byte, log *slog.Logger) *Service {
+func NewService(db *cutover.Domain, people People, escrow Escrow, codeSecret []byte, log *slog.Logger) *Service {
 	return &Service{db: db, people: people, escrow: escrow, secret: slices.Clone(codeSecret), log: log}
 }
 
 // requestFor reads a request for a member, with the offers that the member
 // has made on it. Errors: fault.NotFound, alike when there is none and when the
 // member may not see it.
-func requestFor(ctx context.Context, tx Tx, who Member, id cutover.ID) (PurchaseRequest, []SellerOffer, error) {
+func requestFor(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (PurchaseRequest, []SellerOffer, error) {
 	r, own, err := requestAndOwnOffers(ctx, tx, who, id)
 	if err == nil && !r.visibleTo(who, len(own) > 0) {
 		err = noRequest()
@@ -85,8 +85,8 @@ func requestFor(ctx context.Context, tx Tx, who Member, id cutover.ID) (Purchase
 	return r, own, nil
 }
 
-func requestAndOwnOffers(ctx context.Context, tx Tx, who Member, id cutover.ID) (PurchaseRequest, []SellerOffer, error) {
-	r, err := tx.Request(ctx, id)
+func requestAndOwnOffers(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (PurchaseRequest, []SellerOffer, error) {
+	r, err := cutover.Get[PurchaseRequest](ctx, tx, id)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return PurchaseRequest{}, nil, noRequest()
@@ -95,7 +95,7 @@ func requestAndOwnOffers(ctx context.Context, tx Tx, who Member, id cutover.ID) 
 	case who.UserID == r.BuyerID, who.Role == RoleAdmin:
 		return r, nil, nil
 	}
-	own, err := tx.Offers(ctx, OfferFilter{RequestID: id, SellerID: who.UserID}, cutover.ID{}, 0)
+	own, err := Offers(ctx, tx, OfferFilter{RequestID: id, SellerID: who.UserID}, cutover.ID{}, 0)
 	return r, own, err
 }
 
@@ -103,7 +103,7 @@ func noRequest() error { return fault.New(fault.NotFound, "there is no such purc
 
 // requestAsBuyer is requestFor for what only the buyer may do, or an admin in
 // their place.
-func requestAsBuyer(ctx context.Context, tx Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
+func requestAsBuyer(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
 	r, _, err := requestFor(ctx, tx, who, id)
 	if err == nil && who.UserID != r.BuyerID && who.Role != RoleAdmin {
 		err = fault.New(fault.Forbidden, "only the buyer may do this")
@@ -112,7 +112,7 @@ func requestAsBuyer(ctx context.Context, tx Tx, who Member, id cutover.ID) (Purc
 }
 
 // requestAsOnlyBuyer is requestAsBuyer for what nobody does in their place.
-func requestAsOnlyBuyer(ctx context.Context, tx Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
+func requestAsOnlyBuyer(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
 	r, _, err := requestFor(ctx, tx, who, id)
 	if err == nil && who.UserID != r.BuyerID {
 		err = fault.New(fault.Forbidden, "only the buyer may do this")
@@ -121,7 +121,7 @@ func requestAsOnlyBuyer(ctx context.Context, tx Tx, who Member, id cutover.ID) (
 }
 
 // requestAsSeller is requestFor for what only the selected seller may do.
-func requestAsSeller(ctx context.Context, tx Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
+func requestAsSeller(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
 	r, own, err := requestFor(ctx, tx, who, id)
 	if err == nil && !r.selectedAmong(own) {
 		err = fault.New(fault.Forbidden, "only the selected seller may do this")
@@ -138,7 +138,7 @@ func (r PurchaseRequest) selectedAmong(offers []SellerOffer) bool {
 
 // tell puts an event about a request. id is made outside of the closure, so
 // that a closure which runs twice sends one event.
-func tell(ctx context.Context, tx Tx, id cutover.ID, what string, r PurchaseRequest) error {
+func tell(ctx context.Context, tx cutover.Tx, id cutover.ID, what string, r PurchaseRequest) error {
 	data := map[string]string{"purchaseRequestId": r.ID.String(), "buyerId": r.BuyerID.String()}
 	if !r.SelectedOfferID.IsZero() {
 		data["sellerOfferId"] = r.SelectedOfferID.String()

@@ -147,8 +147,8 @@ func together(n int, do func(i int)) {
 
 func wantNonePending(t *testing.T, b *bundle, request cutover.ID) {
 	t.Helper()
-	pending := view(t, b, func(ctx context.Context, tx marketplace.Tx) ([]marketplace.SellerOffer, error) {
-		return tx.Offers(ctx, marketplace.OfferFilter{RequestID: request, Status: marketplace.OfferPending}, cutover.ID{}, 0)
+	pending := view(t, b, func(ctx context.Context, tx cutover.Tx) ([]marketplace.SellerOffer, error) {
+		return marketplace.Offers(ctx, tx, marketplace.OfferFilter{RequestID: request, Status: marketplace.OfferPending}, cutover.ID{}, 0)
 	})
 	if len(pending) > 0 {
 		t.Errorf("want no pending offer, got %d", len(pending))

@@ -53,8 +53,8 @@ func (s *Service) Adjust(ctx context.Context, who web.Principal, id cutover.ID, 
 		return Entry{}, fault.Field("to", "is where the money comes from")
 	}
 	entryID := cutover.NewID()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (Entry, error) {
-		p, err := tx.Payment(ctx, id)
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Entry, error) {
+		p, err := cutover.Get[Payment](ctx, tx, id)
 		if err != nil {
 			return Entry{}, err
 		}
@@ -69,8 +69,8 @@ func (s *Service) Adjust(ctx context.Context, who web.Principal, id cutover.ID, 
 
 // adjust writes the payment always: whoever posts to it at the same moment
 // conflicts, so the balances are those that were read.
-func adjust(ctx context.Context, tx Tx, p *Payment, a Adjustment, e Entry) (Entry, error) {
-	there, err := tx.LedgerEntry(ctx, e.IdempotencyKey)
+func adjust(ctx context.Context, tx cutover.Tx, p *Payment, a Adjustment, e Entry) (Entry, error) {
+	there, err := LedgerEntry(ctx, tx, e.IdempotencyKey)
 	switch {
 	case err == nil && there.SameContent(&e):
 		return there, nil
@@ -79,7 +79,7 @@ func adjust(ctx context.Context, tx Tx, p *Payment, a Adjustment, e Entry) (Entr
 	case !fault.Is(err, fault.NotFound):
 		return Entry{}, err
 	}
-	entries, err := tx.LedgerOfPayment(ctx, p.ID)
+	entries, err := LedgerOfPayment(ctx, tx, p.ID)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -122,11 +122,11 @@ func covered(entries []Entry, e *Entry) error {
 
 // freeToLeave holds money in escrow while a hold is open, except for what puts
 // right the very thing that the hold is about.
-func freeToLeave(ctx context.Context, tx Tx, p *Payment, a Adjustment) error {
+func freeToLeave(ctx context.Context, tx cutover.Tx, p *Payment, a Adjustment) error {
 	if a.From != AtEscrow || a.To == AtCustody || a.To == AtSuspense {
 		return nil
 	}
-	holds, err := tx.OpenHolds(ctx, p.ID)
+	holds, err := OpenHolds(ctx, tx, p.ID)
 	if err == nil && len(holds) > 0 {
 		err = fault.New(fault.Conflict, "a hold on this payment is open: %s", holds[0].Reason)
 	}

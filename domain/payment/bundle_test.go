@@ -16,12 +16,11 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/domain/payment"
 	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/money"
-	"github.com/amanat-dev/amanat/store/mongo"
-	"github.com/amanat-dev/amanat/store/postgres"
 	"github.com/amanat-dev/amanat/store/storetest"
 	"github.com/amanat-dev/amanat/web"
 )
@@ -34,16 +33,11 @@ func onBoth(t *testing.T, test func(t *testing.T, b *bundle)) {
 	t.Parallel()
 	t.Run("mongo", func(t *testing.T) {
 		t.Parallel()
-		db := storetest.Mongo(t)
-		side := mongo.Payments(db)
-		if err := db.EnsureIndexes(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		test(t, newBundle(t, cutover.Spec[payment.Tx]{Source: side}))
+		test(t, newBundle(t, cutover.Spec{Source: storetest.MongoSide(t, payment.Definition)}))
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, newBundle(t, cutover.Spec[payment.Tx]{Target: postgres.Payments(storetest.Postgres(t))}))
+		test(t, newBundle(t, cutover.Spec{Target: storetest.PostgresSide(t, payment.Definition)}))
 	})
 }
 
@@ -51,7 +45,7 @@ func onBoth(t *testing.T, test func(t *testing.T, b *bundle)) {
 // 12.5 USDT between buyer and seller, ready to be paid.
 type bundle struct {
 	*payment.Service
-	db      *cutover.Domain[payment.Tx]
+	db      *cutover.Domain
 	deals   *deals
 	wallets wallets
 	opts    payment.Options
@@ -61,10 +55,9 @@ type bundle struct {
 	buyer, seller, stranger, admin, arbiter web.Principal
 }
 
-func newBundle(t *testing.T, spec cutover.Spec[payment.Tx]) *bundle {
+func newBundle(t *testing.T, spec cutover.Spec) *bundle {
 	t.Helper()
-	spec.Name, spec.Kinds = payment.Domain, payment.Kinds
-	spec.Queries, spec.Invariants = payment.Queries, payment.Invariants
+	spec.Definition = payment.Definition
 	b := &bundle{
 		db: cutover.Solo(spec), deals: &deals{known: map[cutover.ID]payment.Deal{}}, wallets: wallets{}, clock: &clock{},
 		buyer: as("buyer"), seller: as("seller"), stranger: as("buyer"), admin: as("admin"), arbiter: as("resolver"),
@@ -261,14 +254,16 @@ func (b *bundle) tell(t *testing.T, typ string, subject cutover.ID) event.Event 
 }
 
 // read reads past the service.
-func read[R any](t *testing.T, b *bundle, fn func(context.Context, payment.Tx) (R, error)) R {
+func read[R any](t *testing.T, b *bundle, fn func(context.Context, cutover.Tx) (R, error)) R {
 	t.Helper()
 	return must[R](t)(cutover.View(t.Context(), b.db, payment.QueryPayment, fn))
 }
 
 func (b *bundle) stored(t *testing.T, id cutover.ID) payment.Payment {
 	t.Helper()
-	return read(t, b, func(ctx context.Context, tx payment.Tx) (payment.Payment, error) { return tx.Payment(ctx, id) })
+	return read(t, b, func(ctx context.Context, tx cutover.Tx) (payment.Payment, error) {
+		return cutover.Get[payment.Payment](ctx, tx, id)
+	})
 }
 
 func (b *bundle) secret(t *testing.T, id cutover.ID) string {
@@ -278,7 +273,9 @@ func (b *bundle) secret(t *testing.T, id cutover.ID) string {
 
 func (b *bundle) ledger(t *testing.T, id cutover.ID) []payment.Entry {
 	t.Helper()
-	return read(t, b, func(ctx context.Context, tx payment.Tx) ([]payment.Entry, error) { return tx.LedgerOfPayment(ctx, id) })
+	return read(t, b, func(ctx context.Context, tx cutover.Tx) ([]payment.Entry, error) {
+		return payment.LedgerOfPayment(ctx, tx, id)
+	})
 }
 
 // wantBalances compares the balances of a payment's entries, custody left out,
@@ -299,7 +296,9 @@ func (b *bundle) wantBalances(t *testing.T, id cutover.ID, want map[string]strin
 
 func (b *bundle) events(t *testing.T) []event.Event {
 	t.Helper()
-	return read(t, b, func(ctx context.Context, tx payment.Tx) ([]event.Event, error) { return tx.Events(ctx, 100) })
+	return read(t, b, func(ctx context.Context, tx cutover.Tx) ([]event.Event, error) {
+		return cutover.Find[event.Event](ctx, tx, query.All().Limit(100))
+	})
 }
 
 // wantEvents compares the types of the events sent so far.
@@ -316,8 +315,8 @@ func (b *bundle) wantEvents(t *testing.T, want ...string) {
 
 func (b *bundle) all(t *testing.T) []payment.Payment {
 	t.Helper()
-	return read(t, b, func(ctx context.Context, tx payment.Tx) ([]payment.Payment, error) {
-		return tx.Payments(ctx, cutover.ID{}, 1000)
+	return read(t, b, func(ctx context.Context, tx cutover.Tx) ([]payment.Payment, error) {
+		return payment.Payments(ctx, tx, cutover.ID{}, 1000)
 	})
 }
 
@@ -334,7 +333,7 @@ func (b *bundle) unchanged(t *testing.T, what string, id cutover.ID, do func()) 
 // wantSound evaluates the domain's invariants.
 func (b *bundle) wantSound(t *testing.T) {
 	t.Helper()
-	read(t, b, func(ctx context.Context, tx payment.Tx) (struct{}, error) {
+	read(t, b, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
 		for _, inv := range payment.Invariants {
 			if err := evaluate(ctx, tx, inv); err != nil {
 				t.Errorf("%s: %v", inv.Name, err)
@@ -344,7 +343,7 @@ func (b *bundle) wantSound(t *testing.T) {
 	})
 }
 
-func evaluate(ctx context.Context, tx payment.Tx, inv cutover.Invariant[payment.Tx]) error {
+func evaluate(ctx context.Context, tx cutover.Tx, inv cutover.Invariant) error {
 	if inv.Eval != nil {
 		if _, err := inv.Eval(ctx, tx); err != nil {
 			return err
@@ -354,9 +353,9 @@ func evaluate(ctx context.Context, tx payment.Tx, inv cutover.Invariant[payment.
 	case inv.Check == nil:
 		return nil
 	case inv.Kind == payment.KindPayment:
-		return tx.EachPayment(ctx, func(p payment.Payment) error { return inv.Check(ctx, tx, &p) })
+		return cutover.Each(ctx, tx, func(p payment.Payment) error { return inv.Check(ctx, tx, &p) })
 	}
-	return tx.EachEntry(ctx, func(e payment.Entry) error { return inv.Check(ctx, tx, &e) })
+	return cutover.Each(ctx, tx, func(e payment.Entry) error { return inv.Check(ctx, tx, &e) })
 }
 
 // together runs do n times at once.

@@ -26,7 +26,7 @@ import (
 type Delivery struct {
 	cutover.Meta
 	// Key tells deliveries apart: see Callback.Key.
-	Key           string      `json:"key" field:"key,unique"`
+	Key           string      `json:"key" field:"key,null"`
 	PaymentID     cutover.ID  `json:"paymentId" field:",ref=payment"`
 	TxHash        string      `json:"txHash"`
 	LogIndex      int64       `json:"logIndex"`

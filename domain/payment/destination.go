@@ -1,6 +1,8 @@
 package payment
 
 import (
+	"strings"
+
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/money"
 )
@@ -10,7 +12,7 @@ import (
 type Destination struct {
 	cutover.Meta
 	PaymentID       cutover.ID   `json:"paymentId" field:",ref=payment"`
-	Address         string       `json:"address" field:"address,unique"` // EIP-55
+	Address         string       `json:"address" field:"address,null"` // EIP-55
 	ChainID         int64        `json:"chainId"`
 	DerivationPath  string       `json:"derivationPath"`
 	DerivationIndex int64        `json:"derivationIndex"`
@@ -24,3 +26,6 @@ const (
 	DestinationActive = "active"
 	DestinationSwept  = "swept"
 )
+
+// AddressKey is equal for an address in whatever case: it is never used again.
+func (d *Destination) AddressKey() string { return strings.ToLower(d.Address) }

@@ -3,6 +3,7 @@ package payment
 import (
 	"context"
 
+	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/event"
 )
 
@@ -32,9 +33,9 @@ func (s *Service) requestCancelled(ctx context.Context, e event.Event) error {
 
 // once changes the payments of the event's request, unless that was done.
 func (s *Service) once(ctx context.Context, e event.Event, change func(*Payment) bool) error {
-	return s.update(ctx, func(ctx context.Context, tx Tx) error {
+	return s.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
 		return event.Once(ctx, tx, e, func() error {
-			payments, err := tx.PaymentsOfRequest(ctx, e.Subject)
+			payments, err := PaymentsOfRequest(ctx, tx, e.Subject)
 			if err != nil {
 				return err
 			}

@@ -12,8 +12,8 @@ import (
 // its buyer. It is for calling every few seconds, in any number of processes.
 func (s *Service) ExpireStale(ctx context.Context, limit int) (int, error) {
 	now := s.opts.Now()
-	stale, err := cutover.View(ctx, s.db, QueryStale, func(ctx context.Context, tx Tx) ([]Payment, error) {
-		return tx.StalePayments(ctx, now, limit)
+	stale, err := cutover.View(ctx, s.db, QueryStale, func(ctx context.Context, tx cutover.Tx) ([]Payment, error) {
+		return StalePayments(ctx, tx, now, limit)
 	})
 	expired, errs := 0, []error{err}
 	for _, p := range stale {
@@ -28,8 +28,8 @@ func (s *Service) ExpireStale(ctx context.Context, limit int) (int, error) {
 
 func (s *Service) expire(ctx context.Context, id cutover.ID) (bool, error) {
 	now := s.opts.Now()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (bool, error) {
-		p, err := tx.Payment(ctx, id)
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (bool, error) {
+		p, err := cutover.Get[Payment](ctx, tx, id)
 		if err != nil || !p.Stale(now) || !p.Cancel() {
 			return false, err
 		}

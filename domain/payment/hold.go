@@ -34,8 +34,8 @@ func (s *Service) OpenHold(ctx context.Context, who web.Principal, paymentID cut
 		return Hold{}, fault.Field("reason", "is required")
 	}
 	id := cutover.NewID()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (Hold, error) {
-		p, err := tx.Payment(ctx, paymentID)
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Hold, error) {
+		p, err := cutover.Get[Payment](ctx, tx, paymentID)
 		if err != nil {
 			return Hold{}, err
 		}
@@ -69,8 +69,8 @@ func (s *Service) ResolveHold(ctx context.Context, who web.Principal, paymentID,
 		return Hold{}, err
 	}
 	now := s.opts.Now()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (Hold, error) {
-		h, err := tx.Hold(ctx, holdID)
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Hold, error) {
+		h, err := cutover.Get[Hold](ctx, tx, holdID)
 		if err != nil {
 			return Hold{}, err
 		}

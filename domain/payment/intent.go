@@ -102,7 +102,7 @@ func (s *Service) payableDeal(ctx context.Context, who web.Principal, in Intent)
 // end, or it is for another offer.
 func (s *Service) current(ctx context.Context, in Intent, deal Deal) (*View, error) {
 	now := s.opts.Now()
-	return cutover.View(ctx, s.db, QueryOfRequest, func(ctx context.Context, tx Tx) (*View, error) {
+	return cutover.View(ctx, s.db, QueryOfRequest, func(ctx context.Context, tx cutover.Tx) (*View, error) {
 		live, err := liveIntent(ctx, tx, in.PurchaseRequestID, deal.BuyerID)
 		if err != nil || live == nil || live.spent(in, now) {
 			return nil, err
@@ -127,8 +127,8 @@ func (p *Payment) spent(in Intent, now time.Time) bool {
 
 // liveIntent finds the buyer's payment of a request that is pending or being
 // paid. Errors: fault.Conflict when the request is paid already.
-func liveIntent(ctx context.Context, tx Tx, requestID, buyerID cutover.ID) (*Payment, error) {
-	all, err := tx.PaymentsOfRequest(ctx, requestID)
+func liveIntent(ctx context.Context, tx cutover.Tx, requestID, buyerID cutover.ID) (*Payment, error) {
+	all, err := PaymentsOfRequest(ctx, tx, requestID)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func (s *Service) open(ctx context.Context, in Intent, d draft) (View, error) {
 		return View{}, err
 	}
 	now := s.opts.Now()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (View, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (View, error) {
 		live, err := liveIntent(ctx, tx, in.PurchaseRequestID, d.payment.BuyerID)
 		if err != nil {
 			return View{}, err
@@ -224,7 +224,7 @@ func (s *Service) open(ctx context.Context, in Intent, d draft) (View, error) {
 // retire cancels a pending payment that has expired or is for another offer.
 func (s *Service) retire(ctx context.Context, in Intent, buyerID cutover.ID) error {
 	now := s.opts.Now()
-	return s.update(ctx, func(ctx context.Context, tx Tx) error {
+	return s.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
 		live, err := liveIntent(ctx, tx, in.PurchaseRequestID, buyerID)
 		if err != nil || live == nil || !live.spent(in, now) {
 			return err
@@ -235,7 +235,7 @@ func (s *Service) retire(ctx context.Context, in Intent, buyerID cutover.ID) err
 }
 
 // insert derives the address and puts all that belongs to a new payment.
-func insert(ctx context.Context, tx Tx, d draft) (View, error) {
+func insert(ctx context.Context, tx cutover.Tx, d draft) (View, error) {
 	p, b := d.payment, *d.payment.Blockchain
 	p.Blockchain = &b
 	dest, account, err := derive(ctx, tx, p.ID, b.ChainID)
@@ -254,8 +254,8 @@ func insert(ctx context.Context, tx Tx, d draft) (View, error) {
 }
 
 // derive takes the next address that no payment has.
-func derive(ctx context.Context, tx Tx, payment cutover.ID, chainID int64) (Destination, TrezorAccount, error) {
-	account, err := tx.ActiveTrezorAccount(ctx)
+func derive(ctx context.Context, tx cutover.Tx, payment cutover.ID, chainID int64) (Destination, TrezorAccount, error) {
+	account, err := ActiveTrezorAccount(ctx, tx)
 	if fault.Is(err, fault.NotFound) {
 		return Destination{}, account, fault.New(fault.Unavailable,
 			"payments are not possible yet: an admin has to register a wallet key (POST /api/payment/trezor/accounts)")
@@ -265,7 +265,7 @@ func derive(ctx context.Context, tx Tx, payment cutover.ID, chainID int64) (Dest
 		if dest, err = account.Derive(payment, chainID); err != nil {
 			break
 		}
-		_, err = tx.DestinationByAddress(ctx, dest.Address)
+		_, err = DestinationByAddress(ctx, tx, dest.Address)
 		if fault.Is(err, fault.NotFound) {
 			return dest, account, nil
 		}
@@ -275,7 +275,7 @@ func derive(ctx context.Context, tx Tx, payment cutover.ID, chainID int64) (Dest
 
 // putQuote puts a quote for a payment in the place of the one with that meta,
 // which is empty for a first one. A nil quote stays nil.
-func putQuote(ctx context.Context, tx Tx, quote *Quote, meta cutover.Meta, payment cutover.ID) (*Quote, error) {
+func putQuote(ctx context.Context, tx cutover.Tx, quote *Quote, meta cutover.Meta, payment cutover.ID) (*Quote, error) {
 	if quote == nil {
 		return nil, nil
 	}
@@ -287,7 +287,7 @@ func putQuote(ctx context.Context, tx Tx, quote *Quote, meta cutover.Meta, payme
 // requote gives a live payment, and replaces its quote when it has expired
 // and no money was seen. The price in the payment's own token is computed
 // anew only for the same token: that is what the draft's quote is for.
-func requote(ctx context.Context, tx Tx, p Payment, d draft, now time.Time) (View, error) {
+func requote(ctx context.Context, tx cutover.Tx, p Payment, d draft, now time.Time) (View, error) {
 	old, err := quoteOf(ctx, tx, p.ID)
 	if err != nil {
 		return View{}, err

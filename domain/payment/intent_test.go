@@ -142,7 +142,7 @@ func amount(s string) *money.Amount {
 func TestWithoutARegisteredKeyNothingCanBePaid(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		accounts := must[[]payment.TrezorAccount](t)(b.TrezorAccounts(t.Context(), b.admin))
-		must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx payment.Tx) (struct{}, error) {
+		must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
 			a := accounts[0]
 			return struct{}{}, tx.Delete(ctx, &a)
 		}))

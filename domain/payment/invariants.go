@@ -12,7 +12,7 @@ import (
 )
 
 // Invariants of the domain.
-var Invariants = []cutover.Invariant[Tx]{
+var Invariants = []cutover.Invariant{
 	{Name: "the funds ledger sums to zero per asset", Kind: KindEntry, Check: checkEntry, Suspects: suspectEntries, Eval: ledgerTotals},
 	{Name: "escrow equals its postings and is not below zero", Kind: KindPayment, Check: checkEscrow, Suspects: suspectEscrow, Eval: escrowTotal},
 	{Name: "a ledger key names one entry", Kind: KindEntry, Check: checkKey, Suspects: suspectKeys},
@@ -21,7 +21,7 @@ var Invariants = []cutover.Invariant[Tx]{
 
 // checkEntry looks at an entry by itself, and for the payments whose escrow it
 // changes.
-func checkEntry(ctx context.Context, tx Tx, r cutover.Record) error {
+func checkEntry(ctx context.Context, tx cutover.Tx, r cutover.Record) error {
 	e := r.(*Entry)
 	if err := e.Normalize(); err != nil {
 		return err
@@ -35,7 +35,7 @@ func checkEntry(ctx context.Context, tx Tx, r cutover.Record) error {
 		if err != nil {
 			return fmt.Errorf("entry %s: account %s: %w", e.ID, p.Account, err)
 		}
-		if _, err := tx.Payment(ctx, id); err != nil {
+		if _, err := cutover.Get[Payment](ctx, tx, id); err != nil {
 			return fmt.Errorf("entry %s: account %s: %w", e.ID, p.Account, err)
 		}
 	}
@@ -44,9 +44,9 @@ func checkEntry(ctx context.Context, tx Tx, r cutover.Record) error {
 
 // suspectEntries names the entries that are off balance by themselves or post
 // to the escrow of a payment that was not found.
-func suspectEntries(ctx context.Context, tx Tx) ([]cutover.ID, error) {
+func suspectEntries(ctx context.Context, tx cutover.Tx) ([]cutover.ID, error) {
 	escrows := map[string]bool{}
-	err := tx.EachPayment(ctx, func(p Payment) error {
+	err := cutover.Each(ctx, tx, func(p Payment) error {
 		escrows[EscrowAccount(p.ID)] = true
 		return nil
 	})
@@ -54,7 +54,7 @@ func suspectEntries(ctx context.Context, tx Tx) ([]cutover.ID, error) {
 		return nil, err
 	}
 	var out []cutover.ID
-	err = tx.EachEntry(ctx, func(e Entry) error {
+	err = cutover.Each(ctx, tx, func(e Entry) error {
 		off := e.Normalize() != nil
 		for _, p := range e.Postings {
 			off = off || strings.HasPrefix(p.Account, "escrow:") && !escrows[p.Account]
@@ -69,9 +69,9 @@ func suspectEntries(ctx context.Context, tx Tx) ([]cutover.ID, error) {
 
 // suspectEscrow names the payments whose figure is not the sum of their
 // postings, or is below zero.
-func suspectEscrow(ctx context.Context, tx Tx) ([]cutover.ID, error) {
+func suspectEscrow(ctx context.Context, tx cutover.Tx) ([]cutover.ID, error) {
 	posted := map[string]*big.Int{}
-	err := tx.EachEntry(ctx, func(e Entry) error {
+	err := cutover.Each(ctx, tx, func(e Entry) error {
 		for _, p := range e.Postings {
 			if strings.HasPrefix(p.Account, "escrow:") {
 				addTo(posted, p.Account, p.Amount.Big())
@@ -83,7 +83,7 @@ func suspectEscrow(ctx context.Context, tx Tx) ([]cutover.ID, error) {
 		return nil, err
 	}
 	var out []cutover.ID
-	err = tx.EachPayment(ctx, func(p Payment) error {
+	err = cutover.Each(ctx, tx, func(p Payment) error {
 		sum := posted[EscrowAccount(p.ID)]
 		if sum == nil {
 			sum = new(big.Int)
@@ -97,10 +97,10 @@ func suspectEscrow(ctx context.Context, tx Tx) ([]cutover.ID, error) {
 }
 
 // suspectKeys names every entry whose key another one has as well.
-func suspectKeys(ctx context.Context, tx Tx) ([]cutover.ID, error) {
+func suspectKeys(ctx context.Context, tx cutover.Tx) ([]cutover.ID, error) {
 	first := map[string]cutover.ID{}
 	var out []cutover.ID
-	err := tx.EachEntry(ctx, func(e Entry) error {
+	err := cutover.Each(ctx, tx, func(e Entry) error {
 		if other, twice := first[e.IdempotencyKey]; twice {
 			out = append(out, other, e.ID)
 		}
@@ -111,9 +111,9 @@ func suspectKeys(ctx context.Context, tx Tx) ([]cutover.ID, error) {
 }
 
 // checkEscrow compares a payment's own figure with its postings.
-func checkEscrow(ctx context.Context, tx Tx, r cutover.Record) error {
+func checkEscrow(ctx context.Context, tx cutover.Tx, r cutover.Record) error {
 	p := r.(*Payment)
-	entries, err := tx.LedgerOfPayment(ctx, p.ID)
+	entries, err := LedgerOfPayment(ctx, tx, p.ID)
 	if err != nil {
 		return err
 	}
@@ -128,9 +128,9 @@ func checkEscrow(ctx context.Context, tx Tx, r cutover.Record) error {
 }
 
 // checkKey relies on LedgerEntry giving one entry of a key, always the same.
-func checkKey(ctx context.Context, tx Tx, r cutover.Record) error {
+func checkKey(ctx context.Context, tx cutover.Tx, r cutover.Record) error {
 	e := r.(*Entry)
-	found, err := tx.LedgerEntry(ctx, e.IdempotencyKey)
+	found, err := LedgerEntry(ctx, tx, e.IdempotencyKey)
 	if err != nil {
 		return fmt.Errorf("entry %s: by its key: %w", e.ID, err)
 	}
@@ -142,10 +142,10 @@ func checkKey(ctx context.Context, tx Tx, r cutover.Record) error {
 
 // ledgerTotals sums up per asset and class of account. Errors: an asset whose
 // postings do not sum to zero.
-func ledgerTotals(ctx context.Context, tx Tx) (string, error) {
+func ledgerTotals(ctx context.Context, tx cutover.Tx) (string, error) {
 	classes, assets := map[string]*big.Int{}, map[string]*big.Int{}
 	entries := 0
-	err := tx.EachEntry(ctx, func(e Entry) error {
+	err := cutover.Each(ctx, tx, func(e Entry) error {
 		entries++
 		for _, p := range e.Postings {
 			addTo(assets, e.Asset.String(), p.Amount.Big())
@@ -161,9 +161,9 @@ func ledgerTotals(ctx context.Context, tx Tx) (string, error) {
 	return fmt.Sprintf("%d entries; %s", entries, list(classes)), err
 }
 
-func escrowTotal(ctx context.Context, tx Tx) (string, error) {
+func escrowTotal(ctx context.Context, tx cutover.Tx) (string, error) {
 	held, total := 0, map[string]*big.Int{}
-	err := tx.EachPayment(ctx, func(p Payment) error {
+	err := cutover.Each(ctx, tx, func(p Payment) error {
 		if unitsOr0(p.EscrowBalance).IsZero() {
 			return nil
 		}
@@ -179,10 +179,10 @@ func escrowTotal(ctx context.Context, tx Tx) (string, error) {
 	return fmt.Sprintf("%d payments hold money; %s", held, list(total)), err
 }
 
-func paymentsByStatus(ctx context.Context, tx Tx) (string, error) {
+func paymentsByStatus(ctx context.Context, tx cutover.Tx) (string, error) {
 	counts := map[string]*big.Int{}
 	one := big.NewInt(1)
-	err := tx.EachPayment(ctx, func(p Payment) error {
+	err := cutover.Each(ctx, tx, func(p Payment) error {
 		addTo(counts, string(p.Status), one)
 		if p.EscrowState != "" {
 			addTo(counts, "escrow "+string(p.EscrowState), one)

@@ -17,7 +17,7 @@ type Entry struct {
 	cutover.Meta
 	// IdempotencyKey names the event that the entry records; a second entry
 	// with the same key is the same event.
-	IdempotencyKey string     `json:"idempotencyKey" field:"idempotencyKey,unique"`
+	IdempotencyKey string     `json:"idempotencyKey" field:"idempotencyKey,null"`
 	PaymentID      cutover.ID `json:"paymentId,omitzero" field:",ref=payment"`
 	Type           EntryType  `json:"type"`
 	Asset          Asset      `json:"asset"`
@@ -178,8 +178,8 @@ func balance(entries []Entry, account string) money.Units {
 
 // post adds an entry to the ledger, unless it is there. Errors: fault.Conflict
 // when its key is there with other content.
-func post(ctx context.Context, tx Tx, e *Entry) error {
-	there, err := tx.LedgerEntry(ctx, e.IdempotencyKey)
+func post(ctx context.Context, tx cutover.Tx, e *Entry) error {
+	there, err := LedgerEntry(ctx, tx, e.IdempotencyKey)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return tx.Put(ctx, e)

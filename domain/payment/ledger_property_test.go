@@ -123,13 +123,15 @@ func wantConserved(t *rapid.T, p *Payment, entries []Entry, in *big.Int) {
 
 // ledgerOnly is a transaction that knows entries and nothing else.
 type ledgerOnly struct {
-	Tx
+	cutover.Tx
 	entries []Entry
 }
 
-func (l ledgerOnly) EachEntry(_ context.Context, fn func(Entry) error) error {
+func (l ledgerOnly) Kinds() cutover.Kinds { return Kinds }
+
+func (l ledgerOnly) Each(_ context.Context, _ string, do func(cutover.Record) error) error {
 	for _, e := range l.entries {
-		if err := fn(e); err != nil {
+		if err := do(&e); err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,7 @@ func (b *bundle) older(t *testing.T, change func(*payment.Payment)) payment.Paym
 		Blockchain: &payment.Blockchain{ChainID: 56, Network: "bsc", Token: "USDT", Destination: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"},
 	}
 	change(&p)
-	return must[payment.Payment](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx payment.Tx) (payment.Payment, error) {
+	return must[payment.Payment](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx cutover.Tx) (payment.Payment, error) {
 		p := p
 		return p, tx.Put(ctx, &p)
 	}))

@@ -8,10 +8,11 @@
 package payment
 
 import (
-	"context"
+	"reflect"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/money"
 )
@@ -221,35 +222,39 @@ const (
 
 // Kinds of the domain, parents first.
 var Kinds = append(cutover.Kinds{
-	{Name: KindPayment, New: func() cutover.Record { return new(Payment) }},
-	{Name: KindTrezorAccount, New: func() cutover.Record { return new(TrezorAccount) }},
-	{Name: KindQuote, New: func() cutover.Record { return new(Quote) }, Parents: func(r cutover.Record) []cutover.Key {
-		return ofPayment(r.(*Quote).PaymentID)
-	}},
-	{Name: KindDestination, New: func() cutover.Record { return new(Destination) }, Parents: func(r cutover.Record) []cutover.Key {
-		d := r.(*Destination)
-		return append(ofPayment(d.PaymentID), parent(KindTrezorAccount, d.TrezorAccountID)...)
-	}},
-	{Name: KindEntry, New: func() cutover.Record { return new(Entry) }, Parents: func(r cutover.Record) []cutover.Key {
-		e := r.(*Entry)
-		return append(ofPayment(e.PaymentID), parent(KindEntry, e.ReversalOf)...)
-	}},
-	{Name: KindHold, New: func() cutover.Record { return new(Hold) }, Parents: func(r cutover.Record) []cutover.Key {
-		return ofPayment(r.(*Hold).PaymentID)
-	}},
-	{Name: KindDelivery, New: func() cutover.Record { return new(Delivery) }, Parents: func(r cutover.Record) []cutover.Key {
-		return ofPayment(r.(*Delivery).PaymentID)
-	}},
+	{
+		Name: KindPayment, Type: reflect.TypeFor[Payment](), Table: "payments", Collection: "payments",
+		Unique:  []cutover.Unique{cutover.UniqueKey("Pending", (*Payment).PendingKey), cutover.UniqueKey("Reference", (*Payment).Reference)},
+		Indexes: []query.Index{{"blockchain.paymentReference"}, {"purchaseRequestId"}, {"buyerId"}, {"sellerId"}, {"status", "expiresAt"}, {"status", "watchedAt"}},
+	},
+	{
+		Name: KindTrezorAccount, Type: reflect.TypeFor[TrezorAccount](), Table: "trezor_accounts", Collection: "trezoraccounts",
+		Unique: []cutover.Unique{{Fields: query.Index{"xpub"}}},
+	},
+	{
+		Name: KindQuote, Type: reflect.TypeFor[Quote](), Table: "payment_quotes", Collection: "paymentquotes",
+		Unique: []cutover.Unique{{Fields: query.Index{"paymentId"}}},
+	},
+	{
+		Name: KindDestination, Type: reflect.TypeFor[Destination](), Table: "derived_destinations", Collection: "deriveddestinations",
+		Unique:  []cutover.Unique{{Fields: query.Index{"address"}}, cutover.UniqueKey("Address", (*Destination).AddressKey)},
+		Indexes: []query.Index{{"paymentId"}},
+	},
+	{
+		Name: KindEntry, Type: reflect.TypeFor[Entry](), Table: "funds_ledger_entries", Collection: "fundsledgerentries",
+		Unique:  []cutover.Unique{{Fields: query.Index{"idempotencyKey"}}},
+		Indexes: []query.Index{{"paymentId"}},
+	},
+	{
+		Name: KindHold, Type: reflect.TypeFor[Hold](), Table: "release_holds", Collection: "releaseholds",
+		Indexes: []query.Index{{"paymentId"}},
+	},
+	{
+		Name: KindDelivery, Type: reflect.TypeFor[Delivery](), Table: "scanner_deliveries", Collection: "scannerdeliveries",
+		Unique:  []cutover.Unique{{Fields: query.Index{"key"}}},
+		Indexes: []query.Index{{"paymentId"}},
+	},
 }, event.Kinds(Domain)...)
-
-func ofPayment(id cutover.ID) []cutover.Key { return parent(KindPayment, id) }
-
-func parent(kind string, id cutover.ID) []cutover.Key {
-	if id.IsZero() {
-		return nil
-	}
-	return []cutover.Key{{Kind: kind, ID: id}}
-}
 
 // Names of the domain's Views.
 const (
@@ -268,49 +273,5 @@ var Queries = []string{
 	QueryUnwatched, QueryTrezorList, event.QueryPending,
 }
 
-// Tx is the domain's transaction. A method that gives one record fails with
-// fault.NotFound when there is none.
-type Tx interface {
-	event.Tx
-
-	Payment(ctx context.Context, id cutover.ID) (Payment, error)
-	PaymentByReference(ctx context.Context, reference string) (Payment, error)
-	// PaymentsOfRequest gives all of a request's payments by id ascending.
-	PaymentsOfRequest(ctx context.Context, requestID cutover.ID) ([]Payment, error)
-	// Payments lists all payments by id descending, those below after unless
-	// it is zero.
-	Payments(ctx context.Context, after cutover.ID, limit int) ([]Payment, error)
-	// PaymentsOfUser is Payments for those whose buyer or seller is the user.
-	PaymentsOfUser(ctx context.Context, userID, after cutover.ID, limit int) ([]Payment, error)
-	// StalePayments gives pending payments with expiresAt at or before now, by
-	// expiresAt and id ascending.
-	StalePayments(ctx context.Context, now time.Time, limit int) ([]Payment, error)
-	// UnwatchedPayments gives pending payments with a callback secret that the
-	// scanner does not know of yet, by id ascending.
-	UnwatchedPayments(ctx context.Context, limit int) ([]Payment, error)
-
-	// Quote gives the payment's quote.
-	Quote(ctx context.Context, paymentID cutover.ID) (Quote, error)
-
-	// ActiveTrezorAccount gives the newest (greatest id).
-	ActiveTrezorAccount(ctx context.Context) (TrezorAccount, error)
-	// TrezorAccounts gives all by id descending.
-	TrezorAccounts(ctx context.Context) ([]TrezorAccount, error)
-	// DestinationByAddress finds an address as it was stored (EIP-55 case).
-	DestinationByAddress(ctx context.Context, address string) (Destination, error)
-
-	LedgerEntry(ctx context.Context, idempotencyKey string) (Entry, error)
-	// LedgerOfPayment gives the payment's entries by id ascending.
-	LedgerOfPayment(ctx context.Context, paymentID cutover.ID) ([]Entry, error)
-
-	Hold(ctx context.Context, id cutover.ID) (Hold, error)
-	// OpenHolds gives the payment's unresolved holds by id ascending.
-	OpenHolds(ctx context.Context, paymentID cutover.ID) ([]Hold, error)
-
-	// Delivery finds a remembered callback by its key.
-	Delivery(ctx context.Context, key string) (Delivery, error)
-
-	// EachPayment and EachEntry walk all records by id ascending.
-	EachPayment(ctx context.Context, fn func(Payment) error) error
-	EachEntry(ctx context.Context, fn func(Entry) error) error
-}
+// Definition is this domain.
+var Definition = cutover.Definition{Name: Domain, Kinds: Kinds, Queries: Queries, Invariants: Invariants}

@@ -53,14 +53,14 @@ func (s *Service) Begin(ctx context.Context, who web.Principal, kind PayoutKind,
 	if r.DealDone, err = s.dealDone(ctx, kind, &p); err != nil {
 		return PayoutView{}, err
 	}
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PayoutView, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PayoutView, error) {
 		return reserve(ctx, tx, id, r)
 	})
 }
 
 func (s *Service) read(ctx context.Context, id cutover.ID) (Payment, error) {
-	return cutover.View(ctx, s.db, QueryPayment, func(ctx context.Context, tx Tx) (Payment, error) {
-		return tx.Payment(ctx, id)
+	return cutover.View(ctx, s.db, QueryPayment, func(ctx context.Context, tx cutover.Tx) (Payment, error) {
+		return cutover.Get[Payment](ctx, tx, id)
 	})
 }
 
@@ -115,12 +115,12 @@ func (s *Service) recipient(ctx context.Context, kind PayoutKind, p *Payment) (s
 
 // reserve reads the payment before its holds: whoever opens one writes the
 // payment, so a hold that this reading misses makes the Put conflict.
-func reserve(ctx context.Context, tx Tx, id cutover.ID, r Reservation) (PayoutView, error) {
-	p, err := tx.Payment(ctx, id)
+func reserve(ctx context.Context, tx cutover.Tx, id cutover.ID, r Reservation) (PayoutView, error) {
+	p, err := cutover.Get[Payment](ctx, tx, id)
 	if err != nil {
 		return PayoutView{}, err
 	}
-	holds, err := tx.OpenHolds(ctx, id)
+	holds, err := OpenHolds(ctx, tx, id)
 	if err != nil {
 		return PayoutView{}, err
 	}
@@ -143,7 +143,7 @@ func reserve(ctx context.Context, tx Tx, id cutover.ID, r Reservation) (PayoutVi
 // heldUnits is escrowBalance for what can be paid out. Errors: fault.Conflict
 // when money is said to be held of which the ledger knows nothing: the payment
 // is from before there was one, and how much it is must not be guessed.
-func heldUnits(ctx context.Context, tx Tx, p *Payment) (money.Units, error) {
+func heldUnits(ctx context.Context, tx cutover.Tx, p *Payment) (money.Units, error) {
 	held, err := escrowBalance(ctx, tx, p)
 	if err == nil && p.EscrowBalance == nil && held.IsZero() && !p.payoutUnderWay() && (p.EscrowState.Held() || p.paidUnbooked()) {
 		err = fault.New(fault.Conflict, "this payment is from before the funds ledger, which does not know of its money: "+
@@ -190,18 +190,18 @@ func (s *Service) Confirm(ctx context.Context, who web.Principal, kind PayoutKin
 	if !chain.IsTxHash(txHash) {
 		return PayoutView{}, fault.Field("txHash", "want 0x and 64 hex digits")
 	}
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PayoutView, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PayoutView, error) {
 		p, err := confirm(ctx, tx, kind, id, txHash)
 		return PayoutView{Payment: p}, err
 	})
 }
 
-func confirm(ctx context.Context, tx Tx, kind PayoutKind, id cutover.ID, txHash string) (Payment, error) {
-	p, err := tx.Payment(ctx, id)
+func confirm(ctx context.Context, tx cutover.Tx, kind PayoutKind, id cutover.ID, txHash string) (Payment, error) {
+	p, err := cutover.Get[Payment](ctx, tx, id)
 	if err != nil {
 		return Payment{}, err
 	}
-	switch _, err := tx.LedgerEntry(ctx, payoutKey(kind, id, txHash)); {
+	switch _, err := LedgerEntry(ctx, tx, payoutKey(kind, id, txHash)); {
 	case err == nil:
 		return p, nil
 	case !fault.Is(err, fault.NotFound):
@@ -228,8 +228,8 @@ func (s *Service) CancelPayout(ctx context.Context, who web.Principal, kind Payo
 	if err := requireAdmin(who); err != nil {
 		return PayoutView{}, err
 	}
-	v, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (PayoutView, error) {
-		p, err := tx.Payment(ctx, id)
+	v, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PayoutView, error) {
+		p, err := cutover.Get[Payment](ctx, tx, id)
 		if err != nil {
 			return PayoutView{}, err
 		}
@@ -245,7 +245,7 @@ func (s *Service) CancelPayout(ctx context.Context, who web.Principal, kind Payo
 }
 
 // finish puts the payment after its payout, and tells of it when that was all.
-func finish(ctx context.Context, tx Tx, p *Payment, kind PayoutKind, txHash string) error {
+func finish(ctx context.Context, tx cutover.Tx, p *Payment, kind PayoutKind, txHash string) error {
 	empty := p.FinishPayout(txHash)
 	if err := tx.Put(ctx, p); err != nil || !empty {
 		return err

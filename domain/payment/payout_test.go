@@ -230,7 +230,7 @@ func TestALedgerEntryThatIsOffBalanceIsNeitherKeptNorRead(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		p := b.funded(t)
 		e := b.ledger(t, p.ID)[0]
-		_, err := cutover.Update(t.Context(), b.db, func(ctx context.Context, tx payment.Tx) (struct{}, error) {
+		_, err := cutover.Update(t.Context(), b.db, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
 			bad := e
 			bad.Meta, bad.IdempotencyKey = cutover.Meta{}, "bad"
 			bad.Postings = append([]payment.Posting(nil), e.Postings...)
@@ -238,8 +238,8 @@ func TestALedgerEntryThatIsOffBalanceIsNeitherKeptNorRead(t *testing.T) {
 			return struct{}{}, tx.Put(ctx, &bad)
 		})
 		if err == nil {
-			_, err = cutover.View(t.Context(), b.db, payment.QueryPayment, func(ctx context.Context, tx payment.Tx) (payment.Entry, error) {
-				return tx.LedgerEntry(ctx, "bad")
+			_, err = cutover.View(t.Context(), b.db, payment.QueryPayment, func(ctx context.Context, tx cutover.Tx) (payment.Entry, error) {
+				return payment.LedgerEntry(ctx, tx, "bad")
 			})
 		}
 		wantKind(t, "an entry that is off balance", err, fault.Internal)

@@ -78,7 +78,7 @@ func (o Options) Check() error {
 // Service does what the routes and the other domains ask of payments. It is
 // safe for concurrent use.
 type Service struct {
-	db      *cutover.Domain[Tx]
+	db      *cutover.Domain
 	deals   Deals
 	wallets Wallets
 	opts    Options
@@ -89,7 +89,7 @@ type Service struct {
 }
 
 // NewService makes a Service. Check the options first.
-func NewService(db *cutover.Domain[Tx], deals Deals, wallets Wallets, opts Options) *Service {
+func NewService(db *cutover.Domain, deals Deals, wallets Wallets, opts Options) *Service {
 	if opts.Life <= 0 {
 		opts.Life = DefaultLife
 	}
@@ -153,8 +153,8 @@ type Checkout struct {
 // Get gives a payment to its buyer, its seller or an admin. It changes
 // nothing. Errors: fault.NotFound also for other people's payments.
 func (s *Service) Get(ctx context.Context, who web.Principal, id cutover.ID) (View, error) {
-	return cutover.View(ctx, s.db, QueryPayment, func(ctx context.Context, tx Tx) (View, error) {
-		p, err := tx.Payment(ctx, id)
+	return cutover.View(ctx, s.db, QueryPayment, func(ctx context.Context, tx cutover.Tx) (View, error) {
+		p, err := cutover.Get[Payment](ctx, tx, id)
 		if err != nil {
 			return View{}, err
 		}
@@ -168,12 +168,12 @@ func (s *Service) Get(ctx context.Context, who web.Principal, id cutover.ID) (Vi
 func errNoPayment() error { return fault.New(fault.NotFound, "there is no such payment") }
 
 // view adds checkout and open holds.
-func view(ctx context.Context, tx Tx, p Payment) (View, error) {
+func view(ctx context.Context, tx cutover.Tx, p Payment) (View, error) {
 	quote, err := quoteOf(ctx, tx, p.ID)
 	if err != nil {
 		return View{}, err
 	}
-	holds, err := tx.OpenHolds(ctx, p.ID)
+	holds, err := OpenHolds(ctx, tx, p.ID)
 	if err != nil {
 		return View{}, err
 	}
@@ -181,8 +181,8 @@ func view(ctx context.Context, tx Tx, p Payment) (View, error) {
 }
 
 // quoteOf gives nil when the payment has no quote.
-func quoteOf(ctx context.Context, tx Tx, payment cutover.ID) (*Quote, error) {
-	q, err := tx.Quote(ctx, payment)
+func quoteOf(ctx context.Context, tx cutover.Tx, payment cutover.ID) (*Quote, error) {
+	q, err := QuoteOf(ctx, tx, payment)
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil
 	}
@@ -196,18 +196,18 @@ func quoteOf(ctx context.Context, tx Tx, payment cutover.ID) (*Quote, error) {
 // payments to an admin. limit is that of the page: one more is asked for and
 // given.
 func (s *Service) List(ctx context.Context, who web.Principal, after cutover.ID, limit int) ([]Payment, error) {
-	return cutover.View(ctx, s.db, QueryPayments, func(ctx context.Context, tx Tx) ([]Payment, error) {
+	return cutover.View(ctx, s.db, QueryPayments, func(ctx context.Context, tx cutover.Tx) ([]Payment, error) {
 		if isAdmin(who) {
-			return tx.Payments(ctx, after, limit+1)
+			return Payments(ctx, tx, after, limit+1)
 		}
-		return tx.PaymentsOfUser(ctx, who.UserID, after, limit+1)
+		return PaymentsOfUser(ctx, tx, who.UserID, after, limit+1)
 	})
 }
 
 // MoneyHeld says whether a request's money is in escrow or on its way there.
 func (s *Service) MoneyHeld(ctx context.Context, requestID cutover.ID) (bool, error) {
-	return cutover.View(ctx, s.db, QueryOfRequest, func(ctx context.Context, tx Tx) (bool, error) {
-		payments, err := tx.PaymentsOfRequest(ctx, requestID)
+	return cutover.View(ctx, s.db, QueryOfRequest, func(ctx context.Context, tx cutover.Tx) (bool, error) {
+		payments, err := PaymentsOfRequest(ctx, tx, requestID)
 		for _, p := range payments {
 			if p.hasMoney() {
 				return true, err
@@ -220,17 +220,17 @@ func (s *Service) MoneyHeld(ctx context.Context, requestID cutover.ID) (bool, er
 // HeldPayments counts the payments of which the user is the buyer or seller
 // and whose money is in escrow or on its way there: without an account it could go to nobody.
 func (s *Service) HeldPayments(ctx context.Context, userID cutover.ID) (int64, error) {
-	return cutover.View(ctx, s.db, QueryPayments, func(ctx context.Context, tx Tx) (int64, error) {
+	return cutover.View(ctx, s.db, QueryPayments, func(ctx context.Context, tx cutover.Tx) (int64, error) {
 		return countHeld(ctx, tx, userID)
 	})
 }
 
-func countHeld(ctx context.Context, tx Tx, userID cutover.ID) (int64, error) {
+func countHeld(ctx context.Context, tx cutover.Tx, userID cutover.ID) (int64, error) {
 	const page = 200
 	var count int64
 	var after cutover.ID
 	for {
-		payments, err := tx.PaymentsOfUser(ctx, userID, after, page)
+		payments, err := PaymentsOfUser(ctx, tx, userID, after, page)
 		if err != nil {
 			return 0, err
 		}
@@ -256,8 +256,8 @@ func randomHex(n int) string {
 type none struct{}
 
 // update runs fn for its writes alone.
-func (s *Service) update(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error {
-	_, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (none, error) {
+func (s *Service) update(ctx context.Context, fn func(ctx context.Context, tx cutover.Tx) error) error {
+	_, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (none, error) {
 		return none{}, fn(ctx, tx)
 	})
 	return err

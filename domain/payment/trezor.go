@@ -14,7 +14,7 @@ import (
 type TrezorAccount struct {
 	cutover.Meta
 	// XPub tells all addresses of the wallet: it does not leave the server.
-	XPub        string `json:"-" field:"xpub,unique"`
+	XPub        string `json:"-" field:"xpub,null"`
 	Fingerprint string `json:"fingerprint"`
 	BasePath    string `json:"basePath"`
 	// RegistrationAddress is the wallet's address at index 0, for the operator
@@ -77,8 +77,8 @@ func (s *Service) RegisterTrezor(ctx context.Context, who web.Principal, xpub, r
 		return TrezorAccount{}, err
 	}
 	account.ID = cutover.NewID()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (TrezorAccount, error) {
-		known, err := tx.TrezorAccounts(ctx)
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (TrezorAccount, error) {
+		known, err := TrezorAccounts(ctx, tx)
 		if err != nil {
 			return TrezorAccount{}, err
 		}
@@ -98,7 +98,7 @@ func (s *Service) TrezorAccounts(ctx context.Context, who web.Principal) ([]Trez
 	if err := requireAdmin(who); err != nil {
 		return nil, err
 	}
-	return cutover.View(ctx, s.db, QueryTrezorList, func(ctx context.Context, tx Tx) ([]TrezorAccount, error) {
-		return tx.TrezorAccounts(ctx)
+	return cutover.View(ctx, s.db, QueryTrezorList, func(ctx context.Context, tx cutover.Tx) ([]TrezorAccount, error) {
+		return TrezorAccounts(ctx, tx)
 	})
 }

@@ -21,8 +21,8 @@ func (s *Service) announce(ctx context.Context, id cutover.ID) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
-	p, err := cutover.View(ctx, s.db, QueryPayment, func(ctx context.Context, tx Tx) (Payment, error) {
-		return tx.Payment(ctx, id)
+	p, err := cutover.View(ctx, s.db, QueryPayment, func(ctx context.Context, tx cutover.Tx) (Payment, error) {
+		return cutover.Get[Payment](ctx, tx, id)
 	})
 	if err == nil && p.WatchedAt.IsZero() {
 		err = s.watch(ctx, &p)
@@ -39,8 +39,8 @@ func (s *Service) RegisterPending(ctx context.Context, limit int) (int, error) {
 	if s.opts.Scanner == nil {
 		return 0, nil
 	}
-	payments, err := cutover.View(ctx, s.db, QueryUnwatched, func(ctx context.Context, tx Tx) ([]Payment, error) {
-		return tx.UnwatchedPayments(ctx, limit)
+	payments, err := cutover.View(ctx, s.db, QueryUnwatched, func(ctx context.Context, tx cutover.Tx) ([]Payment, error) {
+		return UnwatchedPayments(ctx, tx, limit)
 	})
 	told, errs := 0, []error{err}
 	for i := range payments {
@@ -69,8 +69,8 @@ func (s *Service) watch(ctx context.Context, p *Payment) error {
 		return err
 	}
 	id, expected, now := p.ID, unitsOr0(p.ExpectedUnits), s.opts.Now()
-	return s.update(ctx, func(ctx context.Context, tx Tx) error {
-		p, err := tx.Payment(ctx, id)
+	return s.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
+		p, err := cutover.Get[Payment](ctx, tx, id)
 		if err != nil || !p.WatchedAt.IsZero() || !unitsOr0(p.ExpectedUnits).Equal(expected) {
 			return err
 		}

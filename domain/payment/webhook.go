@@ -39,7 +39,7 @@ func (s *Service) Deliver(ctx context.Context, raw []byte, signature string) (Re
 		return Receipt{}, err
 	}
 	now := s.opts.Now()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (Receipt, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Receipt, error) {
 		return receive(ctx, tx, id, c, now)
 	})
 }
@@ -47,8 +47,8 @@ func (s *Service) Deliver(ctx context.Context, raw []byte, signature string) (Re
 // authentic gives the payment whose secret signed the body.
 func (s *Service) authentic(ctx context.Context, raw []byte, signature string) (cutover.ID, error) {
 	reference := peekReference(raw)
-	p, err := cutover.View(ctx, s.db, QueryByReference, func(ctx context.Context, tx Tx) (Payment, error) {
-		return tx.PaymentByReference(ctx, reference)
+	p, err := cutover.View(ctx, s.db, QueryByReference, func(ctx context.Context, tx cutover.Tx) (Payment, error) {
+		return PaymentByReference(ctx, tx, reference)
 	})
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return cutover.ID{}, err
@@ -61,15 +61,15 @@ func (s *Service) authentic(ctx context.Context, raw []byte, signature string) (
 }
 
 // receive checks everything, and only then writes.
-func receive(ctx context.Context, tx Tx, id cutover.ID, c Callback, now time.Time) (Receipt, error) {
-	p, err := tx.Payment(ctx, id)
+func receive(ctx context.Context, tx cutover.Tx, id cutover.ID, c Callback, now time.Time) (Receipt, error) {
+	p, err := cutover.Get[Payment](ctx, tx, id)
 	if err != nil {
 		return Receipt{}, err
 	}
 	if err := c.Concerns(&p); err != nil {
 		return Receipt{}, err
 	}
-	switch _, err := tx.Delivery(ctx, c.Key(p.ID)); {
+	switch _, err := DeliveryByKey(ctx, tx, c.Key(p.ID)); {
 	case err == nil:
 		return Receipt{Received: true, Repeated: true}, nil
 	case !fault.Is(err, fault.NotFound):
@@ -87,8 +87,8 @@ func receive(ctx context.Context, tx Tx, id cutover.ID, c Callback, now time.Tim
 
 // recorded gives the ledger's entry of the callback's transfer, nil when there
 // is none. Errors: fault.Conflict when it has other content.
-func recorded(ctx context.Context, tx Tx, p *Payment, c *Callback) (*Entry, error) {
-	e, err := tx.LedgerEntry(ctx, c.depositKey())
+func recorded(ctx context.Context, tx cutover.Tx, p *Payment, c *Callback) (*Entry, error) {
+	e, err := LedgerEntry(ctx, tx, c.depositKey())
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil
 	}
@@ -102,7 +102,7 @@ func recorded(ctx context.Context, tx Tx, p *Payment, c *Callback) (*Entry, erro
 }
 
 // act does what a new callback asks for.
-func act(ctx context.Context, tx Tx, p *Payment, c *Callback, deposit *Entry, now time.Time) error {
+func act(ctx context.Context, tx cutover.Tx, p *Payment, c *Callback, deposit *Entry, now time.Time) error {
 	switch {
 	case c.Failed() && deposit != nil:
 		return holdForFailure(ctx, tx, p, c)
@@ -161,7 +161,7 @@ func (p *Payment) unsee(c *Callback) bool {
 
 // holdForFailure freezes a payment whose deposit the scanner takes back: a
 // person has to look at it.
-func holdForFailure(ctx context.Context, tx Tx, p *Payment, c *Callback) error {
+func holdForFailure(ctx context.Context, tx cutover.Tx, p *Payment, c *Callback) error {
 	hold := &Hold{PaymentID: p.ID, Reason: "the scanner reports the deposit " + c.TxHash + " as " + c.Status}
 	if err := tx.Put(ctx, hold); err != nil {
 		return err
@@ -170,7 +170,7 @@ func holdForFailure(ctx context.Context, tx Tx, p *Payment, c *Callback) error {
 }
 
 // lockQuote fixes the price once the payment is seen.
-func lockQuote(ctx context.Context, tx Tx, p *Payment, now time.Time) error {
+func lockQuote(ctx context.Context, tx cutover.Tx, p *Payment, now time.Time) error {
 	q, err := quoteOf(ctx, tx, p.ID)
 	if err != nil || q == nil || !q.LockedAt.IsZero() {
 		return err
@@ -180,7 +180,7 @@ func lockQuote(ctx context.Context, tx Tx, p *Payment, now time.Time) error {
 }
 
 // credit books the deposit, and tells of it when the payment is funded.
-func credit(ctx context.Context, tx Tx, p *Payment, c *Callback) error {
+func credit(ctx context.Context, tx cutover.Tx, p *Payment, c *Callback) error {
 	held, err := escrowBalance(ctx, tx, p)
 	if err != nil {
 		return err
@@ -202,11 +202,11 @@ func credit(ctx context.Context, tx Tx, p *Payment, c *Callback) error {
 
 // escrowBalance is the payment's own figure, or that of its postings when it
 // has none.
-func escrowBalance(ctx context.Context, tx Tx, p *Payment) (money.Units, error) {
+func escrowBalance(ctx context.Context, tx cutover.Tx, p *Payment) (money.Units, error) {
 	if p.EscrowBalance != nil {
 		return *p.EscrowBalance, nil
 	}
-	entries, err := tx.LedgerOfPayment(ctx, p.ID)
+	entries, err := LedgerOfPayment(ctx, tx, p.ID)
 	return balance(entries, EscrowAccount(p.ID)), err
 }
 

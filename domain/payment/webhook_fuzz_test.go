@@ -8,103 +8,34 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/memdb"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/domain/payment"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/money"
 )
 
-// till is a payment domain in memory with one payment: what taking in a
-// callback needs. Anything else that is asked of it panics.
-type till struct {
-	cutover.Side[payment.Tx]
-	payment    payment.Payment
-	entries    []payment.Entry
-	deliveries []payment.Delivery
-	holds      []payment.Hold
-	writes     int
-}
+// till is a payment domain in memory with one payment.
+type till struct{ db *memdb.DB }
 
-type tillTx struct {
-	payment.Tx
-	t    *till
-	puts *[]cutover.Record
-}
-
-func (t *till) Name() string { return "till" }
-
-func (t *till) View(ctx context.Context, fn func(context.Context, payment.Tx) error) error {
-	return fn(ctx, tillTx{t: t})
-}
-
-func (t *till) Update(ctx context.Context, _ cutover.Guard, fn func(context.Context, payment.Tx) error) error {
-	var puts []cutover.Record
-	if err := fn(ctx, tillTx{t: t, puts: &puts}); err != nil {
+// stored gives the records of a type as they are now.
+func stored[T any](t *testing.T, till *till) []T {
+	t.Helper()
+	var found []T
+	err := till.db.View(t.Context(), func(ctx context.Context, tx cutover.Tx) (err error) {
+		found, err = cutover.Find[T](ctx, tx, query.All())
 		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, r := range puts {
-		t.writes++
-		switch r := r.(type) {
-		case *payment.Payment:
-			t.payment = *r
-		case *payment.Entry:
-			t.entries = append(t.entries, *r)
-		case *payment.Delivery:
-			t.deliveries = append(t.deliveries, *r)
-		case *payment.Hold:
-			t.holds = append(t.holds, *r)
-		}
-	}
-	return nil
+	return found
 }
 
-func notThere() error { return fault.New(fault.NotFound, "not there") }
-
-// first gives the first that fits.
-func first[T any](list []T, fits func(*T) bool) (T, error) {
-	for i := range list {
-		if fits(&list[i]) {
-			return list[i], nil
-		}
-	}
-	var none T
-	return none, notThere()
-}
-
-func (x tillTx) Put(_ context.Context, r cutover.Record) error {
-	*x.puts = append(*x.puts, r)
-	return nil
-}
-
-func (x tillTx) Payment(_ context.Context, id cutover.ID) (payment.Payment, error) {
-	if id != x.t.payment.ID {
-		return payment.Payment{}, notThere()
-	}
-	p, chain := x.t.payment, *x.t.payment.Blockchain
-	p.Blockchain = &chain
-	return p, nil
-}
-
-func (x tillTx) PaymentByReference(ctx context.Context, reference string) (payment.Payment, error) {
-	if reference == "" || reference != x.t.payment.Reference() {
-		return payment.Payment{}, notThere()
-	}
-	return x.Payment(ctx, x.t.payment.ID)
-}
-
-func (x tillTx) Quote(context.Context, cutover.ID) (payment.Quote, error) {
-	return payment.Quote{}, notThere()
-}
-
-func (x tillTx) LedgerEntry(_ context.Context, key string) (payment.Entry, error) {
-	return first(x.t.entries, func(e *payment.Entry) bool { return e.IdempotencyKey == key })
-}
-
-func (x tillTx) LedgerOfPayment(context.Context, cutover.ID) ([]payment.Entry, error) {
-	return x.t.entries, nil
-}
-
-func (x tillTx) Delivery(_ context.Context, key string) (payment.Delivery, error) {
-	return first(x.t.deliveries, func(d *payment.Delivery) bool { return d.Key == key })
+// writes counts revisions: each write makes one.
+func (till *till) writes(t *testing.T) int {
+	revisions := int(stored[payment.Payment](t, till)[0].Rev) - 1
+	return revisions + len(stored[payment.Entry](t, till)) + len(stored[payment.Delivery](t, till)) + len(stored[payment.Hold](t, till))
 }
 
 const (
@@ -114,13 +45,15 @@ const (
 
 func newTill() (*till, *payment.Service) {
 	expected := money.MustUnits(allUnits)
-	t := &till{payment: payment.Payment{
+	p := payment.Payment{
 		Meta: cutover.Meta{ID: cutover.NewID(), Rev: 1}, BuyerID: cutover.NewID(), SellerID: cutover.NewID(), PurchaseRequestID: cutover.NewID(),
 		Status: payment.Pending, Direction: payment.DirectionIn, ExpectedUnits: &expected, CallbackSecret: tillSecret,
 		Blockchain: &payment.Blockchain{ChainID: 56, Network: "bsc", Token: "USDT", PaymentReference: tillReference,
 			TokenAddress: "0x55d398326f99059fF775485246999027B3197955", Destination: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"},
-	}}
-	domain := cutover.Solo(cutover.Spec[payment.Tx]{Name: payment.Domain, Kinds: payment.Kinds, Queries: payment.Queries, Source: t})
+	}
+	t := &till{memdb.New("till", payment.Kinds)}
+	t.db.Seed(payment.KindPayment, &p)
+	domain := cutover.Solo(cutover.Spec{Definition: payment.Definition, Source: t.db})
 	return t, payment.NewService(domain, nil, nil, payment.Options{})
 }
 
@@ -167,18 +100,18 @@ func FuzzDeliver(f *testing.F) {
 		receipt, err := service.Deliver(t.Context(), raw, signature)
 		kind := fault.KindOf(err)
 		switch {
-		case err != nil && (till.writes > 0 || receipt != (payment.Receipt{})):
-			t.Fatalf("refused with %v, but %d records were written", err, till.writes)
+		case err != nil && (till.writes(t) > 0 || receipt != (payment.Receipt{})):
+			t.Fatalf("refused with %v, but %d records were written", err, till.writes(t))
 		case !strings.EqualFold(signature, right) && kind != fault.Unauthenticated:
 			t.Fatalf("a wrong signature %q gave %v", signature, err)
 		case err != nil && kind != fault.Unauthenticated && kind != fault.Invalid:
 			t.Fatalf("a first callback gave %v", err)
 		case err == nil:
 			wantTakenIn(t, till, raw)
-			before := till.writes
+			before := till.writes(t)
 			again, err := service.Deliver(t.Context(), raw, signature)
-			if err != nil || !again.Repeated || till.writes != before {
-				t.Fatalf("the repeat gave %+v, %v, and %d more records", again, err, till.writes-before)
+			if err != nil || !again.Repeated || till.writes(t) != before {
+				t.Fatalf("the repeat gave %+v, %v, and %d more records", again, err, till.writes(t)-before)
 			}
 		}
 	})
@@ -190,18 +123,19 @@ func wantTakenIn(t *testing.T, till *till, raw []byte) {
 	if err != nil {
 		t.Fatalf("accepted, but: %v", err)
 	}
-	if c.Amount.Sign() <= 0 || c.ChainID != 56 || c.Confirmations < 0 || !json.Valid(raw) || len(till.deliveries) != 1 {
-		t.Fatalf("accepted %+v with %d deliveries", c, len(till.deliveries))
+	entries, deliveries := stored[payment.Entry](t, till), stored[payment.Delivery](t, till)
+	if c.Amount.Sign() <= 0 || c.ChainID != 56 || c.Confirmations < 0 || !json.Valid(raw) || len(deliveries) != 1 {
+		t.Fatalf("accepted %+v with %d deliveries", c, len(deliveries))
 	}
-	if booked := len(till.entries) == 1; booked != (c.Confirmations >= 200 && !c.Failed()) || len(till.entries) > 1 {
-		t.Fatalf("%+v made %d entries", c, len(till.entries))
+	if booked := len(entries) == 1; booked != (c.Confirmations >= 200 && !c.Failed()) || len(entries) > 1 {
+		t.Fatalf("%+v made %d entries", c, len(entries))
 	}
-	for i := range till.entries {
-		e := &till.entries[i]
+	for i := range entries {
+		e := &entries[i]
 		if err := e.Normalize(); err != nil {
 			t.Fatal(err)
 		}
-		p := &till.payment
+		p := stored[payment.Payment](t, till)[0]
 		if !e.On(payment.CustodyAccount(p.Blockchain.Destination)).Equal(c.Amount.Neg()) ||
 			!e.On(payment.EscrowAccount(p.ID)).Add(e.On(payment.BuyerAccount(p.BuyerID))).Equal(c.Amount) ||
 			e.On(payment.EscrowAccount(p.ID)).Cmp(*p.ExpectedUnits) > 0 || !p.EscrowBalance.Equal(e.On(payment.EscrowAccount(p.ID))) {

@@ -231,8 +231,8 @@ func TestLateMoneyIsTheBuyers(t *testing.T) {
 func TestMoneyOfNobodyGoesToSuspense(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
-		must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx payment.Tx) (struct{}, error) {
-			stored, err := tx.Payment(ctx, p.ID)
+		must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
+			stored, err := cutover.Get[payment.Payment](ctx, tx, p.ID)
 			if err != nil {
 				return struct{}{}, err
 			}

@@ -45,14 +45,14 @@ const (
 // administrators; others get a PublicProfile.
 type User struct {
 	cutover.Meta
-	Email            string           `json:"email,omitempty" field:"email,unique"` // canonical; absent for Telegram-only accounts
-	PasswordHash     string           `json:"-" field:"passwordHash"`               // argon2id in PHC notation
+	Email            string           `json:"email,omitempty" field:"email,null"` // canonical; absent for Telegram-only accounts
+	PasswordHash     string           `json:"-" field:"passwordHash"`             // argon2id in PHC notation
 	FirstName        string           `json:"firstName"`
 	LastName         string           `json:"lastName"`
-	Role             Role             `json:"role" enum:"buyer,seller,admin,resolver"`
-	Status           Status           `json:"status" enum:"active,suspended,deleted"`
+	Role             Role             `json:"role" field:",default=buyer" enum:"buyer,seller,admin,resolver"`
+	Status           Status           `json:"status" field:",default=active" enum:"active,suspended,deleted"`
 	IsEmailVerified  bool             `json:"isEmailVerified"`
-	AuthProvider     string           `json:"authProvider"`
+	AuthProvider     string           `json:"authProvider" field:",default=email"`
 	TelegramVerified bool             `json:"telegramVerified"`
 	LastLoginAt      time.Time        `json:"lastLoginAt,omitzero"`
 	LoginAttempts    int              `json:"-" field:"loginAttempts"` // failures in a row
@@ -61,7 +61,7 @@ type User struct {
 	Preferences      Preferences      `json:"preferences"`
 	Wallet           *Wallet          `json:"wallet,omitempty"`
 	WalletChallenge  *WalletChallenge `json:"-" field:"walletChallenge"`
-	ReferralCode     string           `json:"referralCode,omitempty" field:"referralCode,unique"`
+	ReferralCode     string           `json:"referralCode,omitempty" field:"referralCode,null"`
 	ReferredBy       cutover.ID       `json:"referredBy,omitzero" field:",ref=user"`
 	Passkeys         []Passkey        `json:"-" field:"passkeys,table=user_passkeys"`
 	RefreshTokens    []RefreshToken   `json:"-" field:"refreshTokens,jsonb"`
@@ -105,15 +105,6 @@ type Passkey struct {
 // Normalize fills what older documents left to their schema's defaults, and
 // brings the address into the form by which it is found.
 func (u *User) Normalize() error {
-	if u.Role == "" {
-		u.Role = Buyer
-	}
-	if u.Status == "" {
-		u.Status = Active
-	}
-	if u.AuthProvider == "" {
-		u.AuthProvider = ProviderEmail
-	}
 	u.Email = CanonicalEmail(u.Email)
 	return nil
 }

@@ -9,21 +9,21 @@ import (
 
 // Addresses gives a user's addresses, oldest first.
 func (s *Service) Addresses(ctx context.Context, userID cutover.ID) ([]Address, error) {
-	return cutover.View(ctx, s.db, QueryAddresses, func(ctx context.Context, tx Tx) ([]Address, error) {
-		return tx.Addresses(ctx, userID)
+	return cutover.View(ctx, s.db, QueryAddresses, func(ctx context.Context, tx cutover.Tx) ([]Address, error) {
+		return Addresses(ctx, tx, userID)
 	})
 }
 
 // Address gives one of the user's addresses. Errors: fault.NotFound, also for
 // somebody else's.
 func (s *Service) Address(ctx context.Context, userID, id cutover.ID) (Address, error) {
-	return cutover.View(ctx, s.db, QueryAddress, func(ctx context.Context, tx Tx) (Address, error) {
+	return cutover.View(ctx, s.db, QueryAddress, func(ctx context.Context, tx cutover.Tx) (Address, error) {
 		return ownAddress(ctx, tx, userID, id)
 	})
 }
 
-func ownAddress(ctx context.Context, tx Tx, userID, id cutover.ID) (Address, error) {
-	a, err := tx.Address(ctx, id)
+func ownAddress(ctx context.Context, tx cutover.Tx, userID, id cutover.ID) (Address, error) {
+	a, err := cutover.Get[Address](ctx, tx, id)
 	if err != nil {
 		return Address{}, err
 	}
@@ -39,7 +39,7 @@ func (s *Service) AddAddress(ctx context.Context, userID cutover.ID, in AddressI
 	if err := in.check(); err != nil {
 		return Address{}, err
 	}
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (Address, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Address, error) {
 		all, err := guardPrimary(ctx, tx, userID)
 		if err != nil {
 			return Address{}, err
@@ -63,7 +63,7 @@ func (s *Service) ChangeAddress(ctx context.Context, userID, id cutover.ID, in A
 	if err := in.check(); err != nil {
 		return Address{}, err
 	}
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (Address, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Address, error) {
 		a, err := ownAddress(ctx, tx, userID, id)
 		if err != nil {
 			return Address{}, err
@@ -87,7 +87,7 @@ func (s *Service) ChangeAddress(ctx context.Context, userID, id cutover.ID, in A
 // RemoveAddress removes an address; when it was the primary one, the oldest
 // that is left becomes it. Errors: fault.NotFound.
 func (s *Service) RemoveAddress(ctx context.Context, userID, id cutover.ID) error {
-	_, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (struct{}, error) {
+	_, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
 		a, err := ownAddress(ctx, tx, userID, id)
 		if err != nil {
 			return struct{}{}, err
@@ -107,7 +107,7 @@ func (s *Service) RemoveAddress(ctx context.Context, userID, id cutover.ID) erro
 // guardPrimary gives the user's addresses and writes the user's record: the
 // number of primary addresses depends on all of them together, so two changes
 // at once must conflict even when they touch different ones.
-func guardPrimary(ctx context.Context, tx Tx, userID cutover.ID) ([]Address, error) {
+func guardPrimary(ctx context.Context, tx cutover.Tx, userID cutover.ID) ([]Address, error) {
 	u, err := activeUser(ctx, tx, userID)
 	if err != nil {
 		return nil, err
@@ -115,11 +115,11 @@ func guardPrimary(ctx context.Context, tx Tx, userID cutover.ID) ([]Address, err
 	if err := tx.Put(ctx, &u); err != nil {
 		return nil, err
 	}
-	return tx.Addresses(ctx, userID)
+	return Addresses(ctx, tx, userID)
 }
 
 // demote takes the mark from all others when a is primary.
-func demote(ctx context.Context, tx Tx, all []Address, a Address) error {
+func demote(ctx context.Context, tx cutover.Tx, all []Address, a Address) error {
 	for _, other := range all {
 		if !a.IsPrimary || !other.IsPrimary || other.ID == a.ID {
 			continue
@@ -132,7 +132,7 @@ func demote(ctx context.Context, tx Tx, all []Address, a Address) error {
 	return nil
 }
 
-func promoteOldest(ctx context.Context, tx Tx, all []Address, removed Address) error {
+func promoteOldest(ctx context.Context, tx cutover.Tx, all []Address, removed Address) error {
 	for _, other := range all {
 		if other.ID == removed.ID {
 			continue

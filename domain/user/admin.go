@@ -63,8 +63,8 @@ func (s *Service) Provision(ctx context.Context, in NewAccount) (User, error) {
 		return User{}, err
 	}
 	id := cutover.NewID()
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (User, error) {
-		_, taken, err := found(tx.UserByEmail(ctx, u.Email))
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (User, error) {
+		_, taken, err := found(UserByEmail(ctx, tx, u.Email))
 		if err != nil {
 			return User{}, err
 		}
@@ -100,8 +100,8 @@ func (s *Service) Users(ctx context.Context, by web.Principal, f Filter, after c
 		return nil, err
 	}
 	f.Email = CanonicalEmail(f.Email)
-	return cutover.View(ctx, s.db, QueryList, func(ctx context.Context, tx Tx) ([]User, error) {
-		return tx.Users(ctx, f, after, limit)
+	return cutover.View(ctx, s.db, QueryList, func(ctx context.Context, tx cutover.Tx) ([]User, error) {
+		return Users(ctx, tx, f, after, limit)
 	})
 }
 
@@ -133,7 +133,7 @@ func (s *Service) administer(ctx context.Context, by web.Principal, id cutover.I
 	if err := mayAdminister(by, id); err != nil {
 		return User{}, err
 	}
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (User, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (User, error) {
 		u, err := undeletedUser(ctx, tx, id)
 		if err != nil {
 			return User{}, err
@@ -154,8 +154,8 @@ func mayAdminister(by web.Principal, id cutover.ID) error {
 	return nil
 }
 
-func undeletedUser(ctx context.Context, tx Tx, id cutover.ID) (User, error) {
-	u, err := tx.User(ctx, id)
+func undeletedUser(ctx context.Context, tx cutover.Tx, id cutover.ID) (User, error) {
+	u, err := cutover.Get[User](ctx, tx, id)
 	if err == nil && u.Status == Deleted {
 		return User{}, fault.New(fault.Conflict, "this account is deleted")
 	}
@@ -200,7 +200,7 @@ func (s *Service) DeleteUser(ctx context.Context, by web.Principal, id cutover.I
 	if !deps.CanDelete {
 		return fault.New(fault.Conflict, "this user has unfinished business; see the dependencies")
 	}
-	_, err = cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (struct{}, error) {
+	_, err = cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
 		u, err := undeletedUser(ctx, tx, id)
 		if err != nil {
 			return struct{}{}, err
@@ -215,8 +215,8 @@ func (s *Service) DeleteUser(ctx context.Context, by web.Principal, id cutover.I
 }
 
 // eraseRelated removes the records that hold nothing but personal data.
-func eraseRelated(ctx context.Context, tx Tx, u User) error {
-	all, err := tx.Addresses(ctx, u.ID)
+func eraseRelated(ctx context.Context, tx cutover.Tx, u User) error {
+	all, err := Addresses(ctx, tx, u.ID)
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func eraseRelated(ctx context.Context, tx Tx, u User) error {
 	if u.Email == "" {
 		return nil
 	}
-	v, ok, err := found(tx.VerificationByEmail(ctx, u.Email))
+	v, ok, err := found(VerificationByEmail(ctx, tx, u.Email))
 	if err != nil || !ok {
 		return err
 	}

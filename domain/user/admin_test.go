@@ -183,13 +183,13 @@ func TestProfilesShowWhatTheirOwnersAllow(t *testing.T) {
 
 func TestInvariantsCountUsersAndPrimaries(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, cutover.Spec[user.Tx]{Target: postgresSide(t)})
+	b := newBundle(t, cutover.Spec{Target: postgresSide(t)})
 	id := b.join(t, user.Seller).User.ID
 	b.join(t, user.Buyer)
 	must[user.Address](t)(b.AddAddress(t.Context(), id, addressInput()))
 	want := []string{"2 users, 1 buyer, 1 seller, 2 active", "1 addresses of 1 users, 0 without exactly one primary"}
 	for i, inv := range user.Invariants {
-		got := must[string](t)(cutover.View(t.Context(), b.db, user.QueryList, func(ctx context.Context, tx user.Tx) (string, error) {
+		got := must[string](t)(cutover.View(t.Context(), b.db, user.QueryList, func(ctx context.Context, tx cutover.Tx) (string, error) {
 			return inv.Eval(ctx, tx)
 		}))
 		if got != want[i] {

@@ -16,34 +16,22 @@ import (
 	"github.com/amanat-dev/amanat/domain/user"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/mail"
-	"github.com/amanat-dev/amanat/store/mongo"
-	"github.com/amanat-dev/amanat/store/postgres"
 	"github.com/amanat-dev/amanat/store/storetest"
 	"github.com/amanat-dev/amanat/web"
 )
 
-func postgresSide(t testing.TB) cutover.Side[user.Tx] {
-	return postgres.Users(storetest.Postgres(t))
-}
-
-func mongoSide(t testing.TB) cutover.Side[user.Tx] {
-	db := storetest.Mongo(t)
-	side := mongo.Users(db)
-	if err := db.EnsureIndexes(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	return side
-}
+func postgresSide(t testing.TB) cutover.Side { return storetest.PostgresSide(t, user.Definition) }
+func mongoSide(t testing.TB) cutover.Side    { return storetest.MongoSide(t, user.Definition) }
 
 func TestBothDatabasesPassTheContract(t *testing.T) {
 	t.Parallel()
 	t.Run("mongo", func(t *testing.T) {
 		t.Parallel()
-		storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] { return mongoSide(t) })
+		storetest.Users(t, func(t *testing.T) cutover.Side { return mongoSide(t) })
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] { return postgresSide(t) })
+		storetest.Users(t, func(t *testing.T) cutover.Side { return postgresSide(t) })
 	})
 }
 
@@ -65,18 +53,18 @@ func TestMain(m *testing.M) {
 // Most tests share a database of each sort: they keep to users of their own.
 var (
 	opening  sync.Mutex
-	inMongo  cutover.Side[user.Tx]
-	inTables cutover.Side[user.Tx]
+	inMongo  cutover.Side
+	inTables cutover.Side
 )
 
-func sharedSpecs(t *testing.T) map[string]cutover.Spec[user.Tx] {
+func sharedSpecs(t *testing.T) map[string]cutover.Spec {
 	t.Helper()
 	opening.Lock()
 	defer opening.Unlock()
 	if inMongo == nil {
 		inMongo, inTables = mongoSide(lasting{t}), postgresSide(lasting{t})
 	}
-	return map[string]cutover.Spec[user.Tx]{"mongo": {Source: inMongo}, "postgres": {Target: inTables}}
+	return map[string]cutover.Spec{"mongo": {Source: inMongo}, "postgres": {Target: inTables}}
 }
 
 // onBoth runs a test on a service over each database.
@@ -98,16 +86,16 @@ const (
 // bundle is a service with a clock and a postman of its own.
 type bundle struct {
 	*user.Service
-	db    *cutover.Domain[user.Tx]
+	db    *cutover.Domain
 	clock *clock
 	post  *postman
 	ties  *dependents
 	admin web.Principal
 }
 
-func newBundle(t *testing.T, spec cutover.Spec[user.Tx]) *bundle {
+func newBundle(t *testing.T, spec cutover.Spec) *bundle {
 	t.Helper()
-	spec.Name, spec.Kinds, spec.Queries, spec.Invariants = user.Domain, user.Kinds, user.Queries, user.Invariants
+	spec.Definition = user.Definition
 	b := &bundle{db: cutover.Solo(spec), clock: &clock{now: cutover.Now()}, post: &postman{}, ties: &dependents{}}
 	b.admin = web.Principal{UserID: cutover.NewID(), Role: "admin"}
 	b.Service = must[*user.Service](t)(user.NewService(b.db, b.deps()))
@@ -243,8 +231,8 @@ func (b *bundle) stored(t *testing.T, id cutover.ID) user.User {
 // change writes a user past the service.
 func (b *bundle) change(t *testing.T, id cutover.ID, how func(*user.User)) {
 	t.Helper()
-	must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx user.Tx) (struct{}, error) {
-		u, err := tx.User(ctx, id)
+	must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
+		u, err := cutover.Get[user.User](ctx, tx, id)
 		if err != nil {
 			return struct{}{}, err
 		}

@@ -120,7 +120,7 @@ func oneOf(s string, allowed ...string) bool {
 
 // ChangeProfile changes the user's own account. Errors: fault.Invalid.
 func (s *Service) ChangeProfile(ctx context.Context, userID cutover.ID, c ProfileChange) (User, error) {
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (User, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (User, error) {
 		u, err := activeUser(ctx, tx, userID)
 		if err != nil {
 			return User{}, err
@@ -134,8 +134,8 @@ func (s *Service) ChangeProfile(ctx context.Context, userID cutover.ID, c Profil
 
 // activeUser is for what a user does themselves: an access token outlives a
 // suspension by minutes, and must not write meanwhile.
-func activeUser(ctx context.Context, tx Tx, id cutover.ID) (User, error) {
-	u, ok, err := found(tx.User(ctx, id))
+func activeUser(ctx context.Context, tx cutover.Tx, id cutover.ID) (User, error) {
+	u, ok, err := found(cutover.Get[User](ctx, tx, id))
 	if err == nil && (!ok || u.Status != Active) {
 		return User{}, fault.New(fault.Forbidden, "this account is not active")
 	}
@@ -189,7 +189,7 @@ func (s *Service) ChallengeWallet(ctx context.Context, userID cutover.ID, addres
 		return WalletChallenge{}, fault.Field("chain", "want a chain's name or number")
 	}
 	challenge := newChallenge(address, chain, rand.Text(), s.now())
-	return cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (WalletChallenge, error) {
+	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (WalletChallenge, error) {
 		u, err := activeUser(ctx, tx, userID)
 		if err != nil {
 			return WalletChallenge{}, err
@@ -208,7 +208,7 @@ func (s *Service) VerifyWallet(ctx context.Context, userID cutover.ID, signature
 		wallet Wallet
 		err    error // to answer with, though the challenge is used up
 	}
-	r, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (result, error) {
+	r, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (result, error) {
 		u, err := activeUser(ctx, tx, userID)
 		if err != nil {
 			return result{}, err

@@ -31,7 +31,7 @@ type Deps struct {
 
 // Service is what can be done with users. It is safe for concurrent use.
 type Service struct {
-	db        *cutover.Domain[Tx]
+	db        *cutover.Domain
 	deps      Deps
 	log       *slog.Logger
 	passwords *passwords
@@ -39,7 +39,7 @@ type Service struct {
 }
 
 // NewService makes the service. Errors: when a secret is too short.
-func NewService(d *cutover.Domain[Tx], deps Deps) (*Service, error) {
+func NewService(d *cutover.Domain, deps Deps) (*Service, error) {
 	if len(deps.JWTSecret) < minSecret || len(deps.CodeSecret) < minSecret {
 		return nil, errors.New("user: JWT_SECRET and CODE_SECRET need at least 32 bytes each")
 	}
@@ -90,15 +90,15 @@ func found[T any](v T, err error) (T, bool, error) {
 func put[R any, P interface {
 	*R
 	cutover.Record
-}](ctx context.Context, tx Tx, r P) (R, error) {
+}](ctx context.Context, tx cutover.Tx, r P) (R, error) {
 	err := tx.Put(ctx, r)
 	return *r, err
 }
 
 // User gives an account. Errors: fault.NotFound.
 func (s *Service) User(ctx context.Context, id cutover.ID) (User, error) {
-	return cutover.View(ctx, s.db, QueryUser, func(ctx context.Context, tx Tx) (User, error) {
-		return tx.User(ctx, id)
+	return cutover.View(ctx, s.db, QueryUser, func(ctx context.Context, tx cutover.Tx) (User, error) {
+		return cutover.Get[User](ctx, tx, id)
 	})
 }
 
@@ -128,10 +128,10 @@ type Person struct {
 // People gives the users of those ids, deleted ones too. An id that nobody has
 // is missing from the result.
 func (s *Service) People(ctx context.Context, ids []cutover.ID) (map[cutover.ID]Person, error) {
-	return cutover.View(ctx, s.db, QueryPeople, func(ctx context.Context, tx Tx) (map[cutover.ID]Person, error) {
+	return cutover.View(ctx, s.db, QueryPeople, func(ctx context.Context, tx cutover.Tx) (map[cutover.ID]Person, error) {
 		people := map[cutover.ID]Person{}
 		for _, id := range ids {
-			u, ok, err := found(tx.User(ctx, id))
+			u, ok, err := found(cutover.Get[User](ctx, tx, id))
 			if err != nil {
 				return nil, err
 			}
@@ -173,8 +173,8 @@ func (s *Service) MissingSellers(ctx context.Context, ids []cutover.ID) (missing
 // Sellers gives what others see of the active sellers, the newest first.
 func (s *Service) Sellers(ctx context.Context, after cutover.ID, limit int) ([]PublicProfile, error) {
 	f := Filter{Role: Seller, Status: Active}
-	return cutover.View(ctx, s.db, QueryList, func(ctx context.Context, tx Tx) ([]PublicProfile, error) {
-		users, err := tx.Users(ctx, f, after, limit)
+	return cutover.View(ctx, s.db, QueryList, func(ctx context.Context, tx cutover.Tx) ([]PublicProfile, error) {
+		users, err := Users(ctx, tx, f, after, limit)
 		profiles := make([]PublicProfile, 0, len(users))
 		for i := range users {
 			profiles = append(profiles, users[i].public())

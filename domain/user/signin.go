@@ -35,8 +35,8 @@ func errBadLogin() error {
 // and a wrong password; fault.Locked after too many failures; fault.Forbidden
 // for a suspended account, told only to whom knows its password.
 func (s *Service) Login(ctx context.Context, email, password, userAgent string) (Session, error) {
-	u, known, err := found(cutover.View(ctx, s.db, QueryByEmail, func(ctx context.Context, tx Tx) (User, error) {
-		return tx.UserByEmail(ctx, CanonicalEmail(email))
+	u, known, err := found(cutover.View(ctx, s.db, QueryByEmail, func(ctx context.Context, tx cutover.Tx) (User, error) {
+		return UserByEmail(ctx, tx, CanonicalEmail(email))
 	}))
 	if err != nil {
 		return Session{}, err
@@ -67,8 +67,8 @@ func (s *Service) settleLogin(ctx context.Context, seen User, ok bool, userAgent
 		user User
 		err  error // to answer with, though what was written stays
 	}
-	r, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (result, error) {
-		u, err := tx.User(ctx, seen.ID)
+	r, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (result, error) {
+		u, err := cutover.Get[User](ctx, tx, seen.ID)
 		if err != nil {
 			return result{}, err
 		}
@@ -112,8 +112,8 @@ func (s *Service) Refresh(ctx context.Context, refreshToken, userAgent string) (
 		user User
 		what rotation
 	}
-	r, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (result, error) {
-		u, known, err := found(tx.User(ctx, used.userID))
+	r, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (result, error) {
+		u, known, err := found(cutover.Get[User](ctx, tx, used.userID))
 		if err != nil || !known || u.Status != Active {
 			return result{}, err
 		}
@@ -143,8 +143,8 @@ func (s *Service) Logout(ctx context.Context, refreshToken string) error {
 	if !ok {
 		return nil
 	}
-	_, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (struct{}, error) {
-		u, known, err := found(tx.User(ctx, used.userID))
+	_, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
+		u, known, err := found(cutover.Get[User](ctx, tx, used.userID))
 		if err != nil || !known || u.findToken(used.hash()) < 0 {
 			return struct{}{}, err
 		}

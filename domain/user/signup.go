@@ -52,11 +52,11 @@ func (s *Service) Register(ctx context.Context, in Registration) error {
 	}
 	code, now := newCode(), s.now()
 	codeHash := hashCode(s.deps.CodeSecret, in.Email, code)
-	what, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (posting, error) {
+	what, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (posting, error) {
 		if err := checkReferral(ctx, tx, in.ReferralCode); err != nil {
 			return postNothing, err
 		}
-		v, ok, err := found(tx.VerificationByEmail(ctx, in.Email))
+		v, ok, err := found(VerificationByEmail(ctx, tx, in.Email))
 		if err != nil || (ok && !v.maySend(now)) {
 			return postNothing, err
 		}
@@ -72,19 +72,19 @@ func (s *Service) Register(ctx context.Context, in Registration) error {
 }
 
 // checkReferral refuses a code that nobody has.
-func checkReferral(ctx context.Context, tx Tx, code string) error {
+func checkReferral(ctx context.Context, tx cutover.Tx, code string) error {
 	if code == "" {
 		return nil
 	}
-	referrer, ok, err := found(tx.UserByReferralCode(ctx, code))
+	referrer, ok, err := found(UserByReferralCode(ctx, tx, code))
 	if err == nil && (!ok || referrer.Status != Active) {
 		return fault.Field("referralCode", "nobody has this code")
 	}
 	return err
 }
 
-func putVerification(ctx context.Context, tx Tx, v *TempVerification) (posting, error) {
-	_, known, err := found(tx.UserByEmail(ctx, v.Email))
+func putVerification(ctx context.Context, tx cutover.Tx, v *TempVerification) (posting, error) {
+	_, known, err := found(UserByEmail(ctx, tx, v.Email))
 	if err != nil {
 		return postNothing, err
 	}
@@ -104,8 +104,8 @@ func (s *Service) Resend(ctx context.Context, email string) error {
 	}
 	code, now := newCode(), s.now()
 	codeHash := hashCode(s.deps.CodeSecret, email, code)
-	what, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (posting, error) {
-		v, ok, err := found(tx.VerificationByEmail(ctx, email))
+	what, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (posting, error) {
+		v, ok, err := found(VerificationByEmail(ctx, tx, email))
 		if err != nil || !ok || !v.maySend(now) {
 			return postNothing, err
 		}
@@ -158,8 +158,8 @@ func (s *Service) Verify(ctx context.Context, email, code, password, userAgent s
 // tryCode counts a wrong try, before anything costly is done.
 func (s *Service) tryCode(ctx context.Context, email, codeHash string) error {
 	now := s.now()
-	right, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (bool, error) {
-		v, ok, err := found(tx.VerificationByEmail(ctx, email))
+	right, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (bool, error) {
+		v, ok, err := found(VerificationByEmail(ctx, tx, email))
 		if err != nil || !ok || !v.usable(now) {
 			return false, err
 		}
@@ -180,12 +180,12 @@ func (s *Service) tryCode(ctx context.Context, email, codeHash string) error {
 func (s *Service) createVerified(ctx context.Context, email, codeHash, passwordHash, userAgent string) (Session, error) {
 	now, id := s.now(), cutover.NewID()
 	token := newRefresh(id, now)
-	u, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx Tx) (User, error) {
-		v, ok, err := found(tx.VerificationByEmail(ctx, email))
+	u, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (User, error) {
+		v, ok, err := found(VerificationByEmail(ctx, tx, email))
 		if err != nil {
 			return User{}, err
 		}
-		_, known, err := found(tx.UserByEmail(ctx, email))
+		_, known, err := found(UserByEmail(ctx, tx, email))
 		if err != nil {
 			return User{}, err
 		}
@@ -211,11 +211,11 @@ func (s *Service) createVerified(ctx context.Context, email, codeHash, passwordH
 }
 
 // referrerOf gives zero when the one who referred is gone meanwhile.
-func referrerOf(ctx context.Context, tx Tx, code string) (cutover.ID, error) {
+func referrerOf(ctx context.Context, tx cutover.Tx, code string) (cutover.ID, error) {
 	if code == "" {
 		return cutover.ID{}, nil
 	}
-	u, ok, err := found(tx.UserByReferralCode(ctx, code))
+	u, ok, err := found(UserByReferralCode(ctx, tx, code))
 	if err != nil || !ok || u.Status != Active {
 		return cutover.ID{}, err
 	}

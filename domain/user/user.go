@@ -10,10 +10,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/event"
 )
 
@@ -29,14 +31,20 @@ const (
 
 // Kinds are the records of this domain.
 var Kinds = append(cutover.Kinds{
-	{Name: KindUser, New: func() cutover.Record { return new(User) }},
-	{Name: KindAddress, New: func() cutover.Record { return new(Address) }, Parents: parentsOfAddress},
-	{Name: KindVerification, New: func() cutover.Record { return new(TempVerification) }},
+	{
+		Name: KindUser, Type: reflect.TypeFor[User](), Table: "users", Collection: "users",
+		Unique:  []cutover.Unique{{Fields: query.Index{"email"}}, {Fields: query.Index{"referralCode"}}},
+		Indexes: []query.Index{{"role"}, {"status"}},
+	},
+	{
+		Name: KindAddress, Type: reflect.TypeFor[Address](), Table: "addresses", Collection: "addresses",
+		Indexes: []query.Index{{"userId"}},
+	},
+	{
+		Name: KindVerification, Type: reflect.TypeFor[TempVerification](), Table: "temp_verifications", Collection: "tempverifications",
+		Unique: []cutover.Unique{{Fields: query.Index{"email"}}},
+	},
 }, event.Kinds(Domain)...)
-
-func parentsOfAddress(r cutover.Record) []cutover.Key {
-	return []cutover.Key{{Kind: KindUser, ID: r.(*Address).UserID}}
-}
 
 // Names of the Views.
 const (
@@ -51,42 +59,15 @@ const (
 // Queries names every View of this domain.
 var Queries = []string{QueryUser, QueryByEmail, QueryList, QueryPeople, QueryAddresses, QueryAddress}
 
-// Filter narrows a list of users; empty fields do not.
-type Filter struct {
-	Role   Role
-	Status Status
-	Email  string // exactly
-}
-
-// Tx is a transaction of this domain. Getters return fault.NotFound.
-type Tx interface {
-	event.Tx
-	User(ctx context.Context, id cutover.ID) (User, error)
-	// UserByEmail wants the address as CanonicalEmail gives it.
-	UserByEmail(ctx context.Context, email string) (User, error)
-	UserByReferralCode(ctx context.Context, code string) (User, error)
-	// Users gives those that f leaves, newest first (by ID, descending), after
-	// the given one, at most limit.
-	Users(ctx context.Context, f Filter, after cutover.ID, limit int) ([]User, error)
-	// EachUser goes through all users in ID order.
-	EachUser(ctx context.Context, fn func(User) error) error
-	Address(ctx context.Context, id cutover.ID) (Address, error)
-	// Addresses gives a user's addresses, oldest first (by ID).
-	Addresses(ctx context.Context, userID cutover.ID) ([]Address, error)
-	// EachAddress goes through all addresses in ID order.
-	EachAddress(ctx context.Context, fn func(Address) error) error
-	VerificationByEmail(ctx context.Context, email string) (TempVerification, error)
-}
-
 // Invariants must hold on both databases, and agree.
-var Invariants = []cutover.Invariant[Tx]{
+var Invariants = []cutover.Invariant{
 	{Name: "users per role and status", Eval: countUsers},
 	{Name: "one primary address per user", Eval: countPrimaries},
 }
 
-func countUsers(ctx context.Context, tx Tx) (string, error) {
+func countUsers(ctx context.Context, tx cutover.Tx) (string, error) {
 	perRole, perStatus, total := map[Role]int{}, map[Status]int{}, 0
-	err := tx.EachUser(ctx, func(u User) error {
+	err := cutover.Each(ctx, tx, func(u User) error {
 		perRole[u.Role]++
 		perStatus[u.Status]++
 		total++
@@ -108,9 +89,9 @@ func countsText[K ~string](counts map[K]int) string {
 // legacy data may have them, and does not fail over them: what matters is that
 // both databases agree. Addresses come in ID order, so it counts per user in
 // memory: a few bytes for each user who has one.
-func countPrimaries(ctx context.Context, tx Tx) (string, error) {
+func countPrimaries(ctx context.Context, tx cutover.Tx) (string, error) {
 	primaries, total := map[cutover.ID]int{}, 0
-	err := tx.EachAddress(ctx, func(a Address) error {
+	err := cutover.Each(ctx, tx, func(a Address) error {
 		total++
 		if a.IsPrimary {
 			primaries[a.UserID]++
@@ -127,3 +108,6 @@ func countPrimaries(ctx context.Context, tx Tx) (string, error) {
 	}
 	return fmt.Sprintf("%d addresses of %d users, %d without exactly one primary", total, len(primaries), odd), err
 }
+
+// Definition is this domain.
+var Definition = cutover.Definition{Name: Domain, Kinds: Kinds, Queries: Queries, Invariants: Invariants}

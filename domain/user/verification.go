@@ -28,7 +28,7 @@ const (
 // are answered in the same way and time.
 type TempVerification struct {
 	cutover.Meta
-	Email        string    `json:"email" field:"email,unique"`
+	Email        string    `json:"email" field:"email,null"`
 	FirstName    string    `json:"firstName"`
 	LastName     string    `json:"lastName"`
 	Role         Role      `json:"role"`

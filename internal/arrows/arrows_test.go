@@ -99,7 +99,7 @@ func TestANewArrowIsFound(t *testing.T) {
 func TestAWayAroundTheEngineIsFound(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ name, file, code, want string }{
-		{"a side taken apart", "service.go", `type S struct { side cutover.Side[int] }`, "cutover.Side leads around"},
+		{"a side taken apart", "service.go", `type S struct { side cutover.Side }`, "cutover.Side leads around"},
 		{"a kept transaction", "service.go", `type S struct { tx Tx }`, "a struct keeps a Tx"},
 		{"a handler with a query of its own", "http.go", `var _ = cutover.View`, "a handler calls cutover.View"},
 		{"a closure that assigns outside", "service.go",

@@ -42,24 +42,27 @@ var rules = []rule{
 
 	// The engine knows no domain and no store.
 	{"cutover/shape", nil},
+	{"cutover/query", []string{"cutover/shape"}},
 	{"cutover/control", []string{"cutover", "fault"}},
-	{"cutover/memdb", []string{"cutover", "fault"}},                  // for tests and examples
+	{"cutover/memdb", []string{"cutover", "cutover/query", "fault"}}, // for tests and examples
 	{"cutover/model", []string{"cutover", "cutover/memdb", "fault"}}, // tests alone
-	{"cutover", []string{"cutover/shape", "fault", "internal/step"}},
-	{"event", []string{"cutover", "fault"}},
+	{"cutover", []string{"cutover/query", "cutover/shape", "fault", "internal/step"}},
+	{"event", []string{"cutover", "cutover/query", "fault"}},
 	{"config", []string{"cutover", "fault"}},
 	{"web", []string{"cutover", "fault", "money"}},
 	{"web/webtest", []string{"web", "cutover", "fault"}},
 
 	// Meaning: no store, no driver, and no other domain.
-	{"domain/*", []string{"cutover", "event", "web", "fault", "money", "mail", "chain"}},
+	{"domain/*", []string{"cutover", "cutover/query", "event", "web", "fault", "money", "mail", "chain"}},
 
-	// Storage: domains, the engine, a driver.
+	{"domain", []string{"domain/*", "cutover"}}, // the list of them
+
+	// Storage: the engine, a driver. A store knows a domain by its Definition alone.
 	{"store/storetest", []string{"store/mongo", "store/postgres", "devstack", "domain/*", "cutover/...", "event", "fault", "money"}},
 	// PostgreSQL's side is fenced by the epoch that the control plane keeps in
 	// the same database, and migrates its tables along.
-	{"store/postgres", []string{"cutover/control", "domain/*", "cutover", "cutover/shape", "event", "fault", "internal/step", "money"}},
-	{"store/mongo", []string{"domain/*", "cutover", "cutover/shape", "event", "fault", "internal/step", "money"}},
+	{"store/postgres", []string{"cutover/control", "cutover", "cutover/query", "cutover/shape", "fault", "internal/step", "money"}},
+	{"store/mongo", []string{"cutover", "cutover/query", "cutover/shape", "fault", "internal/step", "money"}},
 
 	{"console", []string{"cutover", "cutover/...", "web", "fault"}},
 
@@ -73,7 +76,7 @@ var rules = []rule{
 	{"cmd/demo/...", []string{"cmd/demo/...", "devstack/..."}},
 
 	// The production binary wires everything that is for production.
-	{"cmd/amanat/...", []string{"cmd/amanat/...", "store/mongo", "store/postgres", "domain/*", "cutover/...",
+	{"cmd/amanat/...", []string{"cmd/amanat/...", "store/mongo", "store/postgres", "domain", "domain/*", "cutover/...",
 		"event", "web", "console", "config", "chain", "mail", "fault", "money"}},
 
 	{"internal/arrows", nil},

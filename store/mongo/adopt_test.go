@@ -165,7 +165,7 @@ func TestWhatCannotBeAdoptedStays(t *testing.T) {
 func TestReferencesAreRedirected(t *testing.T) {
 	t.Parallel()
 	db := storetest.Mongo(t)
-	market := indexed(t, db, mongo.Marketplace(db))
+	market := storetest.SideOn(t, db, marketplace.Definition)
 	buyer := cutover.NewID()
 	known := func(kind, legacy string) (cutover.ID, bool) { return buyer, kind == "user" && legacy == "user-7" }
 	request := func(buyer string, preferred bson.A) cutover.ID {

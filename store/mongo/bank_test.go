@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/devstack"
 	"github.com/amanat-dev/amanat/store/mongo"
 )
@@ -31,27 +33,22 @@ type transfer struct {
 	Amount int64 `json:"amount"`
 }
 
-var bankKinds = cutover.Kinds{
-	{Name: "account", New: func() cutover.Record { return new(account) }},
-	{Name: "transfer", New: func() cutover.Record { return new(transfer) }},
-}
-
-var bankCollections = []mongo.Collection{
-	{Kind: "account", Name: "accounts", Indexes: []mongo.Index{
-		{Fields: []string{"email"}, Unique: true},
-		{Fields: []string{"owner"}},
-		{Name: "Desk", Key: func(r cutover.Record) string {
-			if a := r.(*account); a.Desk != "" {
-				return a.Group + "/" + a.Desk
+var bankDefinition = cutover.Definition{Name: "bank", Kinds: cutover.Kinds{
+	{
+		Name: "account", Type: reflect.TypeFor[account](), Collection: "accounts",
+		Unique: []cutover.Unique{{Fields: query.Index{"email"}}, cutover.UniqueKey("Desk", func(a *account) string {
+			if a.Desk == "" {
+				return ""
 			}
-			return ""
-		}},
-	}},
-	{Kind: "transfer", Name: "transfers"},
-}
+			return a.Group + "/" + a.Desk
+		})},
+		Indexes: []query.Index{{"owner"}},
+	},
+	{Name: "transfer", Type: reflect.TypeFor[transfer](), Collection: "transfers"},
+}}
 
 type bank struct {
-	cutover.Side[*mongo.Tx]
+	cutover.Side
 	db    *mongo.DB
 	guard cutover.Guard
 }
@@ -73,7 +70,7 @@ func openBankAt(t *testing.T, uri, name string) *bank {
 }
 
 func bankOn(t *testing.T, db *mongo.DB) *bank {
-	side := mongo.NewSide(db, "bank", bankKinds, bankCollections, func(tx *mongo.Tx) *mongo.Tx { return tx })
+	side := db.Side(bankDefinition)
 	return &bank{side, db, cutover.Guard{Domain: "bank", Epoch: 3, Process: t.Name()}}
 }
 
@@ -111,7 +108,7 @@ func (b *bank) steps(do func() error) (names []string, err error) {
 	return names, err
 }
 
-func (b *bank) update(ctx context.Context, fn func(context.Context, *mongo.Tx) error) error {
+func (b *bank) update(ctx context.Context, fn func(context.Context, cutover.Tx) error) error {
 	return b.Update(ctx, b.guard, fn)
 }
 
@@ -123,7 +120,7 @@ func (b *bank) put(t *testing.T, records ...cutover.Record) {
 }
 
 func (b *bank) tryPut(ctx context.Context, records ...cutover.Record) error {
-	return b.update(ctx, func(ctx context.Context, tx *mongo.Tx) error {
+	return b.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
 		for _, r := range records {
 			if err := tx.Put(ctx, r); err != nil {
 				return err
@@ -136,8 +133,8 @@ func (b *bank) tryPut(ctx context.Context, records ...cutover.Record) error {
 func (b *bank) account(t *testing.T, id cutover.ID) (account, error) {
 	t.Helper()
 	var a account
-	err := b.View(t.Context(), func(ctx context.Context, tx *mongo.Tx) (err error) {
-		a, err = mongo.Get[account](ctx, tx, "account", id)
+	err := b.View(t.Context(), func(ctx context.Context, tx cutover.Tx) (err error) {
+		a, err = cutover.Get[account](ctx, tx, id)
 		return err
 	})
 	return a, err
@@ -147,16 +144,15 @@ func (b *bank) account(t *testing.T, id cutover.ID) (account, error) {
 func (b *bank) owned(t *testing.T, owner string, limit int) []string {
 	t.Helper()
 	var out []string
-	err := b.View(t.Context(), func(ctx context.Context, tx *mongo.Tx) error {
-		found, err := mongo.Find[account](ctx, tx, "account", bson.D{{Key: "owner", Value: owner}},
-			bson.D{{Key: "balance", Value: -1}, {Key: "_id", Value: 1}}, limit)
+	err := b.View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
+		found, err := cutover.Find[account](ctx, tx, query.Eq("owner", owner).OrderByDesc("balance").Limit(limit))
 		for _, a := range found {
 			out = append(out, a.Email)
 		}
 		if err != nil || limit > 0 {
 			return err
 		}
-		n, err := mongo.Count(ctx, tx, "account", bson.D{{Key: "owner", Value: owner}})
+		n, err := cutover.Count[account](ctx, tx, query.Eq("owner", owner))
 		if err == nil && n != int64(len(found)) {
 			return fmt.Errorf("Count gave %d of %s, Find %d", n, owner, len(found))
 		}

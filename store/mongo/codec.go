@@ -180,6 +180,7 @@ func (c *collection) decodeKnowing(doc bson.Raw, resolve cutover.Resolve) (cutov
 	if r.RecordMeta().Extra, err = joinExtra(extra, doc); err != nil {
 		return nil, err
 	}
+	shape.Settle(v, c.fields)
 	if n, ok := r.(interface{ Normalize() error }); ok {
 		if err := n.Normalize(); err != nil {
 			return nil, err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,29 +13,18 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/shape"
+	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/payment"
-	"github.com/amanat-dev/amanat/domain/user"
 )
 
 // allCollections gives every kind of every domain with the collection that
 // reads it, in a fixed order and without a database.
 func allCollections() []*collection {
 	var out []*collection
-	for _, d := range []struct {
-		kinds cutover.Kinds
-		cols  []Collection
-	}{
-		{user.Kinds, userCollections()},
-		{marketplace.Kinds, marketplaceCollections()},
-		{payment.Kinds, paymentCollections()},
-	} {
-		for _, c := range d.cols {
-			kind, ok := d.kinds.Named(c.Kind)
-			if !ok {
-				panic("no kind " + c.Kind)
-			}
-			out = append(out, &collection{Collection: c, kind: kind, fields: shape.Of(reflect.TypeOf(kind.New()))})
+	for _, d := range domain.All {
+		for _, kind := range d.Kinds {
+			out = append(out, newCollection(kind))
 		}
 	}
 	return out

@@ -12,9 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/store/mongo"
 )
@@ -35,9 +34,9 @@ func newScene(t *testing.T, bk *bank) scene {
 }
 
 func (s scene) run(ctx context.Context, bk *bank) error {
-	return bk.update(ctx, func(ctx context.Context, tx *mongo.Tx) error {
+	return bk.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
 		for _, id := range []cutover.ID{s.a.ID, s.b.ID} {
-			a, err := mongo.Get[account](ctx, tx, "account", id)
+			a, err := cutover.Get[account](ctx, tx, id)
 			if err != nil {
 				return err
 			}
@@ -404,9 +403,9 @@ func TestParallelIncrementsLoseNothing(t *testing.T) {
 // increment adds one to each account, trying until it succeeds.
 func increment(ctx context.Context, bk *bank, ids []cutover.ID) error {
 	for {
-		err := bk.update(ctx, func(ctx context.Context, tx *mongo.Tx) error {
+		err := bk.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
 			for _, id := range ids {
-				a, err := mongo.Get[account](ctx, tx, "account", id)
+				a, err := cutover.Get[account](ctx, tx, id)
 				if err != nil {
 					return err
 				}
@@ -468,6 +467,7 @@ func TestNoReaderSeesHalfAnUpdate(t *testing.T) {
 func TestQueriesFindEveryAccountOnceWhateverHappens(t *testing.T) {
 	t.Parallel()
 	bk, other := newBank(t)
+	other.db.SetFindsLists(true) // both halves of the query at once
 	other.db.SetPatience(time.Second, 200*time.Millisecond)
 	bk.db.SetPatience(time.Second, 200*time.Millisecond)
 	const n = 6
@@ -496,7 +496,7 @@ func TestQueriesFindEveryAccountOnceWhateverHappens(t *testing.T) {
 		return nil
 	})
 	for range 30 {
-		err := bk.update(ctx, func(ctx context.Context, tx *mongo.Tx) error { return swapOwners(ctx, tx, ids) })
+		err := bk.update(ctx, func(ctx context.Context, tx cutover.Tx) error { return swapOwners(ctx, tx, ids) })
 		if err != nil && !errors.Is(err, errCrash) && !fault.Is(err, fault.Conflict) {
 			t.Error(err)
 		}
@@ -509,13 +509,10 @@ func TestQueriesFindEveryAccountOnceWhateverHappens(t *testing.T) {
 // moment's answer for each account.
 func moved(t *testing.T, bk *bank) (found []account) {
 	t.Helper()
-	err := bk.View(t.Context(), func(ctx context.Context, tx *mongo.Tx) (err error) {
-		either := bson.D{{Key: "$or", Value: bson.A{
-			bson.D{{Key: "owner", Value: "left"}, {Key: "group", Value: nil}},
-			bson.D{{Key: "owner", Value: "right"}, {Key: "group", Value: "moved"}},
-		}}}
-		found, err = mongo.Find[account](ctx, tx, "account", either, bson.D{{Key: "_id", Value: 1}}, 100)
-		if n, err := mongo.Count(ctx, tx, "account", either); err != nil || n != 6 {
+	err := bk.View(t.Context(), func(ctx context.Context, tx cutover.Tx) (err error) {
+		either := query.AnyOf(query.Eq("owner", "left").And(query.Absent("group")), query.Eq("owner", "right").And(query.Eq("group", "moved")))
+		found, err = cutover.Find[account](ctx, tx, either.Limit(100))
+		if n, err := cutover.Count[account](ctx, tx, either); err != nil || n != 6 {
 			return fmt.Errorf("Count gave %d, %w", n, err)
 		}
 		return err
@@ -526,9 +523,9 @@ func moved(t *testing.T, bk *bank) (found []account) {
 	return found
 }
 
-func swapOwners(ctx context.Context, tx *mongo.Tx, ids []cutover.ID) error {
+func swapOwners(ctx context.Context, tx cutover.Tx, ids []cutover.ID) error {
 	for range 3 {
-		a, err := mongo.Get[account](ctx, tx, "account", ids[rand.IntN(len(ids))])
+		a, err := cutover.Get[account](ctx, tx, ids[rand.IntN(len(ids))])
 		if err != nil {
 			return err
 		}
@@ -591,9 +588,9 @@ func TestRandomCrashesLoseNoMoney(t *testing.T) {
 }
 
 func pay(ctx context.Context, bk *bank, id, from, to cutover.ID) error {
-	return bk.update(ctx, func(ctx context.Context, tx *mongo.Tx) error {
-		a, errA := mongo.Get[account](ctx, tx, "account", from)
-		b, errB := mongo.Get[account](ctx, tx, "account", to)
+	return bk.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
+		a, errA := cutover.Get[account](ctx, tx, from)
+		b, errB := cutover.Get[account](ctx, tx, to)
 		if err := errors.Join(errA, errB); err != nil {
 			return err
 		}

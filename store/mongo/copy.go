@@ -231,7 +231,7 @@ func (s *store) Count(ctx context.Context, kind string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.count(ctx, col, nil)
+	return s.count(ctx, col, nil, everything)
 }
 
 // Bounds cuts a kind's ids into ranges, see cutover.Store.

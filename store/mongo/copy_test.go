@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/store/mongo"
 )
@@ -163,18 +164,17 @@ func TestAnUnreadableDocumentStandsAlone(t *testing.T) {
 	if n, err := bk.Count(t.Context(), "account"); err != nil || n != 2 {
 		t.Errorf("Count gave %d, %v; want 2", n, err)
 	}
-	ofX := bson.D{{Key: "owner", Value: "x"}}
-	newestFirst := bson.D{{Key: "_id", Value: -1}} // the bad one leads
-	list := func(ctx context.Context, tx *mongo.Tx) (err error) {
+	ofX := query.Eq("owner", "x") // of the newest first, the bad one leads
+	list := func(ctx context.Context, tx cutover.Tx) (err error) {
 		for _, limit := range []int{0, 1} {
-			found, err := mongo.Find[account](ctx, tx, "account", ofX, newestFirst, limit)
+			found, err := cutover.Find[account](ctx, tx, ofX.OrderByDesc(query.ID).Limit(limit))
 			if err != nil || len(found) != 1 || found[0].ID != good.ID {
 				return fmt.Errorf("Find of %d gave %v, %w; want the good one", limit, found, err)
 			}
 		}
-		found, err := mongo.GetMany[account](ctx, tx, "account", []cutover.ID{cutover.ID(bad), cutover.NewID(), good.ID})
+		found, err := cutover.Find[account](ctx, tx, query.In(query.ID, cutover.ID(bad), cutover.NewID(), good.ID))
 		if err != nil || len(found) != 1 || found[0].ID != good.ID {
-			return fmt.Errorf("GetMany gave %v, %w; want the good one", found, err)
+			return fmt.Errorf("Find by identity gave %v, %w; want the good one", found, err)
 		}
 		return nil
 	}
@@ -184,17 +184,17 @@ func TestAnUnreadableDocumentStandsAlone(t *testing.T) {
 	if n := bk.db.Unreadable(); n != 1 {
 		t.Errorf("%d records count as unreadable, want 1", n)
 	}
-	ask := map[string]func(context.Context, *mongo.Tx) error{
-		"Get": func(ctx context.Context, tx *mongo.Tx) error {
-			_, err := mongo.Get[account](ctx, tx, "account", cutover.ID(bad))
+	ask := map[string]func(context.Context, cutover.Tx) error{
+		"Get": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := cutover.Get[account](ctx, tx, cutover.ID(bad))
 			return err
 		},
-		"FindOne": func(ctx context.Context, tx *mongo.Tx) error {
-			_, err := mongo.FindOne[account](ctx, tx, "account", bson.D{{Key: "_id", Value: bad}})
+		"First": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := cutover.First[account](ctx, tx, query.Eq(query.ID, cutover.ID(bad)))
 			return err
 		},
-		"Each": func(ctx context.Context, tx *mongo.Tx) error {
-			return mongo.Each(ctx, tx, "account", func(account) error { return nil })
+		"Each": func(ctx context.Context, tx cutover.Tx) error {
+			return cutover.Each(ctx, tx, func(account) error { return nil })
 		},
 	}
 	for what, ask := range ask {
@@ -255,8 +255,8 @@ func TestALegacyDocumentGetsARevisionWhenItIsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		write := func() error {
-			return bk.update(t.Context(), func(ctx context.Context, tx *mongo.Tx) error {
-				a, err := mongo.Get[account](ctx, tx, "account", cutover.ID(id))
+			return bk.update(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
+				a, err := cutover.Get[account](ctx, tx, cutover.ID(id))
 				if err != nil {
 					return err
 				}
@@ -327,7 +327,7 @@ func TestANoteStaysWhenItsRecordIsWrittenAgain(t *testing.T) {
 	if err != nil || len(notes) != 1 || notes[0].Key.ID != a.ID || notes[0].Rev != 2 {
 		t.Fatalf("Notes gave %+v, %v; want that of revision 2", notes, err)
 	}
-	err = bk.update(t.Context(), func(ctx context.Context, tx *mongo.Tx) error { return tx.Delete(ctx, a) })
+	err = bk.update(t.Context(), func(ctx context.Context, tx cutover.Tx) error { return tx.Delete(ctx, a) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -401,11 +401,11 @@ func TestADatabaseThatIsAwayIsUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	side := mongo.NewSide(db, "bank", bankKinds, bankCollections, func(tx *mongo.Tx) *mongo.Tx { return tx })
+	side := db.Side(bankDefinition)
 	if err := side.Ping(t.Context()); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("Ping gave %v, want unavailable", err)
 	}
-	err = side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx *mongo.Tx) error {
+	err = side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error {
 		return tx.Put(ctx, newAccount("x", 1))
 	})
 	if !fault.Is(err, fault.Unavailable) {

@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/event"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/devstack"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/store/mongo"
@@ -126,7 +127,7 @@ func TestWhatAQueryCosts(t *testing.T) {
 	costs("it is over", alone, old)
 
 	stale := *s.a // in a revision that is no more
-	writer.update(t.Context(), func(ctx context.Context, tx *mongo.Tx) error {
+	writer.update(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
 		return errors.Join(tx.Put(ctx, newAccount("old", 1)), tx.Put(ctx, &stale))
 	})
 	writer.setCommits(t, bson.D{{Key: "endedAt", Value: time.Now().Add(-time.Minute)}})
@@ -172,13 +173,13 @@ func TestAQueryThatTakesTooLongFails(t *testing.T) {
 	t.Parallel()
 	bk, _ := newBank(t)
 	bk.db.SetLongestQuery(0)
-	for what, ask := range map[string]func(context.Context, *mongo.Tx) error{
-		"Find": func(ctx context.Context, tx *mongo.Tx) error {
-			_, err := mongo.Find[account](ctx, tx, "account", nil, nil, 0)
+	for what, ask := range map[string]func(context.Context, cutover.Tx) error{
+		"Find": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := cutover.Find[account](ctx, tx, query.All())
 			return err
 		},
-		"Count": func(ctx context.Context, tx *mongo.Tx) error {
-			_, err := mongo.Count(ctx, tx, "account", nil)
+		"Count": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := cutover.Count[account](ctx, tx, query.All())
 			return err
 		},
 	} {

@@ -11,25 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/domain/user"
-	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/internal/step"
 )
-
-// Specimens gives the side of the contract's own domain.
-func Specimens(db *DB, kinds cutover.Kinds) cutover.Side[event.Tx] {
-	cols := append([]Collection{
-		{Kind: "shelf", Name: "shelves"},
-		{Kind: "specimen", Name: "specimens", Indexes: []Index{{Fields: []string{"email"}, Unique: true}}},
-	}, eventCollections("specimen")...)
-	return newSide(db, "specimen", kinds, cols, func(tx *Tx) event.Tx { return eventTx{tx, "specimen"} })
-}
-
-// NewSide is newSide.
-func NewSide[T any](db *DB, domain string, kinds cutover.Kinds, cols []Collection, wrap func(*Tx) T) cutover.Side[T] {
-	return newSide(db, domain, kinds, cols, wrap)
-}
 
 // OnStep has hook told of each write before it is sent; its error stops the
 // writer there, and nothing is cleaned up.
@@ -59,7 +42,7 @@ func OpenHeard(uri, name string, ear *driverevent.CommandMonitor) (*DB, error) {
 func (db *DB) Raw(name string) *mongo.Collection { return db.db.Collection(name) }
 
 // Recover is a Side's Recover.
-func Recover[T any](ctx context.Context, s cutover.Side[T]) error { return s.(*side[T]).Recover(ctx) }
+func Recover(ctx context.Context, s cutover.Side) error { return s.(*store).Recover(ctx) }
 
 // EncodeDecode takes a record through its document.
 func EncodeDecode(r cutover.Record) (cutover.Record, error) {
@@ -91,21 +74,8 @@ func decodeDoc(col *collection, doc bson.D) (cutover.Record, error) {
 	return col.decode(raw)
 }
 
-// Matches applies a filter to a document here.
-func Matches(filter bson.D, doc bson.D) (bool, error) {
-	m, err := compile(filter)
-	if err != nil {
-		return false, err
-	}
-	raw, err := bson.Marshal(doc)
-	return err == nil && m.matches(raw), err
-}
-
 func codecOf(r cutover.Record) *collection {
-	kind := cutover.Kind{Name: "sample", New: func() cutover.Record {
-		return reflect.New(reflect.TypeOf(r).Elem()).Interface().(cutover.Record)
-	}}
-	return &collection{kind: kind, fields: shape.Of(reflect.TypeOf(r))}
+	return newCollection(cutover.Kind{Name: "sample", Type: reflect.TypeOf(r).Elem()})
 }
 
 // Names lists the server's databases.
@@ -114,7 +84,7 @@ func (db *DB) Names(ctx context.Context) ([]string, error) {
 }
 
 // ScratchName gives the name of a users' scratch database.
-func ScratchName(s cutover.Store) string { return s.(*side[user.Tx]).db.db.Name() }
+func ScratchName(s cutover.Store) string { return s.(*store).db.db.Name() }
 
 // StaleScratch is staleScratch.
 func StaleScratch(name string, now time.Time) bool { return staleScratch(name, now) }

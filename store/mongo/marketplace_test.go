@@ -18,7 +18,7 @@ import (
 // oldMarket has documents as an earlier application wrote them: references as
 // hex digits, prices as doubles, offers that are "active".
 type oldMarket struct {
-	side                            cutover.Side[marketplace.Tx]
+	side                            cutover.Side
 	buyer, seller, request, private cutover.ID
 	offer, accepted                 cutover.ID
 }
@@ -26,7 +26,7 @@ type oldMarket struct {
 func newOldMarket(t *testing.T) oldMarket {
 	t.Helper()
 	db := storetest.Mongo(t)
-	m := oldMarket{side: indexed(t, db, mongo.Marketplace(db))}
+	m := oldMarket{side: storetest.SideOn(t, db, marketplace.Definition)}
 	for _, id := range []*cutover.ID{&m.buyer, &m.seller, &m.request, &m.private, &m.offer, &m.accepted} {
 		*id = cutover.NewID()
 	}
@@ -53,7 +53,7 @@ func newOldMarket(t *testing.T) oldMarket {
 	return m
 }
 
-func (m oldMarket) view(t *testing.T, fn func(context.Context, marketplace.Tx) error) {
+func (m oldMarket) view(t *testing.T, fn func(context.Context, cutover.Tx) error) {
 	t.Helper()
 	if err := m.side.View(t.Context(), fn); err != nil {
 		t.Fatal(err)
@@ -62,8 +62,8 @@ func (m oldMarket) view(t *testing.T, fn func(context.Context, marketplace.Tx) e
 
 func (m oldMarket) wantRequests(t *testing.T, f marketplace.RequestFilter, want ...cutover.ID) {
 	t.Helper()
-	m.view(t, func(ctx context.Context, tx marketplace.Tx) error {
-		requests, err := tx.Requests(ctx, f, cutover.ID{}, 0)
+	m.view(t, func(ctx context.Context, tx cutover.Tx) error {
+		requests, err := marketplace.Requests(ctx, tx, f, cutover.ID{}, 0)
 		var got []cutover.ID
 		for _, r := range requests {
 			got = append(got, r.ID)
@@ -87,13 +87,13 @@ func TestMarketplace_FindsLegacyReferences(t *testing.T) {
 func TestMarketplace_ReadsActiveOffersAsPending(t *testing.T) {
 	t.Parallel()
 	m := newOldMarket(t)
-	m.view(t, func(ctx context.Context, tx marketplace.Tx) error {
+	m.view(t, func(ctx context.Context, tx cutover.Tx) error {
 		for _, f := range []marketplace.OfferFilter{
 			{RequestID: m.request, Status: marketplace.OfferPending},
 			{RequestID: m.request, SellerID: m.seller},
 			{SellerID: m.seller, Status: marketplace.OfferPending},
 		} {
-			offers, err := tx.Offers(ctx, f, cutover.ID{}, 5)
+			offers, err := marketplace.Offers(ctx, tx, f, cutover.ID{}, 5)
 			if err != nil {
 				return err
 			}
@@ -101,7 +101,7 @@ func TestMarketplace_ReadsActiveOffersAsPending(t *testing.T) {
 				t.Errorf("%+v: want the pending offer of 9.99, got %+v", f, offers)
 			}
 		}
-		expired, err := tx.ExpiredOffers(ctx, cutover.Now(), cutover.ID{}, 5)
+		expired, err := marketplace.ExpiredOffers(ctx, tx, cutover.Now(), cutover.ID{}, 5)
 		if len(expired) != 1 || expired[0].ID != m.offer {
 			t.Errorf("want the offer expired, got %+v", expired)
 		}
@@ -124,11 +124,11 @@ func TestMarketplace_ALegacyOfferTakesItsPlaceOnceWritten(t *testing.T) {
 	t.Parallel()
 	m := newOldMarket(t)
 	guard := cutover.Guard{Domain: marketplace.Domain, Epoch: 1, Process: "test"}
-	update := func(fn func(context.Context, marketplace.Tx) error) error {
+	update := func(fn func(context.Context, cutover.Tx) error) error {
 		return m.side.Update(t.Context(), guard, fn)
 	}
-	err := update(func(ctx context.Context, tx marketplace.Tx) error {
-		o, err := tx.Offer(ctx, m.offer)
+	err := update(func(ctx context.Context, tx cutover.Tx) error {
+		o, err := cutover.Get[marketplace.SellerOffer](ctx, tx, m.offer)
 		if err != nil {
 			return err
 		}
@@ -137,8 +137,8 @@ func TestMarketplace_ALegacyOfferTakesItsPlaceOnceWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = update(func(ctx context.Context, tx marketplace.Tx) error {
-		o, err := tx.Offer(ctx, m.offer)
+	err = update(func(ctx context.Context, tx cutover.Tx) error {
+		o, err := cutover.Get[marketplace.SellerOffer](ctx, tx, m.offer)
 		o.Meta = cutover.Meta{}
 		if err != nil {
 			return err

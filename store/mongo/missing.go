@@ -42,13 +42,13 @@ func (db *DB) MissingIndexes(ctx context.Context) (missing []MissingIndex, decla
 	return missing, declared, nil
 }
 
-// indexesOf are the indexes that a collection is to have.
-type indexesOf struct {
+// wanted are the indexes that a collection is to have.
+type wanted struct {
 	coll    *mongo.Collection
 	indexes []Index
 }
 
-func (of indexesOf) missing(ctx context.Context) (out []MissingIndex, err error) {
+func (of wanted) missing(ctx context.Context) (out []MissingIndex, err error) {
 	there, err := of.coll.Indexes().ListSpecifications(ctx)
 	if err != nil {
 		return nil, translate(err, reading)
@@ -67,17 +67,17 @@ func (of indexesOf) missing(ctx context.Context) (out []MissingIndex, err error)
 
 // declared gives the indexes of all collections that are registered, in the
 // order of their names, and of this package's own.
-func (db *DB) declared() []indexesOf {
+func (db *DB) declared() []wanted {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	var all []indexesOf
+	var all []wanted
 	for _, c := range db.collections {
-		all = append(all, indexesOf{c.coll, append(slices.Clip(c.Indexes), Index{Fields: []string{fieldNote}})})
+		all = append(all, wanted{c.coll, append(slices.Clip(c.Indexes), Index{Fields: []string{fieldNote}})})
 	}
-	slices.SortFunc(all, func(a, b indexesOf) int { return strings.Compare(a.coll.Name(), b.coll.Name()) })
+	slices.SortFunc(all, func(a, b wanted) int { return strings.Compare(a.coll.Name(), b.coll.Name()) })
 	return append(all,
-		indexesOf{db.commits, []Index{{Fields: []string{"domain"}}}},
-		indexesOf{db.graves, []Index{{Fields: []string{"kind"}}}})
+		wanted{db.commits, []Index{{Fields: []string{"domain"}}}},
+		wanted{db.graves, []Index{{Fields: []string{"kind"}}}})
 }
 
 // among says whether one of these indexes holds the same rule.

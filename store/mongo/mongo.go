@@ -1,7 +1,6 @@
-// Package mongo keeps records in MongoDB: every domain's Side on that database,
-// one file per domain, over a core that knows no domain. It asks nothing of the
-// server but what a single one without replica set gives: a write of one
-// document is atomic.
+// Package mongo keeps records in MongoDB, of any domain, by its Definition. It
+// asks nothing of the server but what a single one without replica set gives: a
+// write of one document is atomic.
 //
 // # Documents
 //
@@ -92,7 +91,7 @@ type DB struct {
 	// lists says what findsLists has found out; 0 is nothing yet.
 	lists atomic.Int32
 
-	leftOut leftOut
+	leftOut cutover.LeftOut
 
 	// step, in tests, is told of each write of a commit before it is sent; its
 	// error leaves everything as it is at that moment, as a crash would.
@@ -100,13 +99,6 @@ type DB struct {
 
 	mu          sync.Mutex
 	collections map[string]*collection // by name: what EnsureIndexes goes through
-}
-
-// Collection says where the records of a kind are.
-type Collection struct {
-	Kind    string
-	Name    string // Mongoose's plural, such as "purchaserequests"
-	Indexes []Index
 }
 
 // Index is an index of a collection. A unique one ignores documents in which
@@ -118,6 +110,18 @@ type Index struct {
 	// Key, when set, derives the unique value itself instead of Fields. It is
 	// stored in an internal field; "" means not subject to the rule.
 	Key func(cutover.Record) string
+}
+
+// indexesOf gives a kind's unique rules and indexes.
+func indexesOf(k cutover.Kind) []Index {
+	var out []Index
+	for _, u := range k.Unique {
+		out = append(out, Index{Name: u.Name, Fields: u.Fields, Unique: u.Key == nil, Key: u.Key})
+	}
+	for _, i := range k.Indexes {
+		out = append(out, Index{Fields: i})
+	}
+	return out
 }
 
 // Open connects to the database named name. It does not wait for the server:
@@ -151,7 +155,6 @@ func newDB(client *mongo.Client, name string) *DB {
 		state:   db.Collection("cutover_state"),
 		waitFor: 1500 * time.Millisecond, abandonAfter: 10 * time.Second,
 		longestQuery: keepAborted - 2*clockError,
-		leftOut:      leftOut{keys: map[string]bool{}},
 		collections:  map[string]*collection{},
 	}
 }

@@ -5,18 +5,10 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/domain/payment"
-	"github.com/amanat-dev/amanat/store/mongo"
 	"github.com/amanat-dev/amanat/store/storetest"
 )
 
 func TestPayments(t *testing.T) {
 	t.Parallel()
-	storetest.Payment(t, func(t *testing.T) cutover.Side[payment.Tx] {
-		db := storetest.Mongo(t)
-		side := mongo.Payments(db)
-		if err := db.EnsureIndexes(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		return side
-	})
+	storetest.Payment(t, func(t *testing.T) cutover.Side { return storetest.MongoSide(t, payment.Definition) })
 }

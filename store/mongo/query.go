@@ -57,14 +57,16 @@ import (
 // that a few may turn out not to count.
 const slack = 4
 
-// find returns the committed content of the documents that filter matches. A
-// limited query is read again only if more of its documents than slack turned
-// out not to count.
-func (s *store) find(ctx context.Context, col *collection, filter, sort bson.D, limit int) ([]bson.Raw, error) {
-	m, err := compile(filter)
-	if err != nil {
-		return nil, err
-	}
+// matcher says whether a document that the server was not asked about is one
+// that a query asks for.
+type matcher func(doc bson.Raw) bool
+
+func everything(bson.Raw) bool { return true }
+
+// find returns the committed content of the documents that filter matches; m
+// says the same of a document here. A limited query is read again only if more
+// of its documents than slack turned out not to count.
+func (s *store) find(ctx context.Context, col *collection, filter bson.D, m matcher, sort bson.D, limit int) ([]bson.Raw, error) {
 	window := 0
 	if limit > 0 {
 		window = limit + slack
@@ -77,7 +79,10 @@ func (s *store) find(ctx context.Context, col *collection, filter, sort bson.D, 
 		}
 		docs := a.inOrder(sort, window)
 		if len(a.met) < window || len(docs) >= limit {
-			return first(docs, limit), nil
+			if limit > 0 && len(docs) > limit {
+				docs = docs[:limit]
+			}
+			return docs, nil
 		}
 		window = 2*window + a.doubted
 	}
@@ -148,7 +153,7 @@ func (a *answer) sift(f flight, m matcher) []cutover.ID {
 
 // admit takes committed content that the server did not match.
 func (a *answer) admit(doc bson.Raw, m matcher) {
-	if doc != nil && !isDeleted(doc) && m.matches(doc) {
+	if doc != nil && !isDeleted(doc) && m(doc) {
 		a.committed, a.shuffled = append(a.committed, doc), true
 	}
 }
@@ -190,7 +195,7 @@ func (c *collection) findAll(ctx context.Context, filter bson.D, o *options.Find
 func alive(filter bson.D) bson.D { return append(slices.Clip(filter), present) }
 
 // count counts the committed documents that filter matches.
-func (s *store) count(ctx context.Context, col *collection, filter bson.D) (int64, error) {
+func (s *store) count(ctx context.Context, col *collection, filter bson.D, m matcher) (int64, error) {
 	w, err := s.watch(ctx)
 	if err != nil {
 		return 0, err
@@ -203,16 +208,12 @@ func (s *store) count(ctx context.Context, col *collection, filter bson.D) (int6
 	if err != nil || len(f.hidden) == 0 {
 		return n, err
 	}
-	return s.countAround(ctx, col, filter)
+	return s.countAround(ctx, col, filter, m)
 }
 
 // countAround counts while some documents are in doubt, of which a count does
 // not say whether it counted them: so it lists what it counts.
-func (s *store) countAround(ctx context.Context, col *collection, filter bson.D) (int64, error) {
-	m, err := compile(filter)
-	if err != nil {
-		return 0, err
-	}
+func (s *store) countAround(ctx context.Context, col *collection, filter bson.D, m matcher) (int64, error) {
 	o := options.Find().SetProjection(bson.D{{Key: fieldLock, Value: 1}, {Key: fieldUndo, Value: 1}})
 	a, err := s.read(ctx, col, filter, m, o)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/store/mongo"
 )
@@ -122,8 +123,8 @@ func (m meanwhile) race(t *testing.T, owner string, lists bool) {
 
 func (b *bank) count(t *testing.T, owner string) (n int64) {
 	t.Helper()
-	err := b.View(t.Context(), func(ctx context.Context, tx *mongo.Tx) (err error) {
-		n, err = mongo.Count(ctx, tx, "account", bson.D{{Key: "owner", Value: owner}})
+	err := b.View(t.Context(), func(ctx context.Context, tx cutover.Tx) (err error) {
+		n, err = cutover.Count[account](ctx, tx, query.Eq("owner", owner))
 		return err
 	})
 	if err != nil {
@@ -240,8 +241,8 @@ func TestAQueryIsMadeOfCommittedRecords(t *testing.T) {
 
 func (b *bank) same(t *testing.T) (found []account) {
 	t.Helper()
-	err := b.View(t.Context(), func(ctx context.Context, tx *mongo.Tx) (err error) {
-		found, err = mongo.Find[account](ctx, tx, "account", bson.D{{Key: "owner", Value: "same"}}, bson.D{{Key: "_id", Value: 1}}, 0)
+	err := b.View(t.Context(), func(ctx context.Context, tx cutover.Tx) (err error) {
+		found, err = cutover.Find[account](ctx, tx, query.Eq("owner", "same"))
 		return err
 	})
 	if err != nil {
@@ -253,7 +254,7 @@ func (b *bank) same(t *testing.T) (found []account) {
 // setBalances tries until it succeeds.
 func setBalances(ctx context.Context, bk *bank, accounts []*account, n int64) error {
 	for {
-		err := bk.update(ctx, func(ctx context.Context, tx *mongo.Tx) error {
+		err := bk.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
 			return each(ctx, tx, accounts, func(a *account) { a.Balance = n })
 		})
 		if !fault.Is(err, fault.Conflict) {
@@ -265,7 +266,7 @@ func setBalances(ctx context.Context, bk *bank, accounts []*account, n int64) er
 // hideInVain gives accounts to another owner, the last of them in a revision
 // that it has not.
 func hideInVain(ctx context.Context, bk *bank, accounts []*account) error {
-	return bk.update(ctx, func(ctx context.Context, tx *mongo.Tx) error {
+	return bk.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
 		return each(ctx, tx, accounts, func(a *account) {
 			if a.Owner, a.Balance = "another", -1; a.ID == accounts[2].ID {
 				a.Rev += 1000
@@ -274,9 +275,9 @@ func hideInVain(ctx context.Context, bk *bank, accounts []*account) error {
 	})
 }
 
-func each(ctx context.Context, tx *mongo.Tx, accounts []*account, change func(*account)) error {
+func each(ctx context.Context, tx cutover.Tx, accounts []*account, change func(*account)) error {
 	for _, a := range accounts {
-		now, err := mongo.Get[account](ctx, tx, "account", a.ID)
+		now, err := cutover.Get[account](ctx, tx, a.ID)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/store/mongo"
 )
 
 // A process that serves the domain clears away what a dead one left, in phase
@@ -17,7 +16,7 @@ func TestWhoeverServesClearsAwayWhatTheDeadLeft(t *testing.T) {
 	bk.db.SetPatience(time.Second, time.Second)
 	s := newScene(t, bk)
 	e := cutover.NewEngine(cutover.Options{})
-	cutover.NewDomain(e, cutover.Spec[*mongo.Tx]{Name: "bank", Kinds: bankKinds, Source: bk.Side})
+	cutover.NewDomain(e, cutover.Spec{Definition: bankDefinition, Source: bk.Side})
 	if err := e.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -19,15 +19,15 @@ const (
 )
 
 // Scratch opens scratch databases on db's server, with the collections and
-// indexes of one domain's side, for cutover.Spec. Those that an owner which
+// indexes of one domain, for cutover.Spec. Those that an owner which
 // died has left for over a day are dropped on the way.
-func Scratch[T any](db *DB, side func(*DB) cutover.Side[T]) cutover.Scratch {
+func (db *DB) Scratch(d cutover.Definition) cutover.Scratch {
 	return func(ctx context.Context) (cutover.Store, func(context.Context) error, error) {
 		if err := db.dropStaleScratches(ctx); err != nil {
 			return nil, nil, err
 		}
 		scratch := newDB(db.client, ScratchPrefix+cutover.NewID().String())
-		store := side(scratch)
+		store := scratch.Side(d)
 		if err := scratch.EnsureIndexes(ctx); err != nil {
 			return nil, nil, errors.Join(err, scratch.drop(context.WithoutCancel(ctx)))
 		}

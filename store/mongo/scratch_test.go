@@ -14,8 +14,8 @@ import (
 func TestScratchIsApartHoldsRulesAndGoes(t *testing.T) {
 	t.Parallel()
 	db := storetest.Mongo(t)
-	live := indexed(t, db, mongo.Users(db))
-	store, drop, err := mongo.Scratch(db, mongo.Users)(t.Context())
+	live := storetest.SideOn(t, db, user.Definition)
+	store, drop, err := db.Scratch(user.Definition)(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,6 @@ package mongo
 
 import (
 	"context"
-	"fmt"
-	"reflect"
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -17,10 +15,12 @@ import (
 
 // collection is where one kind of a domain is.
 type collection struct {
-	Collection
-	kind   cutover.Kind
-	fields []shape.Field
-	coll   *mongo.Collection
+	Kind    string // its name
+	Name    string // the collection's
+	Indexes []Index
+	kind    cutover.Kind
+	fields  []shape.Field
+	coll    *mongo.Collection
 }
 
 // isInternal says that a field of a document is not its record's.
@@ -65,7 +65,7 @@ func (s *store) byIDs(ctx context.Context, col *collection, ids []cutover.ID) ([
 	return slices.DeleteFunc(docs, func(doc bson.Raw) bool { return doc == nil }), err
 }
 
-// store is one domain in one database: all of a Side but its transaction type.
+// store is one domain in one database: a Side.
 type store struct {
 	db     *DB
 	domain string
@@ -73,41 +73,30 @@ type store struct {
 	cols   map[string]*collection // by kind
 }
 
-// side is a domain's Side.
-type side[T any] struct {
-	*store
-	wrap func(*Tx) T
+// Side is a domain in MongoDB.
+func (db *DB) Side(d cutover.Definition) cutover.Side {
+	s := &store{db: db, domain: d.Name, kinds: d.Kinds, cols: map[string]*collection{}}
+	for _, kind := range d.Kinds {
+		s.cols[kind.Name] = db.register(kind)
+	}
+	return s
 }
 
-// newSide makes a domain's Side out of its collections. It panics when a kind
-// has none: that is a mistake in the program, found by its first test.
-func newSide[T any](db *DB, domain string, kinds cutover.Kinds, cols []Collection, wrap func(*Tx) T) cutover.Side[T] {
-	s := &store{db: db, domain: domain, kinds: kinds, cols: map[string]*collection{}}
-	for _, c := range cols {
-		kind, ok := kinds.Named(c.Kind)
-		if !ok {
-			panic(fmt.Sprintf("mongo: %s has no kind %q", domain, c.Kind))
-		}
-		s.cols[c.Kind] = db.register(c, kind)
-	}
-	for _, kind := range kinds {
-		if s.cols[kind.Name] == nil {
-			panic(fmt.Sprintf("mongo: kind %q has no collection", kind.Name))
-		}
-	}
-	return &side[T]{s, wrap}
+func newCollection(kind cutover.Kind) *collection {
+	return &collection{Kind: kind.Name, Name: kind.Collection, Indexes: indexesOf(kind), kind: kind, fields: shape.Of(kind.Type)}
 }
 
-// register makes a collection known to EnsureIndexes.
-func (db *DB) register(c Collection, kind cutover.Kind) *collection {
-	col := &collection{
-		Collection: c, kind: kind,
-		fields: shape.Of(reflect.TypeOf(kind.New())),
-		coll:   db.db.Collection(c.Name),
+// register makes a collection known to EnsureIndexes. It panics when a kind has
+// none: that is a mistake in the program, found by its first test.
+func (db *DB) register(kind cutover.Kind) *collection {
+	if kind.Collection == "" {
+		panic("mongo: no collection is named for the kind " + kind.Name)
 	}
+	col := newCollection(kind)
+	col.coll = db.db.Collection(kind.Collection)
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.collections[c.Name] = col
+	db.collections[kind.Collection] = col
 	return col
 }
 
@@ -126,15 +115,15 @@ func (s *store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
 
 // View runs fn on a reading transaction. Each of its reads sees committed
 // content; MongoDB alone gives no snapshot over several.
-func (s *side[T]) View(ctx context.Context, fn func(context.Context, T) error) error {
-	return fn(ctx, s.wrap(&Tx{Batch: cutover.ReadOnly(), store: s.store}))
+func (s *store) View(ctx context.Context, fn func(context.Context, cutover.Tx) error) error {
+	return fn(ctx, &Tx{Batch: cutover.ReadOnly(s.kinds), store: s})
 }
 
 // Update runs fn and commits what it put. ErrMoved is never its answer: with
 // MongoDB as the primary a lease does the fencing.
-func (s *side[T]) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, T) error) error {
-	tx := newTx(s.store)
-	if err := fn(ctx, s.wrap(tx)); err != nil {
+func (s *store) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, cutover.Tx) error) error {
+	tx := newTx(s)
+	if err := fn(ctx, tx); err != nil {
 		return err
 	}
 	changes, err := tx.changes()

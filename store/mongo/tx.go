@@ -7,10 +7,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/fault"
 )
 
-// Tx is one View or Update. A domain's transaction type embeds it.
+// Tx is one View or Update, see cutover.Tx.
 type Tx struct {
 	*cutover.Batch
 	store *store
@@ -105,132 +106,88 @@ func (c change) image(g cutover.Guard) bson.D {
 	return nil
 }
 
-// Get reads one record by its ID; fault.NotFound when it is not there.
-func Get[T any](ctx context.Context, tx *Tx, kind string, id cutover.ID) (T, error) {
-	var none T
+// Get reads one record.
+func (tx *Tx) Get(ctx context.Context, kind string, id cutover.ID) (cutover.Record, error) {
 	col, err := tx.store.of(kind)
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	doc, err := tx.store.current(ctx, col, id)
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	if doc == nil || isDeleted(doc) {
-		return none, notFound(kind)
+		return nil, col.kind.NotFound()
 	}
-	return readAs[T](tx, col, doc)
+	r, err := col.readable(doc)
+	if err == nil {
+		tx.remember(kind, doc)
+	}
+	return r, err
 }
 
-// GetMany reads records by their IDs: those that are there, in the order of ids.
-// In a View it leaves out what is not readable.
-func GetMany[T any](ctx context.Context, tx *Tx, kind string, ids []cutover.ID) ([]T, error) {
-	col, err := tx.store.of(kind)
+// Find asks what q says.
+func (tx *Tx) Find(ctx context.Context, kind string, q query.Query) ([]cutover.Record, error) {
+	col, bound, err := tx.plan(kind, q)
 	if err != nil {
 		return nil, err
 	}
-	docs, err := tx.store.currentMany(ctx, col, ids)
+	found, err := tx.ask(ctx, col, bound)
 	if err != nil {
 		return nil, err
 	}
-	out, _, err := readAll[T](ctx, tx, col, docs)
-	return out, err
+	out := make([]cutover.Record, len(found))
+	for i, f := range found {
+		out[i] = f.record
+		tx.remember(kind, f.doc)
+	}
+	return out, nil
 }
 
-// Find returns the records that filter matches, in the order of sort; limit 0
-// means all. Filters may use what match.go knows. In a View it leaves out what
-// is not readable, and fills a page up with what comes after.
-func Find[T any](ctx context.Context, tx *Tx, kind string, filter, sort bson.D, limit int) ([]T, error) {
-	col, err := tx.store.of(kind)
-	if err != nil {
-		return nil, err
-	}
-	for ask := limit; ; {
-		docs, err := tx.store.find(ctx, col, filter, sort, ask)
-		if err != nil {
-			return nil, err
-		}
-		found, left, err := readAll[T](ctx, tx, col, docs)
-		if err != nil || left == 0 || len(docs) < ask || len(found) >= limit {
-			return first(found, limit), err
-		}
-		ask = limit + 2*left
-	}
-}
-
-// readAll decodes documents, and says how many it left out.
-func readAll[T any](ctx context.Context, tx *Tx, col *collection, docs []bson.Raw) (out []T, left int, err error) {
-	for _, doc := range docs {
-		t, err := readAs[T](tx, col, doc)
-		switch {
-		case err == nil:
-			out = append(out, t)
-		case tx.mayLeaveOut(ctx, err):
-			left++
-		default:
-			return nil, 0, err
-		}
-	}
-	return out, left, nil
-}
-
-// FindOne returns a record that filter matches; fault.NotFound when there is
-// none.
-func FindOne[T any](ctx context.Context, tx *Tx, kind string, filter bson.D) (T, error) {
-	found, err := Find[T](ctx, tx.whole(), kind, filter, nil, 1)
-	if err != nil || len(found) == 0 {
-		var none T
-		if err == nil {
-			err = notFound(kind)
-		}
-		return none, err
-	}
-	return found[0], nil
-}
-
-// Count counts the records that filter matches.
-func Count(ctx context.Context, tx *Tx, kind string, filter bson.D) (int64, error) {
-	col, err := tx.store.of(kind)
+// Count counts what the server finds, or goes through it where the server alone
+// cannot tell.
+func (tx *Tx) Count(ctx context.Context, kind string, q query.Query) (int64, error) {
+	col, bound, err := tx.plan(kind, q.Limit(0))
 	if err != nil {
 		return 0, err
 	}
-	return tx.store.count(ctx, col, filter)
+	if filter, exact := filterOf(bound); exact {
+		return tx.store.count(ctx, col, filter, col.asks(bound))
+	}
+	found, err := tx.ask(ctx, col, bound)
+	return int64(len(found)), err
 }
 
-// Each calls fn with every record of a kind in ID order, however many there
-// are. What is to be written is read again with Get.
-func Each[T any](ctx context.Context, tx *Tx, kind string, fn func(T) error) error {
+func (tx *Tx) plan(kind string, q query.Query) (*collection, query.Bound, error) {
+	col, err := tx.store.of(kind)
+	if err != nil {
+		return nil, query.Bound{}, err
+	}
+	bound, err := col.kind.Plan(q)
+	return col, bound, err
+}
+
+// Each goes through every record of a kind in the order of identities, however
+// many there are. What is to be written is read again with Get.
+func (tx *Tx) Each(ctx context.Context, kind string, do func(cutover.Record) error) error {
 	col, err := tx.store.of(kind)
 	if err != nil {
 		return err
 	}
 	return tx.store.walk(ctx, col, cutover.ID{}, cutover.ID{}, 0, func(doc bson.Raw) (bool, error) {
-		t, err := readAs[T](nil, col, doc)
+		r, err := col.readable(doc)
 		if err != nil {
 			return false, err
 		}
-		return true, fn(t)
+		return true, do(r)
 	})
 }
 
-// readAs decodes a document that a transaction read; nil for one that need not
-// remember it. What is not readable is an error that names the document.
-func readAs[T any](tx *Tx, col *collection, doc bson.Raw) (T, error) {
-	var none T
-	r, err := col.decode(doc)
+// readable decodes a document. What is not readable is an error that names it.
+func (c *collection) readable(doc bson.Raw) (cutover.Record, error) {
+	r, err := c.decode(doc)
 	if err != nil {
-		return none, fault.Wrap(unreadableIn(col, doc, err), fault.Internal, "a stored record is not readable")
+		return nil, fault.Wrap(unreadableIn(c, doc, err), fault.Internal, "a stored record is not readable")
 	}
-	t, ok := any(r).(*T)
-	if !ok {
-		return none, fault.New(fault.Internal, "a %s is a %T", col.Kind, r)
-	}
-	if tx != nil {
-		tx.remember(col.Kind, doc)
-	}
-	return *t, nil
-}
-
-func notFound(kind string) error {
-	return fault.New(fault.NotFound, "there is no such %s", spaced(kind))
+	return r, nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -23,43 +21,9 @@ func unreadableIn(col *collection, doc bson.Raw, cause error) *unreadable {
 	return &unreadable{fmt.Sprintf("%s/%s", col.Kind, rawID(doc)), cause}
 }
 
-// leftOutMost is of how many records it is remembered that they were left out.
-const leftOutMost = 1000
-
-// leftOut is what lists have left out because it was not readable. Each record
-// is reported once.
-type leftOut struct {
-	mu   sync.Mutex
-	keys map[string]bool
-}
-
-func (l *leftOut) add(ctx context.Context, u *unreadable) {
-	l.mu.Lock()
-	known := l.keys[u.key] || len(l.keys) == leftOutMost
-	if !known {
-		l.keys[u.key] = true
-	}
-	l.mu.Unlock()
-	if !known {
-		slog.WarnContext(ctx, "a stored record is not readable, and is left out of lists", "record", u.key, "error", u.cause)
-	}
-}
-
 // Unreadable returns how many records lists have left out since the start,
 // because they were not readable, up to 1,000.
-func (db *DB) Unreadable() int {
-	db.leftOut.mu.Lock()
-	defer db.leftOut.mu.Unlock()
-	return len(db.leftOut.keys)
-}
-
-// whole returns a transaction in which no list leaves anything out: for what
-// is summed, or where one record decides.
-func (tx *Tx) whole() *Tx {
-	w := *tx
-	w.complete = true
-	return &w
-}
+func (db *DB) Unreadable() int { return db.leftOut.Count() }
 
 // mayLeaveOut says that an error is about a record that a list can do without.
 func (tx *Tx) mayLeaveOut(ctx context.Context, err error) bool {
@@ -67,6 +31,6 @@ func (tx *Tx) mayLeaveOut(ctx context.Context, err error) bool {
 	if tx.complete || !errors.As(err, &u) {
 		return false
 	}
-	tx.store.db.leftOut.add(ctx, u)
+	tx.store.db.leftOut.Add(ctx, u.key, u.cause)
 	return true
 }

@@ -47,7 +47,7 @@ func newColumn(name string, at place, optional bool) column {
 	f := at.field
 	return column{
 		name: name, at: at, codec: c, sqlType: c.sqlType,
-		nullable: (c.absent || optional || f.Pointer || f.Unique) && !isKey(f),
+		nullable: (c.absent || optional || f.Pointer || f.Null) && !isKey(f),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/devstack/link"
 	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
@@ -21,13 +22,13 @@ import (
 	"github.com/amanat-dev/amanat/store/storetest"
 )
 
-func put(t *testing.T, side cutover.Side[event.Tx], records ...cutover.Record) error {
+func put(t *testing.T, side cutover.Side, records ...cutover.Record) error {
 	t.Helper()
 	return side.Update(t.Context(), cutover.Guard{Domain: "specimen"}, putting(records...))
 }
 
-func putting(records ...cutover.Record) func(context.Context, event.Tx) error {
-	return func(ctx context.Context, tx event.Tx) error {
+func putting(records ...cutover.Record) func(context.Context, cutover.Tx) error {
+	return func(ctx context.Context, tx cutover.Tx) error {
 		for _, r := range records {
 			if err := tx.Put(ctx, r); err != nil {
 				return err
@@ -89,7 +90,7 @@ func TestUpdate_DeletesAParentWhoseLastReferenceGoes(t *testing.T) {
 		t.Fatalf("a child that is put before its parent: %v", err)
 	}
 	s.ShelfID = cutover.ID{}
-	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx event.Tx) error {
+	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error {
 		return errors.Join(tx.Delete(ctx, shelf), tx.Put(ctx, s))
 	})
 	if err != nil {
@@ -153,8 +154,8 @@ func TestUpdate_SaysThatItsOutcomeIsNotKnown(t *testing.T) {
 func TestUpdate_IsUnavailableWhenTheConnectionIsCutBeforeTheCommit(t *testing.T) {
 	t.Parallel()
 	db, side := specimens(t)
-	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx event.Tx) error {
-		if _, err := tx.Events(ctx, 1); err != nil {
+	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error {
+		if _, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(1)); err != nil {
 			return err
 		}
 		execute(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -220,9 +221,9 @@ func TestUpdate_OfAProcessThatFellSilentIsEnded(t *testing.T) {
 	silent, done := make(chan error), make(chan error)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		side := postgres.Specimens(far, storetest.SpecimenKinds)
-		done <- side.Update(ctx, cutover.Guard{Domain: "specimen"}, func(ctx context.Context, tx storetest.SpecimenTx) error {
-			if _, err := tx.Events(ctx, 1); err != nil {
+		side := far.Side(storetest.SpecimenDefinition)
+		done <- side.Update(ctx, cutover.Guard{Domain: "specimen"}, func(ctx context.Context, tx cutover.Tx) error {
+			if _, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(1)); err != nil {
 				return err
 			}
 			silent <- l.Silence()
@@ -342,15 +343,15 @@ func TestUpdate_NeverReadsHalfOfAnothersWrite(t *testing.T) {
 	wg.Wait()
 }
 
-func readWhole(t *testing.T, side cutover.Side[event.Tx], id cutover.ID, stop chan struct{}) {
+func readWhole(t *testing.T, side cutover.Side, id cutover.ID, stop chan struct{}) {
 	for {
 		select {
 		case <-stop:
 			return
 		default:
 		}
-		err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx event.Tx) error {
-			s, err := postgres.Get[storetest.Specimen](ctx, tx.(postgres.SpecimenTx).Raw(), "specimen", id)
+		err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error {
+			s, err := cutover.Get[storetest.Specimen](ctx, tx, id)
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/amanat-dev/amanat/cutover"
 )
 
 // Compare lists how the database's tables differ from what the code expects
@@ -17,7 +19,7 @@ import (
 // belong to no domain are none of its business when they are named in
 // sharedTables or begin with "cutover_". Columns that the database computes
 // itself may be there.
-func Compare(ctx context.Context, db *DB, domains []Domain) ([]string, error) {
+func Compare(ctx context.Context, db *DB, domains []cutover.Definition) ([]string, error) {
 	var have map[string]schemaTable
 	err := db.inTx(ctx, snapshot, func(q pgx.Tx) error {
 		var err error
@@ -70,10 +72,10 @@ func (c schemaColumn) String() string {
 }
 
 // expected describes the tables of domains.
-func expected(domains []Domain) map[string]schemaTable {
+func expected(domains []cutover.Definition) map[string]schemaTable {
 	out := map[string]schemaTable{}
 	for _, d := range domains {
-		for _, t := range tablesOf(d.Kinds, d.Tables) {
+		for _, t := range tablesOf(d.Kinds) {
 			out[t.name] = schemaTable{columns: schemaColumns(t.columns), key: "id"}
 			for _, c := range t.children {
 				place := []schemaColumn{{name: "parent_id", sqlType: "object_id"}, {name: "position", sqlType: "integer"}}

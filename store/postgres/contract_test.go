@@ -6,13 +6,12 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/user"
-	"github.com/amanat-dev/amanat/store/postgres"
 	"github.com/amanat-dev/amanat/store/storetest"
 )
 
 func TestSpecimen(t *testing.T) {
 	t.Parallel()
-	storetest.Contract(t, storetest.SpecimenDomain, storetest.SpecimenKinds, func(t *testing.T) cutover.Side[storetest.SpecimenTx] {
+	storetest.Contract(t, storetest.SpecimenDomain, storetest.SpecimenKinds, func(t *testing.T) cutover.Side {
 		_, side := specimens(t)
 		return side
 	}, storetest.SpecimenFixes)
@@ -20,10 +19,10 @@ func TestSpecimen(t *testing.T) {
 
 func TestUser(t *testing.T) {
 	t.Parallel()
-	storetest.Users(t, func(t *testing.T) cutover.Side[user.Tx] { return postgres.Users(storetest.Postgres(t)) })
+	storetest.Users(t, func(t *testing.T) cutover.Side { return storetest.PostgresSide(t, user.Definition) })
 }
 
 func TestMarketplace(t *testing.T) {
 	t.Parallel()
-	storetest.Marketplace(t, func(t *testing.T) cutover.Side[marketplace.Tx] { return postgres.Marketplace(storetest.Postgres(t)) })
+	storetest.Marketplace(t, func(t *testing.T) cutover.Side { return storetest.PostgresSide(t, marketplace.Definition) })
 }

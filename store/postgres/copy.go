@@ -101,11 +101,14 @@ func (s *store) Scan(ctx context.Context, kind string, after, until cutover.ID, 
 	if err != nil {
 		return nil, err
 	}
-	var w where
-	w.id("id > %s", after)
-	w.id("id <= %s", until)
-	w.sorted("id", limit)
-	source, tail := w.from(t)
+	w := where{table: t, either: []string{"true"}, order: "id", limit: limit}
+	if !after.IsZero() {
+		w.either[0] += " AND id > " + w.arg(after, "object_id")
+	}
+	if !until.IsZero() {
+		w.either[0] += " AND id <= " + w.arg(until, "object_id")
+	}
+	source, tail := w.from()
 	var list []*found
 	err = s.again(ctx, func() error { return ask(ctx, s.pool, t.fetch(&list, source, tail, params(w.args)...)) })
 	if err != nil {

@@ -8,9 +8,8 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/event"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/store/postgres"
 	"github.com/amanat-dev/amanat/store/storetest"
 )
 
@@ -148,8 +147,8 @@ func TestScan_GivesWhatItCannotReadWithTheReason(t *testing.T) {
 		items[1].Err == nil || items[1].Err.Error() != "price: not a number" {
 		t.Errorf("got %+v", items)
 	}
-	err = side.View(t.Context(), func(ctx context.Context, tx event.Tx) error {
-		_, err := postgres.Get[storetest.Specimen](ctx, tx.(postgres.SpecimenTx).Raw(), "specimen", items[1].Key.ID)
+	err = side.View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
+		_, err := cutover.Get[storetest.Specimen](ctx, tx, items[1].Key.ID)
 		return err
 	})
 	if !fault.Is(err, fault.Internal) || !strings.Contains(err.Error(), "price: not a number") {
@@ -168,27 +167,27 @@ func TestQueries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err := side.View(t.Context(), func(ctx context.Context, etx event.Tx) error {
-		tx := etx.(postgres.SpecimenTx).Raw()
-		list, err := postgres.Select[storetest.Specimen](ctx, tx, "specimen", `WHERE name <> $1 AND id < $2 ORDER BY "order" DESC, id DESC LIMIT $3`,
-			"n1", cutover.MustID("ffffffffffffffffffffffff"), 5)
+	err := side.View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
+		list, err := cutover.Find[storetest.Specimen](ctx, tx, query.In("name", "n2", "n3").OrderByDesc("order").Limit(5))
 		if err != nil || len(list) != 2 || list[0].Name != "n3" || list[1].Lines[0].Key != "2" || list[1].Lines[1].Key != "second" {
-			t.Errorf("Select gave %+v, %v", list, err)
+			t.Errorf("Find gave %+v, %v", list, err)
 		}
-		if _, err := postgres.SelectOne[storetest.Specimen](ctx, tx, "specimen", "WHERE name = 'none'"); !fault.Is(err, fault.NotFound) {
-			t.Errorf("SelectOne gave %v, want not found", err)
+		if _, err := cutover.First[storetest.Specimen](ctx, tx, query.Eq("name", "none")); !fault.Is(err, fault.NotFound) {
+			t.Errorf("First gave %v, want not found", err)
 		}
-		if n, err := postgres.Count(ctx, tx, "specimen", "WHERE id = ANY($1)", []cutover.ID{list[0].ID, cutover.NewID()}); n != 1 || err != nil {
+		if n, err := cutover.Count[storetest.Specimen](ctx, tx, query.In(query.ID, list[0].ID, cutover.NewID())); n != 1 || err != nil {
 			t.Errorf("Count gave %d, %v; want 1", n, err)
 		}
 		names := ""
-		err = postgres.Each(ctx, tx, "specimen", func(s storetest.Specimen) error { names += s.Name; return nil })
+		err = cutover.Each(ctx, tx, func(s storetest.Specimen) error { names += s.Name; return nil })
 		if names != "n1n2n3" || err != nil {
 			t.Errorf("Each gave %s, %v", names, err)
 		}
-		_, err = postgres.Get[storetest.Shelf](ctx, tx, "specimen", list[0].ID)
-		if !fault.Is(err, fault.Internal) {
-			t.Errorf("Get of another type gave %v", err)
+		if _, err = tx.Get(ctx, "no kind", list[0].ID); !fault.Is(err, fault.Internal) {
+			t.Errorf("Get of no kind gave %v", err)
+		}
+		if _, err = cutover.Find[storetest.Specimen](ctx, tx, query.Eq("place.city", "x")); !fault.Is(err, fault.Internal) {
+			t.Errorf("a query that no index serves gave %v", err)
 		}
 		return nil
 	})

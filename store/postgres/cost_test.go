@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/store/postgres"
@@ -67,7 +68,7 @@ func (c *trips) of(t *testing.T, do func() error) int {
 
 // counted gives the specimens' side over one connection whose round trips are
 // counted.
-func counted(t *testing.T) (*postgres.DB, cutover.Side[event.Tx], *trips) {
+func counted(t *testing.T) (*postgres.DB, cutover.Side, *trips) {
 	t.Helper()
 	db, _ := specimens(t)
 	c := new(trips)
@@ -80,7 +81,7 @@ func counted(t *testing.T) (*postgres.DB, cutover.Side[event.Tx], *trips) {
 			return countedConn{conn, c}, err
 		}
 	})
-	return db, postgres.Specimens(one, storetest.SpecimenKinds), c
+	return db, one.Side(storetest.SpecimenDefinition), c
 }
 
 // listed is a new one with rows in every child table.
@@ -91,35 +92,35 @@ func listed(seed int) *storetest.Specimen {
 	return s
 }
 
-func get(ctx context.Context, tx event.Tx, id cutover.ID) (storetest.Specimen, error) {
-	return postgres.Get[storetest.Specimen](ctx, tx.(postgres.SpecimenTx).Raw(), "specimen", id)
+func get(ctx context.Context, tx cutover.Tx, id cutover.ID) (storetest.Specimen, error) {
+	return cutover.Get[storetest.Specimen](ctx, tx, id)
 }
 
 func TestView_IsOneRoundTripPerQuestion(t *testing.T) {
 	t.Parallel()
 	db, side, trips := counted(t)
-	whole := postgres.Specimens(db, storetest.SpecimenKinds)
+	whole := db.Side(storetest.SpecimenDefinition)
 	a, b := listed(1), listed(2)
 	if err := put(t, whole, a, b); err != nil {
 		t.Fatal(err)
 	}
-	for name, ask := range map[string]func(context.Context, event.Tx) error{
-		"a record": func(ctx context.Context, tx event.Tx) error {
+	for name, ask := range map[string]func(context.Context, cutover.Tx) error{
+		"a record": func(ctx context.Context, tx cutover.Tx) error {
 			s, err := get(ctx, tx, a.ID)
 			if err == nil && len(s.Lines)*len(s.Marks)*len(s.Place.Steps) == 0 {
 				t.Errorf("%+v has not all of its lists", s)
 			}
 			return err
 		},
-		"a list": func(ctx context.Context, tx event.Tx) error {
-			list, err := postgres.Select[storetest.Specimen](ctx, tx.(postgres.SpecimenTx).Raw(), "specimen", "ORDER BY id")
+		"a list": func(ctx context.Context, tx cutover.Tx) error {
+			list, err := cutover.Find[storetest.Specimen](ctx, tx, query.All())
 			if len(list) != 2 {
 				t.Errorf("%d specimens, want 2", len(list))
 			}
 			return err
 		},
-		"a number": func(ctx context.Context, tx event.Tx) error {
-			_, err := postgres.Count(ctx, tx.(postgres.SpecimenTx).Raw(), "specimen", "")
+		"a number": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := cutover.Count[storetest.Specimen](ctx, tx, query.All())
 			return err
 		},
 	} {
@@ -138,7 +139,7 @@ func TestUpdate_IsTwoRoundTrips(t *testing.T) {
 	if err := side.Update(t.Context(), guard, putting(s)); err != nil {
 		t.Fatal(err)
 	}
-	changing := func(ctx context.Context, tx event.Tx) error {
+	changing := func(ctx context.Context, tx cutover.Tx) error {
 		s, err := get(ctx, tx, s.ID)
 		if err != nil {
 			return err
@@ -146,8 +147,8 @@ func TestUpdate_IsTwoRoundTrips(t *testing.T) {
 		s.Lines = append(s.Lines, s.Lines[0])
 		return tx.Put(ctx, &s)
 	}
-	making := func(ctx context.Context, tx event.Tx) error { return tx.Put(ctx, listed(0)) }
-	for name, fn := range map[string]func(context.Context, event.Tx) error{"reads and writes": changing, "only writes": making} {
+	making := func(ctx context.Context, tx cutover.Tx) error { return tx.Put(ctx, listed(0)) }
+	for name, fn := range map[string]func(context.Context, cutover.Tx) error{"reads and writes": changing, "only writes": making} {
 		n := trips.of(t, func() error { return side.Update(t.Context(), guard, fn) })
 		if n != 2 {
 			t.Errorf("an Update that %s took %d round trips, want 2", name, n)
@@ -171,7 +172,7 @@ func TestView_OfSeveralQuestionsSeesOneState(t *testing.T) {
 		},
 	} {
 		runs := 0
-		err := side.View(t.Context(), func(ctx context.Context, tx event.Tx) error {
+		err := side.View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
 			runs++
 			var revs []int64
 			for range 3 {
@@ -198,8 +199,8 @@ func TestView_OfSeveralQuestionsSeesOneState(t *testing.T) {
 func TestView_FailsWithAQuestionThatGotNoAnswer(t *testing.T) {
 	t.Parallel()
 	_, side := specimens(t)
-	err := side.View(t.Context(), func(ctx context.Context, tx event.Tx) error {
-		_, _ = postgres.Count(ctx, tx.(postgres.SpecimenTx).Raw(), "specimen", "WHERE 1/0 = 1")
+	err := side.View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
+		_ = postgres.Pose(ctx, tx, "SELECT 1/0")
 		return nil
 	})
 	if !fault.Is(err, fault.Internal) {
@@ -210,17 +211,17 @@ func TestView_FailsWithAQuestionThatGotNoAnswer(t *testing.T) {
 func TestAPanicCostsNoConnection(t *testing.T) {
 	t.Parallel()
 	_, side, _ := counted(t)
-	panicking := func(ctx context.Context, tx event.Tx) error {
-		return tx.(postgres.SpecimenTx).Ask(ctx, "SELECT 1", func(pgx.Rows) error { panic("in the middle of an answer") })
+	panicking := func(ctx context.Context, tx cutover.Tx) error {
+		return postgres.Ask(ctx, tx, "SELECT 1", func(pgx.Rows) error { panic("in the middle of an answer") })
 	}
-	asking := func(ctx context.Context, tx event.Tx) error {
-		_, err := tx.Events(ctx, 1)
+	asking := func(ctx context.Context, tx cutover.Tx) error {
+		_, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(1))
 		return err
 	}
 	for range 2 {
-		for name, run := range map[string]func(func(context.Context, event.Tx) error) error{
-			"View": func(fn func(context.Context, event.Tx) error) error { return side.View(t.Context(), fn) },
-			"Update": func(fn func(context.Context, event.Tx) error) error {
+		for name, run := range map[string]func(func(context.Context, cutover.Tx) error) error{
+			"View": func(fn func(context.Context, cutover.Tx) error) error { return side.View(t.Context(), fn) },
+			"Update": func(fn func(context.Context, cutover.Tx) error) error {
 				return side.Update(t.Context(), cutover.Guard{}, fn)
 			},
 		} {

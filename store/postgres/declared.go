@@ -29,7 +29,7 @@ func (db *DB) Missing(ctx context.Context, sources ...Source) ([]Declared, error
 	if err != nil {
 		return nil, err
 	}
-	have, err := query(ctx, db, func(d *Declared) []any { return []any{&d.What, &d.Name} }, `
+	have, err := rowsOf(ctx, db, func(d *Declared) []any { return []any{&d.What, &d.Name} }, `
 		SELECT 'index', c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 		WHERE c.relnamespace = current_schema()::regnamespace AND i.indisvalid
 		UNION SELECT 'constraint', conname FROM pg_constraint
@@ -46,8 +46,8 @@ func (db *DB) Missing(ctx context.Context, sources ...Source) ([]Declared, error
 	return slices.DeleteFunc(want, func(d Declared) bool { return there[Declared{What: d.What, Name: d.Name}] }), nil
 }
 
-// query reads rows into structs whose fields into gives.
-func query[T any](ctx context.Context, db *DB, into func(*T) []any, sql string, args ...any) ([]T, error) {
+// rowsOf reads rows into structs whose fields into gives.
+func rowsOf[T any](ctx context.Context, db *DB, into func(*T) []any, sql string, args ...any) ([]T, error) {
 	rows, err := db.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, translate(err)
@@ -84,7 +84,7 @@ func declared(sources []Source) ([]Declared, error) {
 				return nil, fault.Wrap(err, fault.Internal, "a migration cannot be read")
 			}
 			up, _, _ := strings.Cut(string(text), "-- +goose Down")
-			all = without(append(all, declaredIn(up, name)...), up)
+			all = append(without(all, up), declaredIn(up, name)...)
 		}
 	}
 	return all, nil
@@ -111,7 +111,7 @@ func declaredIn(up, file string) (out []Declared) {
 	return out
 }
 
-// without leaves out what a migration drops.
+// without leaves out what a migration drops of what earlier ones have made.
 func without(all []Declared, up string) []Declared {
 	for _, m := range dropsTable.FindAllStringSubmatch(up, -1) {
 		all = slices.DeleteFunc(all, func(d Declared) bool { return d.Table == m[1] })

@@ -11,7 +11,6 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/event"
 )
 
 // For the tests outside of this package, which need package storetest.
@@ -28,17 +27,14 @@ func DownTo(ctx context.Context, db *DB, version int64) error {
 	})
 }
 
-// SpecimenTables are those of storetest's specimens.
-var SpecimenTables = append(eventTables("specimen"), Table{"shelf", "shelves"}, Table{"specimen", "specimens"})
+// Ask puts a question of its own to a transaction.
+func Ask(ctx context.Context, tx cutover.Tx, sql string, take func(pgx.Rows) error) error {
+	return tx.(*Tx).ask(ctx, question{sql: sql, take: take})
+}
 
-// SpecimenTx is the transaction of their domain.
-type SpecimenTx struct{ eventTx }
-
-func (tx SpecimenTx) Raw() *Tx { return tx.Tx }
-
-// Ask puts a question of its own.
-func (tx SpecimenTx) Ask(ctx context.Context, sql string, take func(pgx.Rows) error) error {
-	return tx.ask(ctx, question{sql: sql, take: take})
+// Pose is Ask of the transaction's own, which remembers a failure.
+func Pose(ctx context.Context, tx cutover.Tx, sql string) error {
+	return tx.(*Tx).pose(ctx, question{sql: sql, take: func(pgx.Rows) error { return nil }})
 }
 
 // Reopen gives the same database over a pool of another configuration.
@@ -50,13 +46,10 @@ func Reopen(t testing.TB, db *DB, change func(*pgxpool.Config)) *DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return &DB{pool}
-}
-
-// Specimens gives the side of their domain.
-func Specimens(db *DB, kinds cutover.Kinds) cutover.Side[event.Tx] {
-	return newSide(db, "specimen", kinds, SpecimenTables, func(tx *Tx) event.Tx { return SpecimenTx{eventTx{tx, "specimen"}} })
+	return &DB{pool: pool}
 }
 
 // TableNames lists a domain's tables, child tables too.
-func TableNames(d Domain) []string { return slices.Sorted(maps.Keys(expected([]Domain{d}))) }
+func TableNames(d cutover.Definition) []string {
+	return slices.Sorted(maps.Keys(expected([]cutover.Definition{d})))
+}

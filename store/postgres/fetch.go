@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -41,6 +40,3 @@ func (t *table) fetch(list *[]*found, source, tail string, args ...any) question
 		},
 	}
 }
-
-// words makes a kind's name readable: "purchase request".
-func words(kind string) string { return strings.ReplaceAll(kind, "_", " ") }

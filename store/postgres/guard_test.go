@@ -93,7 +93,7 @@ func BenchmarkGuard(b *testing.B) {
 			for b.Loop() {
 				s := make1()
 				s.Rev = 0
-				if err := side.Update(b.Context(), cutover.Guard{Domain: "specimen", Epoch: 1, Journal: true}, func(ctx context.Context, tx storetest.SpecimenTx) error {
+				if err := side.Update(b.Context(), cutover.Guard{Domain: "specimen", Epoch: 1, Journal: true}, func(ctx context.Context, tx cutover.Tx) error {
 					return tx.Put(ctx, s)
 				}); err != nil {
 					b.Fatal(err)

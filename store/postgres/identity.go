@@ -21,7 +21,7 @@ func (db *DB) MapIdentity(ctx context.Context, kind, legacy string, id cutover.I
 // Identities gives all legacy identities that are on record.
 func (db *DB) Identities(ctx context.Context) ([]cutover.Identity, error) {
 	type row struct{ kind, legacy, id string }
-	rows, err := query(ctx, db, func(r *row) []any { return []any{&r.kind, &r.legacy, &r.id} },
+	rows, err := rowsOf(ctx, db, func(r *row) []any { return []any{&r.kind, &r.legacy, &r.id} },
 		`SELECT kind, legacy_id, id FROM id_map ORDER BY kind, legacy_id`)
 	if err != nil {
 		return nil, err

@@ -3,12 +3,14 @@ package postgres_test
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/user"
 	"github.com/amanat-dev/amanat/store/postgres"
@@ -18,7 +20,7 @@ import (
 func TestUp_MakesWhatTheCodeExpects(t *testing.T) {
 	t.Parallel()
 	db := storetest.Postgres(t)
-	diffs, err := postgres.Compare(t.Context(), db, postgres.Domains())
+	diffs, err := postgres.Compare(t.Context(), db, domain.All)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +80,8 @@ func TestUp_KeepsWhatIsInLists(t *testing.T) {
 	u.RefreshTokens = append(u.RefreshTokens, user.RefreshToken{}, user.RefreshToken{Hash: "é", ExpiresAt: time.UnixMilli(1).UTC()})
 	r.Status, r.CategoryID, r.Rev = marketplace.StatusPending, cutover.ID{}, 0
 	r.Specifications = []marketplace.Specification{{Key: "a", Value: `"`}, {}, {Label: "c"}}
-	save(t, postgres.Users(db), u)
-	save(t, postgres.Marketplace(db), r)
+	save(t, db.Side(user.Definition), u)
+	save(t, db.Side(marketplace.Definition), r)
 	for range 2 {
 		if err := postgres.DownTo(t.Context(), db, 50); err != nil {
 			t.Fatal(err)
@@ -88,8 +90,8 @@ func TestUp_KeepsWhatIsInLists(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err := postgres.Users(db).View(t.Context(), func(ctx context.Context, tx user.Tx) error {
-		back, err := tx.User(ctx, u.ID)
+	err := db.Side(user.Definition).View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
+		back, err := cutover.Get[user.User](ctx, tx, u.ID)
 		if !reflect.DeepEqual(back.RefreshTokens, u.RefreshTokens) {
 			t.Errorf("got %+v, want %+v", back.RefreshTokens, u.RefreshTokens)
 		}
@@ -98,8 +100,8 @@ func TestUp_KeepsWhatIsInLists(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	err = postgres.Marketplace(db).View(t.Context(), func(ctx context.Context, tx marketplace.Tx) error {
-		back, err := tx.Request(ctx, r.ID)
+	err = db.Side(marketplace.Definition).View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
+		back, err := cutover.Get[marketplace.PurchaseRequest](ctx, tx, r.ID)
 		if !reflect.DeepEqual(back.Specifications, r.Specifications) {
 			t.Errorf("got %+v, want %+v", back.Specifications, r.Specifications)
 		}
@@ -113,9 +115,9 @@ func TestUp_KeepsWhatIsInLists(t *testing.T) {
 	}
 }
 
-func save[Tx cutover.Writer](t *testing.T, side cutover.Side[Tx], r cutover.Record) {
+func save(t *testing.T, side cutover.Side, r cutover.Record) {
 	t.Helper()
-	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx Tx) error { return tx.Put(ctx, r) })
+	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error { return tx.Put(ctx, r) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +126,7 @@ func save[Tx cutover.Writer](t *testing.T, side cutover.Side[Tx], r cutover.Reco
 func TestCompare_NamesEachDifference(t *testing.T) {
 	t.Parallel()
 	db, _ := specimens(t)
-	domains := append(postgres.Domains(), postgres.Domain{Name: "specimen", Kinds: storetest.SpecimenKinds, Tables: postgres.SpecimenTables})
+	domains := append(slices.Clone(domain.All), storetest.SpecimenDefinition)
 	compare := func() string {
 		diffs, err := postgres.Compare(t.Context(), db, domains)
 		if err != nil {

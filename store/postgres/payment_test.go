@@ -5,13 +5,12 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/domain/payment"
-	"github.com/amanat-dev/amanat/store/postgres"
 	"github.com/amanat-dev/amanat/store/storetest"
 )
 
 func TestPayments(t *testing.T) {
 	t.Parallel()
-	storetest.Payment(t, func(t *testing.T) cutover.Side[payment.Tx] {
-		return postgres.Payments(storetest.Postgres(t))
+	storetest.Payment(t, func(t *testing.T) cutover.Side {
+		return storetest.PostgresSide(t, payment.Definition)
 	})
 }

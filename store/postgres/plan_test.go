@@ -15,9 +15,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
+	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/payment"
 	"github.com/amanat-dev/amanat/domain/user"
+	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/store/postgres"
 	"github.com/amanat-dev/amanat/store/storetest"
@@ -117,82 +120,102 @@ var wholly = []string{"categories", "trezor_accounts"}
 func queries(db *postgres.DB) map[string]func(context.Context) error {
 	id := cutover.MustID(fmt.Sprintf("%024x", 17))
 	all := map[string]func(context.Context) error{}
-	maps.Copy(all, viewsOf("marketplace", postgres.Marketplace(db), map[string]func(context.Context, marketplace.Tx) error{
-		"Category": func(ctx context.Context, tx marketplace.Tx) error { return only(tx.Category(ctx, id)) },
-		"Request":  func(ctx context.Context, tx marketplace.Tx) error { return only(tx.Request(ctx, id)) },
-		"Requests": func(ctx context.Context, tx marketplace.Tx) error {
-			return only(tx.Requests(ctx, marketplace.RequestFilter{}, id, 20))
+	maps.Copy(all, viewsOf("marketplace", db.Side(marketplace.Definition), map[string]func(context.Context, cutover.Tx) error{
+		"Category": func(ctx context.Context, tx cutover.Tx) error {
+			return only(cutover.Get[marketplace.Category](ctx, tx, id))
 		},
-		"Requests, status": func(ctx context.Context, tx marketplace.Tx) error {
-			return only(tx.Requests(ctx, marketplace.RequestFilter{Status: marketplace.StatusActive}, id, 20))
+		"Request": func(ctx context.Context, tx cutover.Tx) error {
+			return only(cutover.Get[marketplace.PurchaseRequest](ctx, tx, id))
 		},
-		"Requests, category": func(ctx context.Context, tx marketplace.Tx) error {
-			return only(tx.Requests(ctx, marketplace.RequestFilter{CategoryID: id}, id, 20))
+		"Requests": func(ctx context.Context, tx cutover.Tx) error {
+			return only(marketplace.Requests(ctx, tx, marketplace.RequestFilter{}, id, 20))
 		},
-		"Requests, party": func(ctx context.Context, tx marketplace.Tx) error {
-			return only(tx.Requests(ctx, marketplace.RequestFilter{Party: id}, cutover.ID{}, 20))
+		"Requests, status": func(ctx context.Context, tx cutover.Tx) error {
+			return only(marketplace.Requests(ctx, tx, marketplace.RequestFilter{Status: marketplace.StatusActive}, id, 20))
 		},
-		"Requests, party, page": func(ctx context.Context, tx marketplace.Tx) error {
-			return only(tx.Requests(ctx, marketplace.RequestFilter{Party: id}, id, 20))
+		"Requests, category": func(ctx context.Context, tx cutover.Tx) error {
+			return only(marketplace.Requests(ctx, tx, marketplace.RequestFilter{CategoryID: id}, id, 20))
 		},
-		"Requests, open": func(ctx context.Context, tx marketplace.Tx) error {
-			return only(tx.Requests(ctx, marketplace.RequestFilter{OpenTo: id}, cutover.ID{}, 20))
+		"Requests, party": func(ctx context.Context, tx cutover.Tx) error {
+			return only(marketplace.Requests(ctx, tx, marketplace.RequestFilter{Party: id}, cutover.ID{}, 20))
 		},
-		"Requests, both": func(ctx context.Context, tx marketplace.Tx) error {
-			return only(tx.Requests(ctx, marketplace.RequestFilter{Party: id, OpenTo: id}, id, 20))
+		"Requests, party, page": func(ctx context.Context, tx cutover.Tx) error {
+			return only(marketplace.Requests(ctx, tx, marketplace.RequestFilter{Party: id}, id, 20))
 		},
-		"Offer": func(ctx context.Context, tx marketplace.Tx) error { return only(tx.Offer(ctx, id)) },
-		"Offers, request": func(ctx context.Context, tx marketplace.Tx) error {
-			return only(tx.Offers(ctx, marketplace.OfferFilter{RequestID: id}, id, 20))
+		"Requests, open": func(ctx context.Context, tx cutover.Tx) error {
+			return only(marketplace.Requests(ctx, tx, marketplace.RequestFilter{OpenTo: id}, cutover.ID{}, 20))
 		},
-		"Offers, seller": func(ctx context.Context, tx marketplace.Tx) error {
-			return only(tx.Offers(ctx, marketplace.OfferFilter{SellerID: id}, id, 20))
+		"Requests, both": func(ctx context.Context, tx cutover.Tx) error {
+			return only(marketplace.Requests(ctx, tx, marketplace.RequestFilter{Party: id, OpenTo: id}, id, 20))
 		},
-		"Offers, status": func(ctx context.Context, tx marketplace.Tx) error {
-			return only(tx.Offers(ctx, marketplace.OfferFilter{SellerID: id, Status: marketplace.OfferPending}, id, 20))
+		"Offer": func(ctx context.Context, tx cutover.Tx) error {
+			return only(cutover.Get[marketplace.SellerOffer](ctx, tx, id))
 		},
-		"ExpiredOffers": func(ctx context.Context, tx marketplace.Tx) error {
-			return only(tx.ExpiredOffers(ctx, time.Now(), id, 100))
+		"Offers, request": func(ctx context.Context, tx cutover.Tx) error {
+			return only(marketplace.Offers(ctx, tx, marketplace.OfferFilter{RequestID: id}, id, 20))
 		},
-		"Events":       func(ctx context.Context, tx marketplace.Tx) error { return only(tx.Events(ctx, 20)) },
-		"EventHandled": func(ctx context.Context, tx marketplace.Tx) error { return only(tx.EventHandled(ctx, id)) },
+		"Offers, seller": func(ctx context.Context, tx cutover.Tx) error {
+			return only(marketplace.Offers(ctx, tx, marketplace.OfferFilter{SellerID: id}, id, 20))
+		},
+		"Offers, status": func(ctx context.Context, tx cutover.Tx) error {
+			return only(marketplace.Offers(ctx, tx, marketplace.OfferFilter{SellerID: id, Status: marketplace.OfferPending}, id, 20))
+		},
+		"ExpiredOffers": func(ctx context.Context, tx cutover.Tx) error {
+			return only(marketplace.ExpiredOffers(ctx, tx, time.Now(), id, 100))
+		},
+		"Events": func(ctx context.Context, tx cutover.Tx) error {
+			return only(cutover.Find[event.Event](ctx, tx, query.All().Limit(20)))
+		},
+		"Handled": func(ctx context.Context, tx cutover.Tx) error { return only(cutover.Get[event.Handled](ctx, tx, id)) },
 	}))
-	maps.Copy(all, viewsOf("payment", postgres.Payments(db), map[string]func(context.Context, payment.Tx) error{
-		"Payment":            func(ctx context.Context, tx payment.Tx) error { return only(tx.Payment(ctx, id)) },
-		"PaymentByReference": func(ctx context.Context, tx payment.Tx) error { return only(tx.PaymentByReference(ctx, "v17")) },
-		"PaymentsOfRequest":  func(ctx context.Context, tx payment.Tx) error { return only(tx.PaymentsOfRequest(ctx, id)) },
-		"Payments":           func(ctx context.Context, tx payment.Tx) error { return only(tx.Payments(ctx, cutover.ID{}, 20)) },
-		"Payments, page":     func(ctx context.Context, tx payment.Tx) error { return only(tx.Payments(ctx, id, 20)) },
-		"PaymentsOfUser": func(ctx context.Context, tx payment.Tx) error {
-			return only(tx.PaymentsOfUser(ctx, id, cutover.ID{}, 20))
+	maps.Copy(all, viewsOf("payment", db.Side(payment.Definition), map[string]func(context.Context, cutover.Tx) error{
+		"Payment": func(ctx context.Context, tx cutover.Tx) error { return only(cutover.Get[payment.Payment](ctx, tx, id)) },
+		"PaymentByReference": func(ctx context.Context, tx cutover.Tx) error {
+			return only(payment.PaymentByReference(ctx, tx, "v17"))
 		},
-		"PaymentsOfUser, page": func(ctx context.Context, tx payment.Tx) error { return only(tx.PaymentsOfUser(ctx, id, id, 20)) },
-		"StalePayments":        func(ctx context.Context, tx payment.Tx) error { return only(tx.StalePayments(ctx, time.Now(), 100)) },
-		"UnwatchedPayments":    func(ctx context.Context, tx payment.Tx) error { return only(tx.UnwatchedPayments(ctx, 100)) },
-		"Quote":                func(ctx context.Context, tx payment.Tx) error { return only(tx.Quote(ctx, id)) },
-		"DestinationByAddress": func(ctx context.Context, tx payment.Tx) error { return only(tx.DestinationByAddress(ctx, "v17")) },
-		"LedgerEntry":          func(ctx context.Context, tx payment.Tx) error { return only(tx.LedgerEntry(ctx, "v17")) },
-		"LedgerOfPayment":      func(ctx context.Context, tx payment.Tx) error { return only(tx.LedgerOfPayment(ctx, id)) },
-		"Hold":                 func(ctx context.Context, tx payment.Tx) error { return only(tx.Hold(ctx, id)) },
-		"OpenHolds":            func(ctx context.Context, tx payment.Tx) error { return only(tx.OpenHolds(ctx, id)) },
-		"Delivery":             func(ctx context.Context, tx payment.Tx) error { return only(tx.Delivery(ctx, "v17")) },
+		"PaymentsOfRequest": func(ctx context.Context, tx cutover.Tx) error { return only(payment.PaymentsOfRequest(ctx, tx, id)) },
+		"Payments": func(ctx context.Context, tx cutover.Tx) error {
+			return only(payment.Payments(ctx, tx, cutover.ID{}, 20))
+		},
+		"Payments, page": func(ctx context.Context, tx cutover.Tx) error { return only(payment.Payments(ctx, tx, id, 20)) },
+		"PaymentsOfUser": func(ctx context.Context, tx cutover.Tx) error {
+			return only(payment.PaymentsOfUser(ctx, tx, id, cutover.ID{}, 20))
+		},
+		"PaymentsOfUser, page": func(ctx context.Context, tx cutover.Tx) error {
+			return only(payment.PaymentsOfUser(ctx, tx, id, id, 20))
+		},
+		"StalePayments": func(ctx context.Context, tx cutover.Tx) error {
+			return only(payment.StalePayments(ctx, tx, time.Now(), 100))
+		},
+		"UnwatchedPayments": func(ctx context.Context, tx cutover.Tx) error { return only(payment.UnwatchedPayments(ctx, tx, 100)) },
+		"Quote":             func(ctx context.Context, tx cutover.Tx) error { return only(payment.QuoteOf(ctx, tx, id)) },
+		"DestinationByAddress": func(ctx context.Context, tx cutover.Tx) error {
+			return only(payment.DestinationByAddress(ctx, tx, "v17"))
+		},
+		"LedgerEntry":     func(ctx context.Context, tx cutover.Tx) error { return only(payment.LedgerEntry(ctx, tx, "v17")) },
+		"LedgerOfPayment": func(ctx context.Context, tx cutover.Tx) error { return only(payment.LedgerOfPayment(ctx, tx, id)) },
+		"Hold":            func(ctx context.Context, tx cutover.Tx) error { return only(cutover.Get[payment.Hold](ctx, tx, id)) },
+		"OpenHolds":       func(ctx context.Context, tx cutover.Tx) error { return only(payment.OpenHolds(ctx, tx, id)) },
+		"Delivery":        func(ctx context.Context, tx cutover.Tx) error { return only(payment.DeliveryByKey(ctx, tx, "v17")) },
 	}))
-	maps.Copy(all, viewsOf("user", postgres.Users(db), map[string]func(context.Context, user.Tx) error{
-		"User":               func(ctx context.Context, tx user.Tx) error { return only(tx.User(ctx, id)) },
-		"UserByEmail":        func(ctx context.Context, tx user.Tx) error { return only(tx.UserByEmail(ctx, "v17")) },
-		"UserByReferralCode": func(ctx context.Context, tx user.Tx) error { return only(tx.UserByReferralCode(ctx, "v17")) },
-		"Users":              func(ctx context.Context, tx user.Tx) error { return only(tx.Users(ctx, user.Filter{}, id, 20)) },
-		"Users, role": func(ctx context.Context, tx user.Tx) error {
-			return only(tx.Users(ctx, user.Filter{Role: user.Buyer}, id, 20))
+	maps.Copy(all, viewsOf("user", db.Side(user.Definition), map[string]func(context.Context, cutover.Tx) error{
+		"User":               func(ctx context.Context, tx cutover.Tx) error { return only(cutover.Get[user.User](ctx, tx, id)) },
+		"UserByEmail":        func(ctx context.Context, tx cutover.Tx) error { return only(user.UserByEmail(ctx, tx, "v17")) },
+		"UserByReferralCode": func(ctx context.Context, tx cutover.Tx) error { return only(user.UserByReferralCode(ctx, tx, "v17")) },
+		"Users": func(ctx context.Context, tx cutover.Tx) error {
+			return only(user.Users(ctx, tx, user.Filter{}, id, 20))
 		},
-		"Address":             func(ctx context.Context, tx user.Tx) error { return only(tx.Address(ctx, id)) },
-		"Addresses":           func(ctx context.Context, tx user.Tx) error { return only(tx.Addresses(ctx, id)) },
-		"VerificationByEmail": func(ctx context.Context, tx user.Tx) error { return only(tx.VerificationByEmail(ctx, "v17")) },
+		"Users, role": func(ctx context.Context, tx cutover.Tx) error {
+			return only(user.Users(ctx, tx, user.Filter{Role: user.Buyer}, id, 20))
+		},
+		"Address":             func(ctx context.Context, tx cutover.Tx) error { return only(cutover.Get[user.Address](ctx, tx, id)) },
+		"Addresses":           func(ctx context.Context, tx cutover.Tx) error { return only(user.Addresses(ctx, tx, id)) },
+		"VerificationByEmail": func(ctx context.Context, tx cutover.Tx) error { return only(user.VerificationByEmail(ctx, tx, "v17")) },
 	}))
 	return all
 }
 
-func viewsOf[Tx any](domain string, side cutover.Side[Tx], asks map[string]func(context.Context, Tx) error) map[string]func(context.Context) error {
+func viewsOf(domain string, side cutover.Side, asks map[string]func(context.Context, cutover.Tx) error) map[string]func(context.Context) error {
 	out := map[string]func(context.Context) error{}
 	for name, ask := range asks {
 		out[domain+" "+name] = func(ctx context.Context) error { return side.View(ctx, ask) }
@@ -219,7 +242,7 @@ func TestQueries_ArePlannedOnceAndGoByAnIndex(t *testing.T) {
 	t.Parallel()
 	db := storetest.Postgres(t)
 	freely(t, db)
-	for _, d := range postgres.Domains() {
+	for _, d := range domain.All {
 		for _, table := range postgres.TableNames(d) {
 			if !slices.Contains(wholly, table) {
 				fillTable(t, db, table)

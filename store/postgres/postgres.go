@@ -2,9 +2,8 @@
 //
 // A record's Go type says how it is stored (package cutover/shape): one row,
 // and child tables for the lists that have one. This package reads that
-// description; a domain's file adds only its queries and the names of its
-// tables, and its migration makes them. Compare holds the two against each
-// other.
+// description; the domain's migration makes the tables. Compare holds the two
+// against each other.
 package postgres
 
 import (
@@ -14,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/fault"
 )
 
@@ -43,7 +43,13 @@ var sessionSettings = map[string]string{
 // DB is a connection pool to one PostgreSQL database.
 type DB struct {
 	pool *pgxpool.Pool
+	// What lists have left out because it was not readable.
+	unreadable cutover.LeftOut
 }
+
+// Unreadable returns how many records lists have left out since the start,
+// because they were not readable, up to 1,000.
+func (db *DB) Unreadable() int { return db.unreadable.Count() }
 
 // Open prepares a pool for the database that url names; what url itself sets,
 // such as pool_max_conns or statement_timeout, counts. It does not wait for
@@ -67,7 +73,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	return &DB{pool}, nil
+	return &DB{pool: pool}, nil
 }
 
 // The guard of the domains' tables (migration 00035) lets in only sessions that

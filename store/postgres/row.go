@@ -199,6 +199,7 @@ func (t *table) finish(f *found) {
 		return
 	}
 	normalise(f.value.Elem(), t.fields)
+	shape.Settle(f.value.Elem(), t.fields)
 	if n, ok := f.value.Interface().(interface{ Normalize() error }); ok {
 		f.err = n.Normalize()
 	}

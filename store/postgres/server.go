@@ -26,6 +26,6 @@ type HandWrite struct {
 
 // HandWrites gives those since a time, the newest first.
 func (db *DB) HandWrites(ctx context.Context, since time.Time, limit int) ([]HandWrite, error) {
-	return query(ctx, db, func(w *HandWrite) []any { return []any{&w.At, &w.Table, &w.Operation, &w.Who, &w.Why} },
+	return rowsOf(ctx, db, func(w *HandWrite) []any { return []any{&w.At, &w.Table, &w.Operation, &w.Who, &w.Why} },
 		`SELECT at, relation, operation, who, why FROM cutover_hand_writes WHERE at >= $1 ORDER BY id DESC LIMIT $2`, since, limit)
 }

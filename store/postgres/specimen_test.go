@@ -23,6 +23,7 @@ CREATE TABLE specimens (
 	"order" bigint NOT NULL,
 	email text CONSTRAINT specimens_email_key UNIQUE,
 	secret_hash text NOT NULL DEFAULT '',
+	state text NOT NULL DEFAULT '',
 	flag boolean NOT NULL,
 	price numeric NOT NULL,
 	units numeric NOT NULL,
@@ -78,11 +79,11 @@ var specimenSource = postgres.Source{Name: "specimen", Dir: "sql", Table: "cutov
 	Files: fstest.MapFS{"sql/00001_specimen.sql": &fstest.MapFile{Data: []byte(specimenSQL)}}}
 
 // specimens gives a database with the specimens' tables, and their side.
-func specimens(t testing.TB) (*postgres.DB, cutover.Side[storetest.SpecimenTx]) {
+func specimens(t testing.TB) (*postgres.DB, cutover.Side) {
 	t.Helper()
 	db := storetest.Postgres(t)
 	if _, err := db.Up(context.Background(), specimenSource); err != nil {
 		t.Fatal(err)
 	}
-	return db, postgres.Specimens(db, storetest.SpecimenKinds)
+	return db, db.Side(storetest.SpecimenDefinition)
 }

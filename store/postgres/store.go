@@ -32,20 +32,13 @@ func (s *store) byPlace(a, b cutover.Key) int {
 	return s.tables[a.Kind].place - s.tables[b.Kind].place
 }
 
-// side is a store with a domain's own transaction.
-type side[T any] struct {
-	*store
-	wrap func(*Tx) T
-}
-
-// newSide makes a domain's side. wrap puts the domain's queries around a
-// transaction.
-func newSide[T any](db *DB, domain string, kinds cutover.Kinds, tables []Table, wrap func(*Tx) T) cutover.Side[T] {
-	return &side[T]{&store{db, domain, slices.Clone(kinds), tablesOf(kinds, tables)}, wrap}
+// Side is a domain in PostgreSQL.
+func (db *DB) Side(d cutover.Definition) cutover.Side {
+	return &store{db, d.Name, slices.Clone(d.Kinds), tablesOf(d.Kinds)}
 }
 
 // View runs fn on one state of the database. It may run fn twice: see view.
-func (s *side[T]) View(ctx context.Context, fn func(context.Context, T) error) error {
+func (s *store) View(ctx context.Context, fn func(context.Context, cutover.Tx) error) error {
 	v := &view{session: s.snapshotSession()}
 	defer v.end()
 	err := s.look(ctx, v, fn)
@@ -56,17 +49,17 @@ func (s *side[T]) View(ctx context.Context, fn func(context.Context, T) error) e
 	return err
 }
 
-func (s *side[T]) look(ctx context.Context, v *view, fn func(context.Context, T) error) error {
-	tx := &Tx{Batch: cutover.ReadOnly(), store: s.store, asker: v}
-	return tx.result(fn(ctx, s.wrap(tx)))
+func (s *store) look(ctx context.Context, v *view, fn func(context.Context, cutover.Tx) error) error {
+	tx := &Tx{Batch: cutover.ReadOnly(s.kinds), store: s, asker: v}
+	return tx.result(fn(ctx, tx))
 }
 
 // Update runs fn and commits what it put. See cutover.Side.
-func (s *side[T]) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, T) error) error {
-	u := &update{session: s.writingSession(g), guard: g, tx: newTx(s.store)}
+func (s *store) Update(ctx context.Context, g cutover.Guard, fn func(context.Context, cutover.Tx) error) error {
+	u := &update{session: s.writingSession(g), guard: g, tx: newTx(s)}
 	u.tx.asker = u.session
 	defer u.end()
-	if err := u.tx.result(fn(ctx, s.wrap(u.tx))); err != nil {
+	if err := u.tx.result(fn(ctx, u.tx)); err != nil {
 		return err
 	}
 	return u.write(ctx)

@@ -13,12 +13,10 @@ import (
 	"github.com/amanat-dev/amanat/cutover/shape"
 )
 
-// Table says in which table the records of a kind are.
-type Table struct{ Kind, Name string }
-
 // table is how one kind of record is stored: its columns in the order of the
 // Go type's fields, and the child tables of its lists.
 type table struct {
+	def      cutover.Kind
 	kind     string
 	name     string
 	place    int          // of the kind in the domain's order: parents first
@@ -46,11 +44,22 @@ type place struct {
 	field  shape.Field
 }
 
+// tablesOf describes the tables of a domain by kind.
+func tablesOf(kinds cutover.Kinds) map[string]*table {
+	out := map[string]*table{}
+	for i, k := range kinds {
+		out[k.Name] = newTable(k, i)
+	}
+	return out
+}
+
 // newTable describes the table of a kind. It panics on a type that cannot be
 // stored: that is a mistake in the program, found by its first test.
-func newTable(name string, kind cutover.Kind, order int) *table {
-	typ := reflect.TypeOf(kind.New()).Elem()
-	t := &table{kind: kind.Name, name: name, place: order, typ: typ, fields: shape.Of(typ)}
+func newTable(kind cutover.Kind, order int) *table {
+	if kind.Table == "" {
+		panic("postgres: no table is named for the kind " + kind.Name)
+	}
+	t := &table{def: kind, kind: kind.Name, name: kind.Table, place: order, typ: kind.Type, fields: shape.Of(kind.Type)}
 	t.add(t.fields, "", nil, false)
 	t.sql = statementsOf(t)
 	return t

@@ -3,16 +3,15 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"reflect"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/fault"
 )
 
-// Tx is a transaction of one domain; the domain's own transaction type embeds
-// it for its Put and Delete.
+// Tx is one View or Update, see cutover.Tx.
 type Tx struct {
 	*cutover.Batch
 	store *store
@@ -53,71 +52,50 @@ func (tx *Tx) keep(w cutover.Write) error {
 	return nil
 }
 
-// Get reads one record of a kind; T is its struct type. Errors:
-// fault.NotFound.
-func Get[T any](ctx context.Context, tx *Tx, kind string, id cutover.ID) (T, error) {
-	return SelectOne[T](ctx, tx, kind, "WHERE id = $1", id.String())
-}
-
-// Select reads records of a kind, child tables included. tail is what follows
-// "SELECT … FROM table": WHERE, ORDER BY (a total order, ties by id), LIMIT.
-// The table has no alias. IDs may be passed as they are or as text.
-func Select[T any](ctx context.Context, tx *Tx, kind, tail string, args ...any) ([]T, error) {
-	t, err := tableOf[T](tx, kind)
-	if err != nil {
-		return nil, err
-	}
-	return records[T](ctx, tx, t, quote(t.name), tail, args)
-}
-
-// tableOf finds the table of a kind whose records are of type T.
-func tableOf[T any](tx *Tx, kind string) (*table, error) {
+// Get reads one record.
+func (tx *Tx) Get(ctx context.Context, kind string, id cutover.ID) (cutover.Record, error) {
 	t, err := tx.store.table(kind)
-	if err == nil && t.typ != reflect.TypeFor[T]() {
-		err = fault.New(fault.Internal, "records of the kind %s are of type %s", kind, t.typ)
-	}
-	return t, err
-}
-
-func records[T any](ctx context.Context, tx *Tx, t *table, source, tail string, args []any) ([]T, error) {
-	list, err := tx.fetch(ctx, t, source, tail, args)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]T, len(list))
-	for i, f := range list {
-		if f.err != nil {
-			return nil, fault.Wrap(fmt.Errorf("%s/%s: %w", t.kind, f.id, f.err), fault.Internal, "a stored record cannot be read")
-		}
-		out[i] = f.value.Elem().Interface().(T)
+	found, err := tx.records(ctx, t, quote(t.name), "WHERE id = $1", []any{id}, true)
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	if len(found) == 0 {
+		return nil, t.def.NotFound()
+	}
+	return found[0], nil
 }
 
-// SelectOne is Select for at most one record. Errors: fault.NotFound.
-func SelectOne[T any](ctx context.Context, tx *Tx, kind, tail string, args ...any) (T, error) {
-	list, err := Select[T](ctx, tx, kind, tail, args...)
-	if err != nil || len(list) > 0 {
-		return first(list), err
+// Find asks what q says.
+func (tx *Tx) Find(ctx context.Context, kind string, q query.Query) ([]cutover.Record, error) {
+	t, err := tx.store.table(kind)
+	if err != nil {
+		return nil, err
 	}
-	return first(list), fault.New(fault.NotFound, "%s not found", words(kind))
+	bound, err := t.def.Plan(q)
+	if err != nil || len(bound.Branches) == 0 {
+		return nil, err
+	}
+	w := whereOf(t, bound)
+	source, tail := w.from()
+	return tx.records(ctx, t, source, tail, w.args, bound.Whole)
 }
 
-func first[T any](list []T) (v T) {
-	if len(list) > 0 {
-		v = list[0]
-	}
-	return v
-}
-
-// Count counts the records of a kind; tail is a WHERE, or "" for all.
-func Count(ctx context.Context, tx *Tx, kind, tail string, args ...any) (int64, error) {
+// Count asks how many records q leaves.
+func (tx *Tx) Count(ctx context.Context, kind string, q query.Query) (int64, error) {
 	t, err := tx.store.table(kind)
 	if err != nil {
 		return 0, err
 	}
+	bound, err := t.def.Plan(q)
+	if err != nil || len(bound.Branches) == 0 {
+		return 0, err
+	}
+	w := whereOf(t, bound)
 	var n int64
-	err = tx.pose(ctx, question{"SELECT count(*) FROM " + quote(t.name) + " " + tail, params(args), func(rows pgx.Rows) (err error) {
+	err = tx.pose(ctx, question{w.count(), params(w.args), func(rows pgx.Rows) (err error) {
 		n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
 		return err
 	}})
@@ -127,28 +105,51 @@ func Count(ctx context.Context, tx *Tx, kind, tail string, args ...any) (int64, 
 // eachPage is how many records Each has in memory at a time.
 const eachPage = 500
 
-// Each calls fn with every record of a kind in id order; its memory stays flat
+// Each calls do with every record of a kind in id order; its memory stays flat
 // whatever the number.
-func Each[T any](ctx context.Context, tx *Tx, kind string, fn func(T) error) error {
+func (tx *Tx) Each(ctx context.Context, kind string, do func(cutover.Record) error) error {
+	t, err := tx.store.table(kind)
+	if err != nil {
+		return err
+	}
 	var after cutover.ID
 	for {
-		var w where
-		w.id("id > %s", after)
-		w.sorted("id", eachPage)
-		page, err := Find[T](ctx, tx, kind, w)
+		tail := fmt.Sprintf("WHERE id > $1 ORDER BY id LIMIT %d", eachPage)
+		page, err := tx.records(ctx, t, quote(t.name), tail, []any{after}, true)
 		if err != nil {
 			return err
 		}
-		for i := range page {
-			if err := fn(page[i]); err != nil {
+		for _, r := range page {
+			if err := do(r); err != nil {
 				return err
 			}
 		}
 		if len(page) < eachPage {
 			return nil
 		}
-		after = any(&page[len(page)-1]).(cutover.Record).RecordMeta().ID
+		after = page[len(page)-1].RecordMeta().ID
 	}
+}
+
+// records reads records, child tables included. In a View it leaves out what is
+// not readable, unless the whole is asked for.
+func (tx *Tx) records(ctx context.Context, t *table, source, tail string, args []any, whole bool) ([]cutover.Record, error) {
+	list, err := tx.fetch(ctx, t, source, tail, args)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]cutover.Record, 0, len(list))
+	for _, f := range list {
+		switch {
+		case f.err == nil:
+			out = append(out, f.record())
+		case whole || tx.read != nil:
+			return nil, fault.Wrap(fmt.Errorf("%s/%s: %w", t.kind, f.id, f.err), fault.Internal, "a stored record cannot be read")
+		default:
+			tx.store.unreadable.Add(ctx, t.kind+"/"+f.id, f.err)
+		}
+	}
+	return out, nil
 }
 
 // fetch reads records and, in an Update, remembers them.

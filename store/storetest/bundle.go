@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/devstack"
 	"github.com/amanat-dev/amanat/store/mongo"
 	"github.com/amanat-dev/amanat/store/postgres"
@@ -58,6 +59,28 @@ func Mongo(t testing.TB) *mongo.DB {
 		}
 	})
 	return db
+}
+
+// PostgresSide gives a domain in a database of its own.
+func PostgresSide(t testing.TB, d cutover.Definition) cutover.Side {
+	t.Helper()
+	return Postgres(t).Side(d)
+}
+
+// MongoSide gives a domain in a database of its own, with its indexes.
+func MongoSide(t testing.TB, d cutover.Definition) cutover.Side {
+	t.Helper()
+	return SideOn(t, Mongo(t), d)
+}
+
+// SideOn gives a domain in that database, with its indexes.
+func SideOn(t testing.TB, db *mongo.DB, d cutover.Definition) cutover.Side {
+	t.Helper()
+	side := db.Side(d)
+	if err := db.EnsureIndexes(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return side
 }
 
 func migrate(ctx context.Context, url string) error {

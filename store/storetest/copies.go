@@ -7,11 +7,10 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/event"
 )
 
 // copies shows that copies may come in any order and more than once.
-func (s *suite[Tx]) copies(t *testing.T, k cutover.Kind) {
+func (s *suite) copies(t *testing.T, k cutover.Kind) {
 	for name, bring := range map[string]func(*testing.T, ...cutover.Item){"Apply": s.apply, "Load": s.load(k)} {
 		t.Run(name+"BringsEveryField", func(t *testing.T) {
 			a, b := s.at(t, k, 3), s.at(t, k, 1)
@@ -99,18 +98,18 @@ func (s *suite[Tx]) copies(t *testing.T, k cutover.Kind) {
 }
 
 // at makes a record as a copy of revision rev.
-func (s *suite[Tx]) at(t *testing.T, k cutover.Kind, rev int64) cutover.Record {
+func (s *suite) at(t *testing.T, k cutover.Kind, rev int64) cutover.Record {
 	t.Helper()
 	r := s.full(t, k)
 	r.RecordMeta().Rev = rev
 	return r
 }
 
-func itemOf[Tx event.Tx](s *suite[Tx], r cutover.Record) cutover.Item {
+func itemOf(s *suite, r cutover.Record) cutover.Item {
 	return cutover.Item{Key: s.key(r), Rev: r.RecordMeta().Rev, Record: r}
 }
 
-func (s *suite[Tx]) apply(t *testing.T, items ...cutover.Item) {
+func (s *suite) apply(t *testing.T, items ...cutover.Item) {
 	t.Helper()
 	errs, err := s.side.Apply(s.ctx, items, cutover.ApplyOptions{})
 	wantApplied(t, errs, err)
@@ -128,7 +127,7 @@ func wantApplied(t *testing.T, errs []error, err error) {
 	}
 }
 
-func (s *suite[Tx]) load(k cutover.Kind) func(*testing.T, ...cutover.Item) {
+func (s *suite) load(k cutover.Kind) func(*testing.T, ...cutover.Item) {
 	return func(t *testing.T, items ...cutover.Item) {
 		t.Helper()
 		if err := s.side.Load(s.ctx, k.Name, items); err != nil {
@@ -139,7 +138,7 @@ func (s *suite[Tx]) load(k cutover.Kind) func(*testing.T, ...cutover.Item) {
 
 // walk shows that a kind's records can be walked in id order, in parts, and
 // counted.
-func (s *suite[Tx]) walk(t *testing.T, k cutover.Kind) {
+func (s *suite) walk(t *testing.T, k cutover.Kind) {
 	want := s.walked(t, k)
 	n := int64(len(want))
 	if got, err := s.side.Count(s.ctx, k.Name); err != nil || got != n {
@@ -163,7 +162,7 @@ func (s *suite[Tx]) walk(t *testing.T, k cutover.Kind) {
 }
 
 // walked puts some records and gives the ids of all there are in order.
-func (s *suite[Tx]) walked(t *testing.T, k cutover.Kind) []cutover.ID {
+func (s *suite) walked(t *testing.T, k cutover.Kind) []cutover.ID {
 	t.Helper()
 	for range 7 {
 		s.put(t, s.full(t, k))
@@ -183,7 +182,7 @@ func (s *suite[Tx]) walked(t *testing.T, k cutover.Kind) []cutover.ID {
 	return ids
 }
 
-func (s *suite[Tx]) scan(t *testing.T, k cutover.Kind, after, until cutover.ID, limit int) []string {
+func (s *suite) scan(t *testing.T, k cutover.Kind, after, until cutover.ID, limit int) []string {
 	t.Helper()
 	items, err := s.side.Scan(s.ctx, k.Name, after, until, limit)
 	if err != nil {
@@ -201,7 +200,7 @@ func (s *suite[Tx]) scan(t *testing.T, k cutover.Kind, after, until cutover.ID, 
 
 // wantBounds checks that the bounds are ids in order, that the last one is the
 // last id, and that no range is much larger than asked.
-func (s *suite[Tx]) wantBounds(t *testing.T, k cutover.Kind, size int, ids []cutover.ID) {
+func (s *suite) wantBounds(t *testing.T, k cutover.Kind, size int, ids []cutover.ID) {
 	t.Helper()
 	bounds, err := s.side.Bounds(s.ctx, k.Name, size)
 	if err != nil || len(bounds) == 0 || bounds[len(bounds)-1] != ids[len(ids)-1] {
@@ -225,7 +224,7 @@ func texts(ids []cutover.ID) []string {
 	return out
 }
 
-func (s *suite[Tx]) forgetTombstones(t *testing.T, olderThan time.Duration) {
+func (s *suite) forgetTombstones(t *testing.T, olderThan time.Duration) {
 	t.Helper()
 	if err := s.side.ForgetTombstones(s.ctx, olderThan); err != nil {
 		t.Fatal(err)

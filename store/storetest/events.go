@@ -5,12 +5,14 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/event"
+	"github.com/amanat-dev/amanat/fault"
 )
 
 // events shows the two queries that every domain has, and what a write does
 // that knows its record from a read.
-func (s *suite[Tx]) events(t *testing.T) {
+func (s *suite) events(t *testing.T) {
 	sent, ok := s.kinds.Named(s.guard.Domain + "_event")
 	handled, too := s.kinds.Named(s.guard.Domain + "_handled_event")
 	if !ok || !too {
@@ -33,22 +35,22 @@ func (s *suite[Tx]) events(t *testing.T) {
 		s.put(t, h)
 		s.wantHandled(t, h, true)
 	})
-	for name, write := range map[string]func(context.Context, Tx, cutover.Record) error{
-		"ALegacyRecordIsReplacedOnceItWasRead": func(ctx context.Context, tx Tx, r cutover.Record) error { return tx.Put(ctx, r) },
-		"ALegacyRecordIsDeletedOnceItWasRead":  func(ctx context.Context, tx Tx, r cutover.Record) error { return tx.Delete(ctx, r) },
+	for name, write := range map[string]func(context.Context, cutover.Tx, cutover.Record) error{
+		"ALegacyRecordIsReplacedOnceItWasRead": func(ctx context.Context, tx cutover.Tx, r cutover.Record) error { return tx.Put(ctx, r) },
+		"ALegacyRecordIsDeletedOnceItWasRead":  func(ctx context.Context, tx cutover.Tx, r cutover.Record) error { return tx.Delete(ctx, r) },
 	} {
 		t.Run(name, func(t *testing.T) { s.legacy(t, sent, write) })
 	}
 }
 
 // legacy writes a record of revision 0, which was copied in, after a read.
-func (s *suite[Tx]) legacy(t *testing.T, k cutover.Kind, write func(context.Context, Tx, cutover.Record) error) {
+func (s *suite) legacy(t *testing.T, k cutover.Kind, write func(context.Context, cutover.Tx, cutover.Record) error) {
 	r := s.full(t, k)
 	r.RecordMeta().ID = cutover.MustID("000000000000000000000001") // the oldest
 	s.apply(t, itemOf(s, r))
 	var e event.Event
-	err := s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx Tx) error {
-		list, err := tx.Events(ctx, 1)
+	err := s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx cutover.Tx) error {
+		list, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(1))
 		if err != nil {
 			return err
 		}
@@ -69,10 +71,10 @@ func (s *suite[Tx]) legacy(t *testing.T, k cutover.Kind, write func(context.Cont
 	s.wantGone(t, s.key(r))
 }
 
-func (s *suite[Tx]) pending(t *testing.T, limit int) (ids []string) {
+func (s *suite) pending(t *testing.T, limit int) (ids []string) {
 	t.Helper()
-	err := s.side.View(s.ctx, func(ctx context.Context, tx Tx) error {
-		list, err := tx.Events(ctx, limit)
+	err := s.side.View(s.ctx, func(ctx context.Context, tx cutover.Tx) error {
+		list, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(limit))
 		for _, e := range list {
 			ids = append(ids, e.ID.String())
 		}
@@ -84,12 +86,15 @@ func (s *suite[Tx]) pending(t *testing.T, limit int) (ids []string) {
 	return ids
 }
 
-func (s *suite[Tx]) wantHandled(t *testing.T, h cutover.Record, want bool) {
+func (s *suite) wantHandled(t *testing.T, h cutover.Record, want bool) {
 	t.Helper()
-	err := s.side.View(s.ctx, func(ctx context.Context, tx Tx) error {
-		got, err := tx.EventHandled(ctx, h.RecordMeta().ID)
-		if got != want {
-			t.Errorf("EventHandled gave %v, want %v", got, want)
+	err := s.side.View(s.ctx, func(ctx context.Context, tx cutover.Tx) error {
+		_, err := cutover.Get[event.Handled](ctx, tx, h.RecordMeta().ID)
+		if got := err == nil; got != want {
+			t.Errorf("handled: %v, want %v", got, want)
+		}
+		if fault.Is(err, fault.NotFound) {
+			return nil
 		}
 		return err
 	})

@@ -9,7 +9,7 @@ import (
 )
 
 // journal shows that a write leaves its note, and what becomes of it.
-func (s *suite[Tx]) journal(t *testing.T, k cutover.Kind) {
+func (s *suite) journal(t *testing.T, k cutover.Kind) {
 	s.guard.Journal, s.guard.Epoch = false, 1
 	silent := s.full(t, k)
 	s.put(t, silent)
@@ -54,7 +54,7 @@ func (s *suite[Tx]) journal(t *testing.T, k cutover.Kind) {
 }
 
 // noted puts another record and leaves no notes of what it needs first.
-func (s *suite[Tx]) noted(t *testing.T, k cutover.Kind) cutover.Record {
+func (s *suite) noted(t *testing.T, k cutover.Kind) cutover.Record {
 	t.Helper()
 	s.guard.Journal = false
 	r := s.full(t, k)
@@ -72,7 +72,7 @@ func staleOf(k cutover.Kind, r cutover.Record) cutover.Record {
 
 func note(key cutover.Key, rev int64) string { return fmt.Sprintf("%s rev %d epoch 7", key, rev) }
 
-func (s *suite[Tx]) notes(t *testing.T) []cutover.Note {
+func (s *suite) notes(t *testing.T) []cutover.Note {
 	t.Helper()
 	notes, err := s.side.Notes(s.ctx, 100)
 	if err != nil {
@@ -81,14 +81,14 @@ func (s *suite[Tx]) notes(t *testing.T) []cutover.Note {
 	return notes
 }
 
-func (s *suite[Tx]) forget(t *testing.T, notes []cutover.Note) {
+func (s *suite) forget(t *testing.T, notes []cutover.Note) {
 	t.Helper()
 	if err := s.side.Forget(s.ctx, notes); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (s *suite[Tx]) wantNotes(t *testing.T, want ...string) {
+func (s *suite) wantNotes(t *testing.T, want ...string) {
 	t.Helper()
 	var got []string
 	for _, n := range s.notes(t) {

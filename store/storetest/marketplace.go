@@ -15,7 +15,7 @@ import (
 
 // Marketplace is the contract of the marketplace's side: its records and its
 // queries.
-func Marketplace(t *testing.T, open func(*testing.T) cutover.Side[marketplace.Tx]) {
+func Marketplace(t *testing.T, open func(*testing.T) cutover.Side) {
 	t.Run("Contract", func(t *testing.T) {
 		Contract(t, marketplace.Domain, marketplace.Kinds, open, marketplaceFixes)
 	})
@@ -53,12 +53,12 @@ var marketplaceFixes = Fixes{
 // market is a side with what its tests need. They share it, and stay out of
 // each other's way by members of their own.
 type market struct {
-	side cutover.Side[marketplace.Tx]
+	side cutover.Side
 }
 
 func (m market) try(ctx context.Context, records ...cutover.Record) error {
 	guard := cutover.Guard{Domain: marketplace.Domain, Epoch: 1, Process: "storetest"}
-	return m.side.Update(ctx, guard, func(ctx context.Context, tx marketplace.Tx) error {
+	return m.side.Update(ctx, guard, func(ctx context.Context, tx cutover.Tx) error {
 		for _, r := range records {
 			if err := tx.Put(ctx, r); err != nil {
 				return err
@@ -98,10 +98,10 @@ func newOffer(request, seller cutover.ID, status marketplace.OfferStatus) *marke
 	}
 }
 
-func viewOf[R any](t *testing.T, m market, fn func(context.Context, marketplace.Tx) (R, error)) R {
+func viewOf[R any](t *testing.T, m market, fn func(context.Context, cutover.Tx) (R, error)) R {
 	t.Helper()
 	var out R
-	err := m.side.View(t.Context(), func(ctx context.Context, tx marketplace.Tx) (err error) {
+	err := m.side.View(t.Context(), func(ctx context.Context, tx cutover.Tx) (err error) {
 		out, err = fn(ctx, tx)
 		return err
 	})
@@ -132,8 +132,8 @@ func wantIDs(t *testing.T, what string, got []cutover.ID, want ...cutover.ID) {
 
 func (m market) wantRequests(t *testing.T, what string, f marketplace.RequestFilter, after cutover.ID, limit int, want ...*marketplace.PurchaseRequest) {
 	t.Helper()
-	got := viewOf(t, m, func(ctx context.Context, tx marketplace.Tx) ([]marketplace.PurchaseRequest, error) {
-		return tx.Requests(ctx, f, after, limit)
+	got := viewOf(t, m, func(ctx context.Context, tx cutover.Tx) ([]marketplace.PurchaseRequest, error) {
+		return marketplace.Requests(ctx, tx, f, after, limit)
 	})
 	ids := make([]cutover.ID, len(want))
 	for i, r := range want {
@@ -224,8 +224,8 @@ func offersByPage(t *testing.T, m market) {
 
 	want := func(what string, f marketplace.OfferFilter, after cutover.ID, limit int, ids ...cutover.ID) {
 		t.Helper()
-		wantIDs(t, what, idsOf(viewOf(t, m, func(ctx context.Context, tx marketplace.Tx) ([]marketplace.SellerOffer, error) {
-			return tx.Offers(ctx, f, after, limit)
+		wantIDs(t, what, idsOf(viewOf(t, m, func(ctx context.Context, tx cutover.Tx) ([]marketplace.SellerOffer, error) {
+			return marketplace.Offers(ctx, tx, f, after, limit)
 		})), ids...)
 	}
 	on := marketplace.OfferFilter{RequestID: r.ID}
@@ -270,8 +270,8 @@ func expiredOffers(t *testing.T, m market) {
 	until(marketplace.OfferAccepted, now.Add(-time.Hour))
 	b := until(marketplace.OfferPending, now.Add(-time.Hour))
 	expired := func(after cutover.ID, limit int) []cutover.ID {
-		return idsOf(viewOf(t, m, func(ctx context.Context, tx marketplace.Tx) ([]marketplace.SellerOffer, error) {
-			return tx.ExpiredOffers(ctx, now, after, limit)
+		return idsOf(viewOf(t, m, func(ctx context.Context, tx cutover.Tx) ([]marketplace.SellerOffer, error) {
+			return marketplace.ExpiredOffers(ctx, tx, now, after, limit)
 		}))
 	}
 	wantIDs(t, "all", expired(cutover.ID{}, 0), a, b)
@@ -287,8 +287,8 @@ func categoriesByOrder(t *testing.T, m market) {
 		m.put(t, c)
 		want = append(want, c.ID)
 	}
-	got := viewOf(t, m, func(ctx context.Context, tx marketplace.Tx) ([]marketplace.Category, error) {
-		return tx.Categories(ctx)
+	got := viewOf(t, m, func(ctx context.Context, tx cutover.Tx) ([]marketplace.Category, error) {
+		return marketplace.Categories(ctx, tx)
 	})
 	wantIDs(t, "categories", idsOf(got), want...)
 }
@@ -311,15 +311,15 @@ func everyRecord(t *testing.T, m market) {
 	a := m.request(t, cutover.NewID(), marketplace.StatusPending)
 	b := m.request(t, cutover.NewID(), marketplace.StatusPending)
 	o := m.offer(t, b, cutover.NewID(), marketplace.OfferPending)
-	requests := viewOf(t, m, func(ctx context.Context, tx marketplace.Tx) (ids []cutover.ID, err error) {
-		err = tx.EachRequest(ctx, func(r marketplace.PurchaseRequest) error {
+	requests := viewOf(t, m, func(ctx context.Context, tx cutover.Tx) (ids []cutover.ID, err error) {
+		err = cutover.Each(ctx, tx, func(r marketplace.PurchaseRequest) error {
 			ids = append(ids, r.ID)
 			return nil
 		})
 		return ids, err
 	})
-	offers := viewOf(t, m, func(ctx context.Context, tx marketplace.Tx) (ids []cutover.ID, err error) {
-		err = tx.EachOffer(ctx, func(o marketplace.SellerOffer) error {
+	offers := viewOf(t, m, func(ctx context.Context, tx cutover.Tx) (ids []cutover.ID, err error) {
+		err = cutover.Each(ctx, tx, func(o marketplace.SellerOffer) error {
 			ids = append(ids, o.ID)
 			return nil
 		})

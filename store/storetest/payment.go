@@ -15,7 +15,7 @@ import (
 
 // Payment is the contract of the payment domain's side: its records and its
 // queries.
-func Payment(t *testing.T, open func(*testing.T) cutover.Side[payment.Tx]) {
+func Payment(t *testing.T, open func(*testing.T) cutover.Side) {
 	t.Run("Contract", func(t *testing.T) {
 		Contract(t, payment.Domain, payment.Kinds, open, PaymentFixes)
 	})
@@ -109,11 +109,11 @@ func fixEntry(e *payment.Entry) {
 
 // till is a side with what its tests need. They share it, and stay out of each
 // other's way by payments of their own.
-type till struct{ side cutover.Side[payment.Tx] }
+type till struct{ side cutover.Side }
 
 func (l till) try(ctx context.Context, records ...cutover.Record) error {
 	guard := cutover.Guard{Domain: payment.Domain, Epoch: 1, Process: "storetest"}
-	return l.side.Update(ctx, guard, func(ctx context.Context, tx payment.Tx) error {
+	return l.side.Update(ctx, guard, func(ctx context.Context, tx cutover.Tx) error {
 		for _, r := range records {
 			if err := tx.Put(ctx, r); err != nil {
 				return err
@@ -141,10 +141,10 @@ func (l till) wantConflict(t *testing.T, what string, r cutover.Record) {
 func ask[T any, P interface {
 	*T
 	cutover.Record
-}](t *testing.T, l till, query func(context.Context, payment.Tx) ([]T, error)) []cutover.ID {
+}](t *testing.T, l till, query func(context.Context, cutover.Tx) ([]T, error)) []cutover.ID {
 	t.Helper()
 	var out []T
-	err := l.side.View(t.Context(), func(ctx context.Context, tx payment.Tx) (err error) {
+	err := l.side.View(t.Context(), func(ctx context.Context, tx cutover.Tx) (err error) {
 		out, err = query(ctx, tx)
 		return err
 	})
@@ -155,10 +155,10 @@ func ask[T any, P interface {
 }
 
 // askOne runs a query that gives one record.
-func askOne[T any](t *testing.T, l till, query func(context.Context, payment.Tx) (T, error)) (T, error) {
+func askOne[T any](t *testing.T, l till, query func(context.Context, cutover.Tx) (T, error)) (T, error) {
 	t.Helper()
 	var out T
-	err := l.side.View(t.Context(), func(ctx context.Context, tx payment.Tx) (err error) {
+	err := l.side.View(t.Context(), func(ctx context.Context, tx cutover.Tx) (err error) {
 		out, err = query(ctx, tx)
 		return err
 	})
@@ -197,8 +197,8 @@ func reversed(ids []cutover.ID) []cutover.ID {
 func paymentsByPage(t *testing.T, l till) {
 	want := reversed(l.paymentsPut(t, 5, func(int, *payment.Payment) {}))
 	page := func(after cutover.ID, limit int) []cutover.ID {
-		return ask(t, l, func(ctx context.Context, tx payment.Tx) ([]payment.Payment, error) {
-			return tx.Payments(ctx, after, limit)
+		return ask(t, l, func(ctx context.Context, tx cutover.Tx) ([]payment.Payment, error) {
+			return payment.Payments(ctx, tx, after, limit)
 		})
 	}
 	wantIDs(t, "first page", page(cutover.ID{}, 2), want[:2]...)
@@ -220,8 +220,8 @@ func paymentsOfUser(t *testing.T, l till) {
 		}
 	})
 	page := func(after cutover.ID, limit int) []cutover.ID {
-		return ask(t, l, func(ctx context.Context, tx payment.Tx) ([]payment.Payment, error) {
-			return tx.PaymentsOfUser(ctx, user, after, limit)
+		return ask(t, l, func(ctx context.Context, tx cutover.Tx) ([]payment.Payment, error) {
+			return payment.PaymentsOfUser(ctx, tx, user, after, limit)
 		})
 	}
 	wantIDs(t, "all of the user's", page(cutover.ID{}, 10), ids[4], ids[3], ids[1], ids[0])
@@ -236,8 +236,8 @@ func paymentsOfRequest(t *testing.T, l till) {
 			p.PurchaseRequestID = request
 		}
 	})
-	got := ask(t, l, func(ctx context.Context, tx payment.Tx) ([]payment.Payment, error) {
-		return tx.PaymentsOfRequest(ctx, request)
+	got := ask(t, l, func(ctx context.Context, tx cutover.Tx) ([]payment.Payment, error) {
+		return payment.PaymentsOfRequest(ctx, tx, request)
 	})
 	wantIDs(t, "payments of the request", got, ids[0], ids[2])
 }
@@ -255,8 +255,8 @@ func stalePayments(t *testing.T, l till) {
 		}
 	})
 	stale := func(limit int) []cutover.ID {
-		return ask(t, l, func(ctx context.Context, tx payment.Tx) ([]payment.Payment, error) {
-			return tx.StalePayments(ctx, now, limit)
+		return ask(t, l, func(ctx context.Context, tx cutover.Tx) ([]payment.Payment, error) {
+			return payment.StalePayments(ctx, tx, now, limit)
 		})
 	}
 	wantIDs(t, "stale payments", stale(10), ids[1], ids[0], ids[4], ids[3])
@@ -276,8 +276,8 @@ func unwatchedPayments(t *testing.T, l till) {
 		}
 	})
 	got := func(limit int) []cutover.ID {
-		return ask(t, l, func(ctx context.Context, tx payment.Tx) ([]payment.Payment, error) {
-			return tx.UnwatchedPayments(ctx, limit)
+		return ask(t, l, func(ctx context.Context, tx cutover.Tx) ([]payment.Payment, error) {
+			return payment.UnwatchedPayments(ctx, tx, limit)
 		})
 	}
 	wantIDs(t, "unwatched payments", got(10), ids[0], ids[4])
@@ -323,8 +323,8 @@ func uniqueReference(t *testing.T, l till) {
 	l.wantConflict(t, "the same reference again", with(reference))
 	l.put(t, with(""))
 	l.put(t, with(""))
-	got, err := askOne(t, l, func(ctx context.Context, tx payment.Tx) (payment.Payment, error) {
-		return tx.PaymentByReference(ctx, reference)
+	got, err := askOne(t, l, func(ctx context.Context, tx cutover.Tx) (payment.Payment, error) {
+		return payment.PaymentByReference(ctx, tx, reference)
 	})
 	if err != nil || got.ID != first.ID {
 		t.Errorf("by reference: want %s, got %s, %v", first.ID, got.ID, err)
@@ -350,8 +350,8 @@ func uniqueAddress(t *testing.T, l till) {
 	first := with()
 	l.put(t, first)
 	l.wantConflict(t, "the same address again", with())
-	got, err := askOne(t, l, func(ctx context.Context, tx payment.Tx) (payment.Destination, error) {
-		return tx.DestinationByAddress(ctx, address)
+	got, err := askOne(t, l, func(ctx context.Context, tx cutover.Tx) (payment.Destination, error) {
+		return payment.DestinationByAddress(ctx, tx, address)
 	})
 	if err != nil || got.ID != first.ID {
 		t.Errorf("by address: want %s, got %s, %v", first.ID, got.ID, err)
@@ -368,7 +368,7 @@ func oneQuote(t *testing.T, l till) {
 	first := with()
 	l.put(t, first)
 	l.wantConflict(t, "a second quote", with())
-	got, err := askOne(t, l, func(ctx context.Context, tx payment.Tx) (payment.Quote, error) { return tx.Quote(ctx, p) })
+	got, err := askOne(t, l, func(ctx context.Context, tx cutover.Tx) (payment.Quote, error) { return payment.QuoteOf(ctx, tx, p) })
 	if err != nil || got.ID != first.ID {
 		t.Errorf("quote: want %s, got %s, %v", first.ID, got.ID, err)
 	}
@@ -380,12 +380,12 @@ func trezorNewest(t *testing.T, l till) {
 		_, a := l.parents(t)
 		ids = append(ids, a)
 	}
-	got := ask(t, l, func(ctx context.Context, tx payment.Tx) ([]payment.TrezorAccount, error) {
-		return tx.TrezorAccounts(ctx)
+	got := ask(t, l, func(ctx context.Context, tx cutover.Tx) ([]payment.TrezorAccount, error) {
+		return payment.TrezorAccounts(ctx, tx)
 	})
 	wantIDs(t, "accounts", got, reversed(ids)...)
-	active, err := askOne(t, l, func(ctx context.Context, tx payment.Tx) (payment.TrezorAccount, error) {
-		return tx.ActiveTrezorAccount(ctx)
+	active, err := askOne(t, l, func(ctx context.Context, tx cutover.Tx) (payment.TrezorAccount, error) {
+		return payment.ActiveTrezorAccount(ctx, tx)
 	})
 	if err != nil || active.ID != ids[2] {
 		t.Errorf("active account: want %s, got %s, %v", ids[2], active.ID, err)
@@ -411,7 +411,9 @@ func uniqueLedgerKey(t *testing.T, l till) {
 	first := newEntry(t, p, key)
 	l.put(t, first)
 	l.wantConflict(t, "the same key again", newEntry(t, p, key))
-	got, err := askOne(t, l, func(ctx context.Context, tx payment.Tx) (payment.Entry, error) { return tx.LedgerEntry(ctx, key) })
+	got, err := askOne(t, l, func(ctx context.Context, tx cutover.Tx) (payment.Entry, error) {
+		return payment.LedgerEntry(ctx, tx, key)
+	})
 	if err != nil || got.ID != first.ID || !got.SameContent(first) {
 		t.Errorf("by key: want %+v, got %+v, %v", first, got, err)
 	}
@@ -426,7 +428,9 @@ func ledgerOfPayment(t *testing.T, l till) {
 		l.put(t, e, newEntry(t, other, fmt.Sprint(other, i)))
 		ids = append(ids, e.ID)
 	}
-	got := ask(t, l, func(ctx context.Context, tx payment.Tx) ([]payment.Entry, error) { return tx.LedgerOfPayment(ctx, p) })
+	got := ask(t, l, func(ctx context.Context, tx cutover.Tx) ([]payment.Entry, error) {
+		return payment.LedgerOfPayment(ctx, tx, p)
+	})
 	wantIDs(t, "entries of the payment", got, ids...)
 }
 
@@ -439,7 +443,9 @@ func uniqueDelivery(t *testing.T, l till) {
 	first := with()
 	l.put(t, first)
 	l.wantConflict(t, "the same delivery again", with())
-	got, err := askOne(t, l, func(ctx context.Context, tx payment.Tx) (payment.Delivery, error) { return tx.Delivery(ctx, key) })
+	got, err := askOne(t, l, func(ctx context.Context, tx cutover.Tx) (payment.Delivery, error) {
+		return payment.DeliveryByKey(ctx, tx, key)
+	})
 	if err != nil || got.ID != first.ID {
 		t.Errorf("by key: want %s, got %s, %v", first.ID, got.ID, err)
 	}
@@ -456,24 +462,42 @@ func openHolds(t *testing.T, l till) {
 		l.put(t, h)
 		ids = append(ids, h.ID)
 	}
-	got := ask(t, l, func(ctx context.Context, tx payment.Tx) ([]payment.Hold, error) { return tx.OpenHolds(ctx, p) })
+	got := ask(t, l, func(ctx context.Context, tx cutover.Tx) ([]payment.Hold, error) { return payment.OpenHolds(ctx, tx, p) })
 	wantIDs(t, "open holds", got, ids[0], ids[2])
 }
 
 func paymentNotFound(t *testing.T, l till) {
 	id := cutover.NewID()
-	for name, query := range map[string]func(context.Context, payment.Tx) error{
-		payment.KindPayment: func(ctx context.Context, tx payment.Tx) error { _, err := tx.Payment(ctx, id); return err },
-		"reference":         func(ctx context.Context, tx payment.Tx) error { _, err := tx.PaymentByReference(ctx, "no"); return err },
-		"empty":             func(ctx context.Context, tx payment.Tx) error { _, err := tx.PaymentByReference(ctx, ""); return err },
-		"quote":             func(ctx context.Context, tx payment.Tx) error { _, err := tx.Quote(ctx, id); return err },
-		"destination": func(ctx context.Context, tx payment.Tx) error {
-			_, err := tx.DestinationByAddress(ctx, "no")
+	for name, query := range map[string]func(context.Context, cutover.Tx) error{
+		payment.KindPayment: func(ctx context.Context, tx cutover.Tx) error {
+			_, err := cutover.Get[payment.Payment](ctx, tx, id)
 			return err
 		},
-		"entry":    func(ctx context.Context, tx payment.Tx) error { _, err := tx.LedgerEntry(ctx, "no"); return err },
-		"hold":     func(ctx context.Context, tx payment.Tx) error { _, err := tx.Hold(ctx, id); return err },
-		"delivery": func(ctx context.Context, tx payment.Tx) error { _, err := tx.Delivery(ctx, "no"); return err },
+		"reference": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := payment.PaymentByReference(ctx, tx, "no")
+			return err
+		},
+		"empty": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := payment.PaymentByReference(ctx, tx, "")
+			return err
+		},
+		"quote": func(ctx context.Context, tx cutover.Tx) error { _, err := payment.QuoteOf(ctx, tx, id); return err },
+		"destination": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := payment.DestinationByAddress(ctx, tx, "no")
+			return err
+		},
+		"entry": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := payment.LedgerEntry(ctx, tx, "no")
+			return err
+		},
+		"hold": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := cutover.Get[payment.Hold](ctx, tx, id)
+			return err
+		},
+		"delivery": func(ctx context.Context, tx cutover.Tx) error {
+			_, err := payment.DeliveryByKey(ctx, tx, "no")
+			return err
+		},
 	} {
 		if err := l.side.View(t.Context(), query); !fault.Is(err, fault.NotFound) {
 			t.Errorf("%s: want not found, got %v", name, err)
@@ -484,15 +508,15 @@ func paymentNotFound(t *testing.T, l till) {
 func everyPayment(t *testing.T, l till) {
 	l.paymentsPut(t, 3, func(int, *payment.Payment) {})
 	var ids []cutover.ID
-	err := l.side.View(t.Context(), func(ctx context.Context, tx payment.Tx) error {
+	err := l.side.View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
 		ids = nil
-		return tx.EachPayment(ctx, func(p payment.Payment) error {
+		return cutover.Each(ctx, tx, func(p payment.Payment) error {
 			ids = append(ids, p.ID)
 			return nil
 		})
 	})
-	all := ask(t, l, func(ctx context.Context, tx payment.Tx) ([]payment.Payment, error) {
-		return tx.Payments(ctx, cutover.ID{}, 10_000)
+	all := ask(t, l, func(ctx context.Context, tx cutover.Tx) ([]payment.Payment, error) {
+		return payment.Payments(ctx, tx, cutover.ID{}, 10_000)
 	})
 	if err != nil || len(ids) < 3 {
 		t.Fatalf("visited %d payments, %v", len(ids), err)

@@ -13,7 +13,7 @@ import (
 )
 
 // record shows that one record survives: its fields, its revisions, its end.
-func (s *suite[Tx]) record(t *testing.T, k cutover.Kind) {
+func (s *suite) record(t *testing.T, k cutover.Kind) {
 	t.Run("EveryFieldComesBack", func(t *testing.T) {
 		r := s.full(t, k)
 		s.put(t, r)
@@ -75,7 +75,7 @@ func (s *suite[Tx]) record(t *testing.T, k cutover.Kind) {
 	})
 	t.Run("PutKeepsWhatItWasGiven", func(t *testing.T) {
 		r, want := s.full(t, k), k.New()
-		err := s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx Tx) error {
+		err := s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx cutover.Tx) error {
 			err := tx.Put(ctx, r)
 			*want.RecordMeta() = *r.RecordMeta()
 			r.RecordMeta().Extra = cutover.Extra(`{"zzLater":true}`)
@@ -92,7 +92,7 @@ func (s *suite[Tx]) record(t *testing.T, k cutover.Kind) {
 }
 
 // update shows that an Update is all or nothing.
-func (s *suite[Tx]) update(t *testing.T, k cutover.Kind) {
+func (s *suite) update(t *testing.T, k cutover.Kind) {
 	t.Run("SeveralLandTogether", func(t *testing.T) {
 		a, b := s.full(t, k), s.full(t, k)
 		s.put(t, a, b)
@@ -111,7 +111,7 @@ func (s *suite[Tx]) update(t *testing.T, k cutover.Kind) {
 	})
 	t.Run("TheClosuresErrorWritesNothing", func(t *testing.T) {
 		r := s.full(t, k)
-		err := s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx Tx) error {
+		err := s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx cutover.Tx) error {
 			return errors.Join(tx.Put(ctx, r), errOwn)
 		})
 		if !errors.Is(err, errOwn) {
@@ -123,7 +123,7 @@ func (s *suite[Tx]) update(t *testing.T, k cutover.Kind) {
 		r := s.full(t, k)
 		func() {
 			defer func() { _ = recover() }()
-			_ = s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx Tx) error {
+			_ = s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx cutover.Tx) error {
 				_ = tx.Put(ctx, r)
 				panic(errOwn)
 			})
@@ -144,7 +144,7 @@ func (s *suite[Tx]) update(t *testing.T, k cutover.Kind) {
 		s.put(t, r)
 		var last cutover.Record
 		next := s.again(t, k, r)
-		err := s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx Tx) error {
+		err := s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx cutover.Tx) error {
 			for range 2 {
 				last = clone(k, next)
 				if err := tx.Put(ctx, last); err != nil {
@@ -160,7 +160,7 @@ func (s *suite[Tx]) update(t *testing.T, k cutover.Kind) {
 	})
 	t.Run("AViewCannotWrite", func(t *testing.T) {
 		r := s.full(t, k)
-		err := s.side.View(s.ctx, func(ctx context.Context, tx Tx) error { return tx.Put(ctx, r) })
+		err := s.side.View(s.ctx, func(ctx context.Context, tx cutover.Tx) error { return tx.Put(ctx, r) })
 		if err == nil {
 			t.Error("a Put in a View succeeded")
 		}
@@ -178,7 +178,7 @@ func clone(k cutover.Kind, of cutover.Record) cutover.Record {
 
 // race lets several writers add to the same two records: each success must
 // have raised both revisions by one.
-func (s *suite[Tx]) race(t *testing.T, k cutover.Kind) {
+func (s *suite) race(t *testing.T, k cutover.Kind) {
 	const writers, tries = 4, 5
 	a, b := s.full(t, k), s.full(t, k)
 	s.put(t, a, b)

@@ -1,10 +1,12 @@
 package storetest
 
 import (
+	"reflect"
 	"strings"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/money"
 )
@@ -14,24 +16,22 @@ import (
 // lean on what the real domains happen to use.
 const SpecimenDomain = "specimen"
 
-// SpecimenTx is the transaction of that domain.
-type SpecimenTx = event.Tx
-
 // Shelf is what specimens stand on.
 type Shelf struct {
 	cutover.Meta
 	Label string     `json:"label"`
-	Above cutover.ID `json:"aboveId"`
+	Above cutover.ID `json:"aboveId" field:",ref=shelf"`
 }
 
 // Specimen has a field of every sort.
 type Specimen struct {
 	cutover.Meta
-	ShelfID cutover.ID `json:"shelfId"`
+	ShelfID cutover.ID `json:"shelfId" field:",ref=shelf"`
 	Name    string     `json:"name"`
 	Order   int        `json:"order"` // a word of SQL
-	Email   string     `json:"email" field:"email,unique"`
+	Email   string     `json:"email" field:"email,null"`
 	Secret  string     `json:"-" field:"secretHash"`
+	State   string     `json:"state" field:",default=new,was=fresh:new,was=old:used"`
 
 	Flag  bool         `json:"flag"`
 	Price money.Amount `json:"price"`
@@ -107,20 +107,19 @@ type Source struct {
 
 // SpecimenKinds are that domain's kinds.
 var SpecimenKinds = append(cutover.Kinds{
-	{Name: "shelf", New: func() cutover.Record { return new(Shelf) }, Parents: func(r cutover.Record) []cutover.Key {
-		return keyOf("shelf", r.(*Shelf).Above)
-	}},
-	{Name: "specimen", New: func() cutover.Record { return new(Specimen) }, Parents: func(r cutover.Record) []cutover.Key {
-		return keyOf("shelf", r.(*Specimen).ShelfID)
-	}},
+	{
+		Name: "shelf", Type: reflect.TypeFor[Shelf](), Table: "shelves", Collection: "shelves",
+		Indexes: []query.Index{{"aboveId"}},
+	},
+	{
+		Name: "specimen", Type: reflect.TypeFor[Specimen](), Table: "specimens", Collection: "specimens",
+		Unique:  []cutover.Unique{{Fields: query.Index{"email"}}},
+		Indexes: []query.Index{{"shelfId"}, {"name"}, {"order"}, {"at"}, {"flag"}, {"state"}},
+	},
 }, event.Kinds(SpecimenDomain)...)
 
-func keyOf(kind string, id cutover.ID) []cutover.Key {
-	if id.IsZero() {
-		return nil
-	}
-	return []cutover.Key{{Kind: kind, ID: id}}
-}
+// SpecimenDefinition is that domain.
+var SpecimenDefinition = cutover.Definition{Name: SpecimenDomain, Kinds: SpecimenKinds}
 
 // SpecimenFixes make specimens fit for their table.
 var SpecimenFixes = Fixes{"shelf": func(r cutover.Record) {

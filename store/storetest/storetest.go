@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
 )
 
@@ -25,13 +24,13 @@ type Fixes map[string]func(cutover.Record)
 
 // Contract shows that a domain's kinds survive a database. open gives a side on
 // a database of its own.
-func Contract[Tx event.Tx](t *testing.T, domain string, kinds cutover.Kinds, open func(*testing.T) cutover.Side[Tx], fixes Fixes) {
-	groups := map[string]func(*suite[Tx], *testing.T, cutover.Kind){
-		"Record":  (*suite[Tx]).record,
-		"Update":  (*suite[Tx]).update,
-		"Journal": (*suite[Tx]).journal,
-		"Copy":    (*suite[Tx]).copies,
-		"Walk":    (*suite[Tx]).walk,
+func Contract(t *testing.T, domain string, kinds cutover.Kinds, open func(*testing.T) cutover.Side, fixes Fixes) {
+	groups := map[string]func(*suite, *testing.T, cutover.Kind){
+		"Record":  (*suite).record,
+		"Update":  (*suite).update,
+		"Journal": (*suite).journal,
+		"Copy":    (*suite).copies,
+		"Walk":    (*suite).walk,
 	}
 	for name, run := range groups {
 		t.Run(name, func(t *testing.T) {
@@ -49,28 +48,28 @@ func Contract[Tx event.Tx](t *testing.T, domain string, kinds cutover.Kinds, ope
 }
 
 // suite is one run of the contract on one database.
-type suite[Tx event.Tx] struct {
+type suite struct {
 	ctx   context.Context
-	side  cutover.Side[Tx]
+	side  cutover.Side
 	kinds cutover.Kinds
 	guard cutover.Guard
 	fixes Fixes
 	seed  int
 }
 
-func newSuite[Tx event.Tx](t *testing.T, domain string, kinds cutover.Kinds, side cutover.Side[Tx], fixes Fixes) *suite[Tx] {
+func newSuite(t *testing.T, domain string, kinds cutover.Kinds, side cutover.Side, fixes Fixes) *suite {
 	for kind := range fixes {
 		if _, ok := kinds.Named(kind); !ok {
 			t.Fatalf("a fix is for %q, which is no kind of %s", kind, domain)
 		}
 	}
-	return &suite[Tx]{ctx: t.Context(), side: side, kinds: kinds, fixes: fixes,
+	return &suite{ctx: t.Context(), side: side, kinds: kinds, fixes: fixes,
 		guard: cutover.Guard{Domain: domain, Epoch: 1, Process: "contract"}}
 }
 
 // full makes a record with every field set, unlike all others of this run, and
 // whatever must be there before it.
-func (s *suite[Tx]) full(t *testing.T, k cutover.Kind) cutover.Record {
+func (s *suite) full(t *testing.T, k cutover.Kind) cutover.Record {
 	t.Helper()
 	s.seed++
 	r := s.filled(k, s.seed)
@@ -78,7 +77,7 @@ func (s *suite[Tx]) full(t *testing.T, k cutover.Kind) cutover.Record {
 	return r
 }
 
-func (s *suite[Tx]) filled(k cutover.Kind, seed int) cutover.Record {
+func (s *suite) filled(k cutover.Kind, seed int) cutover.Record {
 	r := k.New()
 	Fill(r, seed)
 	s.fix(k, r)
@@ -86,7 +85,7 @@ func (s *suite[Tx]) filled(k cutover.Kind, seed int) cutover.Record {
 }
 
 // bare makes a record with nothing set but what its domain asks for.
-func (s *suite[Tx]) bare(t *testing.T, k cutover.Kind) cutover.Record {
+func (s *suite) bare(t *testing.T, k cutover.Kind) cutover.Record {
 	t.Helper()
 	r := k.New()
 	s.fix(k, r)
@@ -95,14 +94,14 @@ func (s *suite[Tx]) bare(t *testing.T, k cutover.Kind) cutover.Record {
 	return r
 }
 
-func (s *suite[Tx]) fix(k cutover.Kind, r cutover.Record) {
+func (s *suite) fix(k cutover.Kind, r cutover.Record) {
 	if fix := s.fixes[k.Name]; fix != nil {
 		fix(r)
 	}
 }
 
 // again makes another content for the record of an earlier one.
-func (s *suite[Tx]) again(t *testing.T, k cutover.Kind, of cutover.Record) cutover.Record {
+func (s *suite) again(t *testing.T, k cutover.Kind, of cutover.Record) cutover.Record {
 	t.Helper()
 	r := s.full(t, k)
 	r.RecordMeta().ID, r.RecordMeta().Rev = of.RecordMeta().ID, of.RecordMeta().Rev
@@ -110,12 +109,12 @@ func (s *suite[Tx]) again(t *testing.T, k cutover.Kind, of cutover.Record) cutov
 }
 
 // parents puts the records that r refers to, unless they are there.
-func (s *suite[Tx]) parents(t *testing.T, k cutover.Kind, r cutover.Record) {
+func (s *suite) parents(t *testing.T, k cutover.Kind, r cutover.Record) {
 	t.Helper()
-	if k.Parents == nil {
+	if len(s.kinds.Parents(r)) == 0 {
 		return
 	}
-	for _, key := range k.Parents(r) {
+	for _, key := range s.kinds.Parents(r) {
 		if key.ID == r.RecordMeta().ID || !s.get(t, key).Missing() {
 			continue
 		}
@@ -135,16 +134,16 @@ func (s *suite[Tx]) parents(t *testing.T, k cutover.Kind, r cutover.Record) {
 }
 
 // cutLoose ends a chain of records that refer to their own kind.
-func (s *suite[Tx]) cutLoose(k cutover.Kind, p cutover.Record) {
-	for _, key := range k.Parents(p) {
+func (s *suite) cutLoose(k cutover.Kind, p cutover.Record) {
+	for _, key := range s.kinds.Parents(p) {
 		if key.Kind == k.Name {
 			drop(p, key.ID)
 		}
 	}
 }
 
-func (s *suite[Tx]) tryPut(records ...cutover.Record) error {
-	return s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx Tx) error {
+func (s *suite) tryPut(records ...cutover.Record) error {
+	return s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx cutover.Tx) error {
 		for _, r := range records {
 			if err := tx.Put(ctx, r); err != nil {
 				return err
@@ -154,25 +153,25 @@ func (s *suite[Tx]) tryPut(records ...cutover.Record) error {
 	})
 }
 
-func (s *suite[Tx]) put(t *testing.T, records ...cutover.Record) {
+func (s *suite) put(t *testing.T, records ...cutover.Record) {
 	t.Helper()
 	if err := s.tryPut(records...); err != nil {
 		t.Fatalf("put %s: %v", describe(s.kinds, records), err)
 	}
 }
 
-func (s *suite[Tx]) tryDelete(r cutover.Record) error {
-	return s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx Tx) error { return tx.Delete(ctx, r) })
+func (s *suite) tryDelete(r cutover.Record) error {
+	return s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx cutover.Tx) error { return tx.Delete(ctx, r) })
 }
 
-func (s *suite[Tx]) remove(t *testing.T, r cutover.Record) {
+func (s *suite) remove(t *testing.T, r cutover.Record) {
 	t.Helper()
 	if err := s.tryDelete(r); err != nil {
 		t.Fatalf("delete %s: %v", describe(s.kinds, []cutover.Record{r}), err)
 	}
 }
 
-func (s *suite[Tx]) get(t *testing.T, key cutover.Key) cutover.Item {
+func (s *suite) get(t *testing.T, key cutover.Key) cutover.Item {
 	t.Helper()
 	items, err := s.side.Get(s.ctx, []cutover.Key{key})
 	if err != nil || len(items) != 1 || items[0].Key != key {
@@ -181,13 +180,13 @@ func (s *suite[Tx]) get(t *testing.T, key cutover.Key) cutover.Item {
 	return items[0]
 }
 
-func (s *suite[Tx]) key(r cutover.Record) cutover.Key {
+func (s *suite) key(r cutover.Record) cutover.Key {
 	k, _ := s.kinds.Of(r)
 	return cutover.Key{Kind: k.Name, ID: r.RecordMeta().ID}
 }
 
 // wantStored checks that the database has exactly this record.
-func (s *suite[Tx]) wantStored(t *testing.T, want cutover.Record) {
+func (s *suite) wantStored(t *testing.T, want cutover.Record) {
 	t.Helper()
 	wantItem(t, s.get(t, s.key(want)), want)
 }
@@ -210,7 +209,7 @@ func wantItem(t *testing.T, got cutover.Item, want cutover.Record) {
 }
 
 // wantGone checks that there is no record.
-func (s *suite[Tx]) wantGone(t *testing.T, key cutover.Key) {
+func (s *suite) wantGone(t *testing.T, key cutover.Key) {
 	t.Helper()
 	if got := s.get(t, key); got.Record != nil || got.Err != nil {
 		t.Fatalf("%s is there, revision %d, error %v; want it gone", key, got.Rev, got.Err)

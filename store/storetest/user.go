@@ -12,7 +12,7 @@ import (
 )
 
 // Users is the contract of the users' side: its records and its queries.
-func Users(t *testing.T, open func(*testing.T) cutover.Side[user.Tx]) {
+func Users(t *testing.T, open func(*testing.T) cutover.Side) {
 	t.Run("Contract", func(t *testing.T) {
 		Contract(t, user.Domain, user.Kinds, open, userFixes)
 	})
@@ -50,12 +50,12 @@ var userFixes = Fixes{
 // members is a side with what its tests need. They share it, and stay out of
 // each other's way by users of their own.
 type members struct {
-	side cutover.Side[user.Tx]
+	side cutover.Side
 }
 
 func (m members) try(ctx context.Context, records ...cutover.Record) error {
 	guard := cutover.Guard{Domain: user.Domain, Epoch: 1, Process: "storetest"}
-	return m.side.Update(ctx, guard, func(ctx context.Context, tx user.Tx) error {
+	return m.side.Update(ctx, guard, func(ctx context.Context, tx cutover.Tx) error {
 		for _, r := range records {
 			if err := tx.Put(ctx, r); err != nil {
 				return err
@@ -72,7 +72,7 @@ func (m members) put(t *testing.T, records ...cutover.Record) {
 	}
 }
 
-func (m members) view(t *testing.T, fn func(context.Context, user.Tx) error) {
+func (m members) view(t *testing.T, fn func(context.Context, cutover.Tx) error) {
 	t.Helper()
 	if err := m.side.View(t.Context(), fn); err != nil {
 		t.Fatal(err)
@@ -97,10 +97,10 @@ func usersByPage(t *testing.T, m members) {
 	m.put(t, someone(user.Resolver), someone(user.Buyer))
 	slices.Reverse(want)
 	var got []string
-	m.view(t, func(ctx context.Context, tx user.Tx) error {
+	m.view(t, func(ctx context.Context, tx cutover.Tx) error {
 		got = nil
 		for after := (cutover.ID{}); ; {
-			page, err := tx.Users(ctx, user.Filter{Role: user.Resolver, Status: user.Suspended}, after, 3)
+			page, err := user.Users(ctx, tx, user.Filter{Role: user.Resolver, Status: user.Suspended}, after, 3)
 			if err != nil || len(page) == 0 {
 				return err
 			}
@@ -119,16 +119,16 @@ func usersByUnique(t *testing.T, m members) {
 	u := someone(user.Buyer)
 	u.Email, u.ReferralCode = emailOf(u.ID), "R"+u.ID.String()
 	m.put(t, u)
-	m.view(t, func(ctx context.Context, tx user.Tx) error {
-		byEmail, err := tx.UserByEmail(ctx, u.Email)
+	m.view(t, func(ctx context.Context, tx cutover.Tx) error {
+		byEmail, err := user.UserByEmail(ctx, tx, u.Email)
 		if err != nil || byEmail.ID != u.ID {
 			t.Errorf("by address: %v, %v", byEmail.ID, err)
 		}
-		byCode, err := tx.UserByReferralCode(ctx, u.ReferralCode)
+		byCode, err := user.UserByReferralCode(ctx, tx, u.ReferralCode)
 		if err != nil || byCode.ID != u.ID {
 			t.Errorf("by referral code: %v, %v", byCode.ID, err)
 		}
-		list, err := tx.Users(ctx, user.Filter{Email: u.Email}, cutover.ID{}, 10)
+		list, err := user.Users(ctx, tx, user.Filter{Email: u.Email}, cutover.ID{}, 10)
 		if err != nil || len(list) != 1 || list[0].ID != u.ID {
 			t.Errorf("in the list: %d, %v", len(list), err)
 		}
@@ -166,8 +166,8 @@ func uniqueVerification(t *testing.T, m members) {
 	first := &user.TempVerification{Email: email, FirstName: "Ann"}
 	m.put(t, first)
 	wantBroken(t, m.try(t.Context(), &user.TempVerification{Email: email}), "a second registration of the address")
-	m.view(t, func(ctx context.Context, tx user.Tx) error {
-		v, err := tx.VerificationByEmail(ctx, email)
+	m.view(t, func(ctx context.Context, tx cutover.Tx) error {
+		v, err := user.VerificationByEmail(ctx, tx, email)
 		if err != nil || v.ID != first.ID {
 			t.Errorf("by address: %v, %v", v.ID, err)
 		}
@@ -190,8 +190,8 @@ func addressesInOrder(t *testing.T, m members) {
 func addressIDs(t *testing.T, m members, userID cutover.ID) []string {
 	t.Helper()
 	var got []string
-	m.view(t, func(ctx context.Context, tx user.Tx) error {
-		all, err := tx.Addresses(ctx, userID)
+	m.view(t, func(ctx context.Context, tx cutover.Tx) error {
+		all, err := user.Addresses(ctx, tx, userID)
 		got = nil
 		for _, a := range all {
 			got = append(got, a.ID.String())
@@ -206,16 +206,16 @@ func everyUser(t *testing.T, m members) {
 	a := &user.Address{Meta: cutover.Meta{ID: cutover.NewID()}, UserID: u.ID}
 	m.put(t, u)
 	m.put(t, a)
-	m.view(t, func(ctx context.Context, tx user.Tx) error {
+	m.view(t, func(ctx context.Context, tx cutover.Tx) error {
 		var users, addresses []string
-		err := tx.EachUser(ctx, func(u user.User) error { users = append(users, u.ID.String()); return nil })
+		err := cutover.Each(ctx, tx, func(u user.User) error { users = append(users, u.ID.String()); return nil })
 		if err != nil {
 			return err
 		}
 		if !slices.IsSorted(users) || !slices.Contains(users, u.ID.String()) {
 			t.Errorf("users not in order, or one left out, of %d", len(users))
 		}
-		err = tx.EachAddress(ctx, func(a user.Address) error { addresses = append(addresses, a.ID.String()); return nil })
+		err = cutover.Each(ctx, tx, func(a user.Address) error { addresses = append(addresses, a.ID.String()); return nil })
 		if !slices.IsSorted(addresses) || !slices.Contains(addresses, a.ID.String()) {
 			t.Errorf("addresses not in order, or one left out, of %d", len(addresses))
 		}
@@ -234,8 +234,8 @@ func primaryMoves(t *testing.T, m members) {
 		m.put(t, u, old, next)
 		old, next = next, old
 	}
-	m.view(t, func(ctx context.Context, tx user.Tx) error {
-		a, err := tx.Address(ctx, old.ID)
+	m.view(t, func(ctx context.Context, tx cutover.Tx) error {
+		a, err := cutover.Get[user.Address](ctx, tx, old.ID)
 		if err == nil && !a.IsPrimary {
 			t.Error("the mark did not come back")
 		}
@@ -256,8 +256,8 @@ func tokensInOrder(t *testing.T, m members) {
 	want = slices.Delete(want, 3, 6)
 	m.put(t, u)
 	var got []string
-	m.view(t, func(ctx context.Context, tx user.Tx) error {
-		back, err := tx.User(ctx, u.ID)
+	m.view(t, func(ctx context.Context, tx cutover.Tx) error {
+		back, err := cutover.Get[user.User](ctx, tx, u.ID)
 		got = nil
 		for _, token := range back.RefreshTokens {
 			got = append(got, token.Hash)
@@ -269,7 +269,7 @@ func tokensInOrder(t *testing.T, m members) {
 
 func userInvariants(t *testing.T, m members) {
 	m.put(t, someone(user.Buyer))
-	m.view(t, func(ctx context.Context, tx user.Tx) error {
+	m.view(t, func(ctx context.Context, tx cutover.Tx) error {
 		for _, inv := range user.Invariants {
 			if text, err := inv.Eval(ctx, tx); err != nil || text == "" {
 				t.Errorf("%s: %q, %v", inv.Name, text, err)
@@ -280,12 +280,12 @@ func userInvariants(t *testing.T, m members) {
 }
 
 func usersNotFound(t *testing.T, m members) {
-	m.view(t, func(ctx context.Context, tx user.Tx) error {
-		_, byID := tx.User(ctx, cutover.NewID())
-		_, byEmail := tx.UserByEmail(ctx, "nobody@example.org")
-		_, byCode := tx.UserByReferralCode(ctx, "NOBODY")
-		_, address := tx.Address(ctx, cutover.NewID())
-		_, verification := tx.VerificationByEmail(ctx, "nobody@example.org")
+	m.view(t, func(ctx context.Context, tx cutover.Tx) error {
+		_, byID := cutover.Get[user.User](ctx, tx, cutover.NewID())
+		_, byEmail := user.UserByEmail(ctx, tx, "nobody@example.org")
+		_, byCode := user.UserByReferralCode(ctx, tx, "NOBODY")
+		_, address := cutover.Get[user.Address](ctx, tx, cutover.NewID())
+		_, verification := user.VerificationByEmail(ctx, tx, "nobody@example.org")
 		for i, err := range []error{byID, byEmail, byCode, address, verification} {
 			if !fault.Is(err, fault.NotFound) {
 				t.Errorf("%d: %v, want not_found", i, err)
