@@ -129,7 +129,7 @@ func Update[R any](ctx context.Context, d *Domain, fn func(context.Context, Tx) 
 		return side.Update(ctx, g, func(ctx context.Context, tx Tx) error {
 			r, err := fn(ctx, tx)
 			result = r
-			if err != nil && !IsStale(err) {
+			if err != nil && !IsStale(err) && !errors.Is(err, ErrMoved) {
 				return refused{err}
 			}
 			return err

@@ -600,3 +600,31 @@ func TestOldTombstonesAreForgottenOnceTheBackfillIsOver(t *testing.T) {
 		t.Error("a tombstone was kept for longer than its life")
 	}
 }
+
+// A store may find out with the closure's first question that the domain has
+// moved: that is no answer of the closure's.
+func TestAnUpdateWhoseFirstQuestionMeetsAnotherEpochRunsAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	b := w.banks[0]
+	a, err := b.open(t.Context(), "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var moved sync.WaitGroup
+	defer moved.Wait()
+	asked := 0
+	w.source.Before(func(op string) error {
+		if op != "get" {
+			return nil
+		}
+		if asked++; asked == 1 {
+			moved.Go(func() { must[cutover.Report](t)(w.engine().Start(t.Context(), "bank", execute)) })
+			return cutover.ErrMoved
+		}
+		return nil
+	})
+	if balance, err := b.deposit(t.Context(), a.ID, 5); err != nil || balance != 5 {
+		t.Errorf("balance %d, %v; want 5 at the second try", balance, err)
+	}
+}
