@@ -68,6 +68,11 @@ func Parked(ctx context.Context, tx cutover.Tx, limit int) ([]Event, error) {
 	return cutover.Find[Event](ctx, tx, query.Eq("parked", true).OrderBy("nextAt").Limit(limit))
 }
 
+// CountParked returns how many events wait for an operator.
+func CountParked(ctx context.Context, tx cutover.Tx) (int64, error) {
+	return cutover.Count[Event](ctx, tx, query.Eq("parked", true))
+}
+
 // HandledBefore returns marks that are older than a time, the oldest first.
 func HandledBefore(ctx context.Context, tx cutover.Tx, before time.Time, limit int) ([]Handled, error) {
 	return cutover.Find[Handled](ctx, tx, query.Less("createdAt", before).OrderBy("createdAt").Limit(limit))

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/cutover/query"
 )
 
 // What an operator can do about events.
@@ -27,13 +26,6 @@ func List(ctx context.Context, d *cutover.Domain, limit int) ([]Event, error) {
 func Get(ctx context.Context, d *cutover.Domain, id cutover.ID) (Event, error) {
 	return cutover.View(ctx, d, QueryPending, func(ctx context.Context, tx cutover.Tx) (Event, error) {
 		return cutover.Get[Event](ctx, tx, id)
-	})
-}
-
-// CountParked returns how many events of a domain wait for an operator.
-func CountParked(ctx context.Context, d *cutover.Domain) (int64, error) {
-	return cutover.View(ctx, d, QueryPending, func(ctx context.Context, tx cutover.Tx) (int64, error) {
-		return cutover.Count[Event](ctx, tx, query.Eq("parked", true))
 	})
 }
 

@@ -153,7 +153,7 @@ changed.`,
 
 func (c *cli) retryParked(ctx context.Context, d *cutover.Domain, execute bool) error {
 	if !execute {
-		n, err := event.CountParked(ctx, d)
+		n, err := cutover.View(ctx, d, event.QueryPending, event.CountParked)
 		if err != nil {
 			return err
 		}
