@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -102,9 +103,9 @@ func (c *cli) listEvents(ctx context.Context, domains []*cutover.Domain, limit i
 	}
 	var rows [][]string
 	for _, e := range all {
-		rows = append(rows, []string{e.Domain, e.ID.String(), e.Type, eventState(e.Event), number(e.Attempts), oneLine(e.Reason, 120)})
+		rows = append(rows, []string{e.Domain, e.ID.String(), e.Type, eventState(e.Event), eventStory(e.Event)})
 	}
-	return c.printTable("All events are delivered.", []string{"DOMAIN", "ID", "TYPE", "STATE", "ATTEMPTS", "REASON"}, rows)
+	return c.printTable("All events are delivered.", []string{"DOMAIN", "ID", "TYPE", "STATE", "REASON"}, rows)
 }
 
 func order(parked bool) int {
@@ -121,7 +122,18 @@ func eventState(e event.Event) string {
 	case e.NextAt.IsZero():
 		return "new"
 	}
-	return "waits until " + e.NextAt.UTC().Format(time.TimeOnly)
+	return "waits"
+}
+
+// eventStory says why an event is not delivered yet, and what comes next.
+func eventStory(e event.Event) string {
+	switch {
+	case e.Attempts == 0:
+		return "-"
+	case e.Parked:
+		return fmt.Sprintf("%s (%d attempts)", oneLine(e.Reason, 120), e.Attempts)
+	}
+	return fmt.Sprintf("%s (%d attempts, next %s UTC)", oneLine(e.Reason, 120), e.Attempts, e.NextAt.UTC().Format(time.TimeOnly))
 }
 
 func (c *cli) eventsRetryCommand() *cobra.Command {
@@ -163,8 +175,7 @@ func (c *cli) retryParked(ctx context.Context, d *cutover.Domain, execute bool) 
 	for {
 		n, err := event.RetryParked(ctx, d, retryAtOnce)
 		if total += n; err != nil || n < retryAtOnce {
-			_ = c.say("%s: %d events are retried\n", d.Name(), total)
-			return err
+			return errors.Join(c.say("%s: %d events are retried\n", d.Name(), total), err)
 		}
 	}
 }

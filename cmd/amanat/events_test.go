@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 const parkedEvents = `SET amanat.writer = 'by hand: a test';
@@ -31,7 +33,7 @@ func TestParkedEventsAreListedRetriedAndDropped(t *testing.T) {
 	d := onPostgres(t)
 	d.must(t, "events list", "All events are delivered.")
 	d.stranger(t, parkedEvents)
-	d.must(t, "events list marketplace", "DOMAIN", "665f1b2c9a8b7c6d5e4f3a21", "request.completed", "parked", "the door is shut", "20")
+	d.must(t, "events list marketplace", "DOMAIN", "665f1b2c9a8b7c6d5e4f3a21", "request.completed", "parked", "the door is shut (20 attempts)")
 	if found := d.diagnose(t); found.status != exitOK {
 		t.Errorf("the doctor's exit status is %d:\n%s", found.status, found.text)
 	} else {
@@ -62,6 +64,34 @@ func TestParkedEventsAreListedRetriedAndDropped(t *testing.T) {
 	if err != nil || len(docs) != 1 || docs[0].Who == "" {
 		t.Errorf("want it on record, got %+v, %v", docs, err)
 	}
+}
+
+// Neither has the fields that came with parking.
+func TestEventsThatAnEarlierVersionPutInMongoDBAreDeliveredOrDropped(t *testing.T) {
+	t.Parallel()
+	d := both(t)
+	events := d.mongoClient(t).Database(d.value("DB_NAME")).Collection("payment_events")
+	_, err := events.InsertMany(t.Context(), []any{
+		bson.M{"_id": bson.NewObjectID(), "rev": int64(1), "type": "payment.funded", "subject": bson.NewObjectID(), "data": bson.M{
+			"purchaseRequestId": bson.NewObjectID().Hex(), "sellerOfferId": bson.NewObjectID().Hex()}},
+		bson.M{"_id": bson.NewObjectID(), "rev": int64(1), "type": "payment.forgotten"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.must(t, "events list", "payment.funded", "payment.forgotten", "new")
+	d.serve(t)
+	waitFor(t, "the delivery of one and an attempt at the other", func() bool {
+		all := d.listedEvents(t)
+		return len(all) == 1 && all["payment.forgotten"].Attempts > 0
+	})
+	id := d.listedEvents(t)["payment.forgotten"].ID.String()
+	d.must(t, "events list payment", "waits", "handles no events of type")
+	waitFor(t, "a drop between two attempts", func() bool {
+		status, _, _ := d.run(t, "events", "drop", "payment", id, "--why", "test", "--execute")
+		return status == exitOK
+	})
+	d.must(t, "events list", "All events are delivered.")
 }
 
 func TestEventsCommandsRefuseWhatTheyCannotDo(t *testing.T) {
