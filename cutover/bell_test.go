@@ -49,3 +49,25 @@ func TestABellRingsForWhatWasPut(t *testing.T) {
 	rings(false, nil, &drum{})
 	rings(false, errors.New("not committed"), &gong{})
 }
+
+func TestAnApplicationsRoleIsHeldByOneProcess(t *testing.T) {
+	plane := memdb.NewControl()
+	one, other := cutover.NewEngine(cutover.Options{Control: plane}), cutover.NewEngine(cutover.Options{Control: plane})
+	nothing := func(context.Context) error { return nil }
+	led, err := one.Lead(t.Context(), "r", func(ctx context.Context) error {
+		if led, err := other.Lead(ctx, "r", nothing); led || err != nil {
+			t.Errorf("the other led too: %v, %v", led, err)
+		}
+		led, err := other.Lead(ctx, "s", nothing)
+		if !led {
+			t.Error("another role was not free")
+		}
+		return err
+	})
+	if !led || err != nil {
+		t.Errorf("led: %v, %v", led, err)
+	}
+	if led, err := cutover.NewEngine(cutover.Options{}).Lead(t.Context(), "r", nothing); !led || err != nil {
+		t.Errorf("without a control plane: %v, %v", led, err)
+	}
+}
