@@ -98,7 +98,7 @@ func (d *DB) sorted(kind string) []cutover.Key {
 
 // View runs fn; see cutover.Side.
 func (d *DB) View(ctx context.Context, fn func(context.Context, cutover.Tx) error) error {
-	return fn(ctx, tx{cutover.ReadOnly(d.kinds), d, nil})
+	return fn(ctx, tx{cutover.ReadOnly(d.kinds), d, nil, nil})
 }
 
 // Update runs fn and commits what it put; see cutover.Side.
@@ -127,7 +127,8 @@ type Txn struct {
 // Begin starts an Update: on a target it checks the epoch, and keeps Advance
 // waiting until Commit or Abort.
 func (d *DB) Begin(ctx context.Context, g cutover.Guard) (*Txn, error) {
-	t := &Txn{tx: tx{cutover.NewBatch(d.kinds, nil), d, map[cutover.Key]bool{}}, guard: g, release: func() {}}
+	t := &Txn{tx: tx{nil, d, map[cutover.Key]bool{}, map[cutover.Key]cutover.Record{}}, guard: g, release: func() {}}
+	t.Batch = cutover.NewBatch(d.kinds, t.keep)
 	if g.Fenced && d.Control != nil {
 		release, err := d.Control.fence(ctx, g)
 		if err != nil {
@@ -156,7 +157,7 @@ func (t *Txn) Commit() error {
 	}
 	t.over = true
 	defer t.release()
-	return t.db.commit(t.Writes(), t.seen, t.guard)
+	return t.db.commit(t.kept(), t.seen, t.guard)
 }
 
 // Abort ends the Update without its writes, unless it has ended already.
@@ -184,7 +185,7 @@ func (d *DB) commit(writes []cutover.Write, seen map[cutover.Key]bool, g cutover
 		d.seq++
 		r := row{rev: w.Rev(), noted: g.Journal, notedAt: time.Now(), seq: d.seq, epoch: g.Epoch}
 		if w.Record != nil {
-			r.record = cutover.Clone(w.Record)
+			r.record = w.Record
 		}
 		if r.record == nil && !g.Journal {
 			delete(d.rows, w.Key)
@@ -199,7 +200,7 @@ func (d *DB) commit(writes []cutover.Write, seen map[cutover.Key]bool, g cutover
 func (d *DB) Seed(kind string, r cutover.Record) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.rows[cutover.Key{Kind: kind, ID: r.RecordMeta().ID}] = row{record: cutover.Clone(r), rev: r.RecordMeta().Rev}
+	d.rows[cutover.Key{Kind: kind, ID: r.RecordMeta().ID}] = row{record: stored(r), rev: r.RecordMeta().Rev}
 }
 
 // Remove takes a record away behind the engine's back.
@@ -266,13 +267,14 @@ func (d *DB) Count(_ context.Context, kind string) (int64, error) {
 	return int64(len(d.sorted(kind))), nil
 }
 
-// Bounds gives every size-th id.
+// Bounds gives every size-th id, and the last.
 func (d *DB) Bounds(_ context.Context, kind string, size int) ([]cutover.ID, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var out []cutover.ID
-	for i, k := range d.sorted(kind) {
-		if (i+1)%size == 0 {
+	keys := d.sorted(kind)
+	for i, k := range keys {
+		if (i+1)%size == 0 || i+1 == len(keys) {
 			out = append(out, k.ID)
 		}
 	}
@@ -320,6 +322,9 @@ func (d *DB) apply(i cutover.Item, o cutover.ApplyOptions) error {
 		d.graves[i.Key] = grave{i.Rev, time.Now()}
 		return nil
 	}
+	if i.Record == nil {
+		return fault.New(fault.Internal, "%s has no record to copy", i.Key)
+	}
 	if d.Accept != nil {
 		has := func(k cutover.Key) bool { return d.rows[k].record != nil }
 		if err := d.Accept(has, i.Record); err != nil {
@@ -327,7 +332,7 @@ func (d *DB) apply(i cutover.Item, o cutover.ApplyOptions) error {
 		}
 	}
 	delete(d.graves, i.Key)
-	d.rows[i.Key] = row{record: cutover.Clone(i.Record), rev: i.Rev}
+	d.rows[i.Key] = row{record: stored(i.Record), rev: i.Rev}
 	return nil
 }
 

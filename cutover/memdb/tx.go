@@ -7,6 +7,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/query"
+	"github.com/amanat-dev/amanat/cutover/shape"
 	"github.com/amanat-dev/amanat/fault"
 )
 
@@ -15,6 +16,35 @@ type tx struct {
 	*cutover.Batch
 	db   *DB
 	seen map[cutover.Key]bool // found there: tells a legacy record of revision 0 from a new one
+	put  map[cutover.Key]cutover.Record
+}
+
+// keep copies a record at the moment of its Put, so that a later change of the
+// same value is not written.
+func (t tx) keep(w cutover.Write) error {
+	if w.Record != nil {
+		t.put[w.Key] = stored(w.Record)
+	}
+	return nil
+}
+
+// kept are the writes, with the records as they were put.
+func (t tx) kept() []cutover.Write {
+	writes := t.Writes()
+	for i, w := range writes {
+		if w.Record != nil {
+			writes[i].Record = t.put[w.Key]
+		}
+	}
+	return writes
+}
+
+// stored is a record as a database would give it back: a copy, in which nothing
+// is nothing.
+func stored(r cutover.Record) cutover.Record {
+	r = cutover.Clone(r)
+	shape.Normalise(structOf(r), shape.Of(reflect.TypeOf(r)))
+	return r
 }
 
 // Get reads a record.

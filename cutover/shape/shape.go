@@ -223,6 +223,29 @@ func Settle(v reflect.Value, fields []Field) {
 	}
 }
 
+// normalise makes what counts as absent nil or zero, see package
+func Normalise(v reflect.Value, fields []Field) {
+	for _, f := range fields {
+		sv := v.FieldByIndex(f.Index)
+		if sv.IsZero() {
+			continue
+		}
+		switch {
+		case f.Class == Group && f.Pointer:
+			Normalise(sv.Elem(), f.Fields)
+		case f.Class == Group:
+			Normalise(sv, f.Fields)
+		case f.Class == List && f.Elem.Class == Group && !f.Elem.Pointer:
+			for i := range sv.Len() {
+				Normalise(sv.Index(i), f.Elem.Fields)
+			}
+		}
+		if f.Class != Bool && f.Class != Int && f.Empty(sv) {
+			sv.SetZero()
+		}
+	}
+}
+
 func (f Field) settle(v reflect.Value) {
 	if now, ok := f.Was[v.String()]; ok {
 		v.SetString(now)

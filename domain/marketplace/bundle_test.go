@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/memdb"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/event"
@@ -22,7 +23,14 @@ func postgresSide(t *testing.T) cutover.Side {
 }
 func mongoSide(t *testing.T) cutover.Side { return storetest.MongoSide(t, marketplace.Definition) }
 
-// onBoth runs a test on a service over each database.
+// inMemory runs a test on a service in memory: what it says of rules holds on
+// each database, since these answer alike (store/storetest).
+func inMemory(t *testing.T, test func(t *testing.T, b *bundle)) {
+	t.Parallel()
+	test(t, newBundle(cutover.Spec{Source: memdb.New("memory", marketplace.Kinds)}))
+}
+
+// onBoth runs a test of what happens at once on a service over each database.
 func onBoth(t *testing.T, test func(t *testing.T, b *bundle)) {
 	t.Parallel()
 	t.Run("mongo", func(t *testing.T) {

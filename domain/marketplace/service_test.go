@@ -13,7 +13,7 @@ import (
 )
 
 func TestARequestGoesFromPostingToTheSellersBeingPaid(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
 		r := b.request(t)
 		wantStatus(t, r, marketplace.StatusPending)
@@ -187,7 +187,7 @@ func TestWrongCodesAtOnceAreAllCounted(t *testing.T) {
 }
 
 func TestTheCodeIsStoredNowhere(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		r := b.shipped(t)
 		code := must[marketplace.DeliveryCode](t)(b.GenerateCode(t.Context(), b.buyer, r.ID))
 		info := b.stored(t, r.ID).DeliveryInfo
@@ -206,7 +206,7 @@ func TestTheCodeIsStoredNowhere(t *testing.T) {
 }
 
 func TestPaymentEventsCountOnceAndMayComeLateOrTwice(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		r, o := b.chosen(t)
 		funded := aboutMoney(r.ID, o.ID)
 		b.tell(t, b.HandlePaymentFunded, funded)
@@ -225,7 +225,7 @@ func TestPaymentEventsCountOnceAndMayComeLateOrTwice(t *testing.T) {
 }
 
 func TestMoneyForAnotherOfferOrACancelledRequestMovesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		r, o := b.chosen(t)
 		b.tell(t, b.HandlePaymentFunded, aboutMoney(r.ID, cutover.NewID()))
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusPayment)
@@ -239,7 +239,7 @@ func TestMoneyForAnotherOfferOrACancelledRequestMovesNothing(t *testing.T) {
 }
 
 func TestARefundCancelsUnlessOtherMoneyIsHeld(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		r, o := b.paid(t)
 		b.tell(t, b.HandlePaymentRefunded, aboutMoney(r.ID, o.ID))
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusProcessing)
@@ -254,7 +254,7 @@ func TestARefundCancelsUnlessOtherMoneyIsHeld(t *testing.T) {
 }
 
 func TestCancellingEndsWaitingOffersAndTellsOfIt(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		r := b.request(t)
 		o := b.offerBy(t, b.seller, r.ID)
 		must[marketplace.PurchaseRequest](t)(b.CancelRequest(t.Context(), b.admin, r.ID))
@@ -269,7 +269,7 @@ func TestCancellingEndsWaitingOffersAndTellsOfIt(t *testing.T) {
 }
 
 func TestARequestWithMoneyHeldCannotBeCancelled(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		r, _ := b.chosen(t)
 		b.escrow.hold(r.ID, true)
 		_, err := b.CancelRequest(t.Context(), b.buyer, r.ID)
@@ -285,7 +285,7 @@ func TestARequestWithMoneyHeldCannotBeCancelled(t *testing.T) {
 }
 
 func TestAnOfferPastItsTimeIsWithdrawn(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
 		r := b.request(t)
 		o := b.offerBy(t, b.seller, r.ID)
@@ -315,7 +315,7 @@ func TestAnOfferPastItsTimeIsWithdrawn(t *testing.T) {
 }
 
 func TestOpenRequestsCountsWhatIsUnfinished(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		r, _ := b.chosen(t)
 		b.request(t)
 		want := func(who marketplace.Member, n int64) {
@@ -334,7 +334,7 @@ func TestOpenRequestsCountsWhatIsUnfinished(t *testing.T) {
 }
 
 func TestADealNeedsAnOfferOfThatRequest(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		r, o := b.chosen(t)
 		other := b.request(t)
 		for _, c := range []struct{ request, offer cutover.ID }{
@@ -371,7 +371,7 @@ func TestTwoMovesThatWouldCloseACircleDoNotBothHappen(t *testing.T) {
 }
 
 func TestARequestNeedsAnActiveCategoryAndKnownSellers(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, off := t.Context(), false
 		c := must[marketplace.Category](t)(b.CreateCategory(ctx, b.admin, marketplace.CategoryDraft{Name: "old", IsActive: &off}))
 		d := draft()
@@ -390,7 +390,7 @@ func TestARequestNeedsAnActiveCategoryAndKnownSellers(t *testing.T) {
 // A seller who raises the price between the buyer's look and click sells
 // nothing by it.
 func TestAnOfferThatChangedSinceItWasReadIsNotSelected(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		r := b.request(t)
 		read := b.offerBy(t, b.seller, r.ID)
 		changed := must[marketplace.SellerOffer](t)(b.UpdateOffer(t.Context(), b.seller, read.ID, marketplace.OfferPatch{Notes: new("dearer now")}))

@@ -14,7 +14,7 @@ func adjustment(key string, from, to payment.Place, amount string) payment.Adjus
 }
 
 func TestAnAdjustmentIsBookedOnceWithItsReasonAndBalances(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.open(t)
 		half := adjustment("1", payment.AtCustody, payment.AtEscrow, "6.25")
 		e := must[payment.Entry](t)(b.Adjust(ctx, b.admin, p.ID, half))
@@ -47,7 +47,7 @@ func TestAnAdjustmentIsBookedOnceWithItsReasonAndBalances(t *testing.T) {
 }
 
 func TestADepositThatDidNotHappenIsTakenBack(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.funded(t)
 		must[payment.Hold](t)(b.OpenHold(ctx, b.admin, p.ID, "the chain was reorganised"))
 		_, err := b.Adjust(ctx, b.admin, p.ID, adjustment("1", payment.AtEscrow, payment.AtSeller, "1"))
@@ -62,7 +62,7 @@ func TestADepositThatDidNotHappenIsTakenBack(t *testing.T) {
 }
 
 func TestAnAdjustmentIsRefused(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.releasable(t)
 		b.unchanged(t, "refused adjustments", p.ID, func() {
 			for _, who := range []struct {
@@ -119,7 +119,7 @@ func TestAdjustmentAndReleaseAtOnceNeverTakeTheSameMoney(t *testing.T) {
 }
 
 func TestACancelledPayoutGivesTheMoneyFree(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.releasable(t)
 		_, err := b.CancelPayout(ctx, b.admin, payment.PayRelease, p.ID)
 		wantKind(t, "cancelling nothing", err, fault.Conflict)
@@ -145,7 +145,7 @@ func TestACancelledPayoutGivesTheMoneyFree(t *testing.T) {
 }
 
 func TestLedgerRoutes(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		h, p := b.api().Handler(), b.releasable(t)
 		path := "/api/payment/" + p.ID.String()
 		const body = `{"idempotencyKey":"k","reason":"r","from":"escrow","to":"suspense","amount":"2.5"}`

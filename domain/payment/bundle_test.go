@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/memdb"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/domain/payment"
 	"github.com/amanat-dev/amanat/event"
@@ -28,7 +29,14 @@ import (
 // xpub is the key at m/44'/60'/0' of the mnemonic "test test … junk".
 const xpub = "xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP"
 
-// onBoth runs a test on a service over each database.
+// inMemory runs a test on a service in memory: what it says of rules holds on
+// each database, since these answer alike (store/storetest).
+func inMemory(t *testing.T, test func(t *testing.T, b *bundle)) {
+	t.Parallel()
+	test(t, newBundle(t, cutover.Spec{Source: memdb.New("memory", payment.Kinds)}))
+}
+
+// onBoth runs a test of what happens at once on a service over each database.
 func onBoth(t *testing.T, test func(t *testing.T, b *bundle)) {
 	t.Parallel()
 	t.Run("mongo", func(t *testing.T) {

@@ -108,7 +108,7 @@ func (b *bundle) intentBody(t *testing.T, change func(map[string]any)) string {
 const intents = "/api/payment/request-network/intents"
 
 func TestWhoMayCallWhichRoute(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		api := b.api()
 		public := webtest.CheckAccess(t, api.Handler(), api.Routes(), map[string]string{
 			"buyer": "buyer", "seller": "seller", "admin": "admin", "resolver": "resolver",
@@ -131,7 +131,7 @@ func TestWhoMayCallWhichRoute(t *testing.T) {
 }
 
 func TestAPaymentOverHTTP(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		h := b.api().Handler()
 		made := call(t, h, "POST", intents, "buyer", b.intentBody(t, nil)).want(t, "an intent", 200)
 		id, _ := made.data["id"].(string)
@@ -184,7 +184,7 @@ func TestAPaymentOverHTTP(t *testing.T) {
 }
 
 func TestTheListGoesPageByPage(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		h, want := b.api().Handler(), []string{}
 		for range 3 {
 			want = append([]string{b.open(t).ID.String()}, want...)
@@ -210,7 +210,7 @@ func TestTheListGoesPageByPage(t *testing.T) {
 }
 
 func TestBadBodiesAreRefusedAndNothingIsWritten(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		h := b.api().Handler()
 		for field, bad := range map[string][]any{
 			"purchaseRequestId": {"x", 7, nil}, "sellerOfferId": {"", nil}, "chainId": {"56", 5, 1.5, nil},
@@ -248,7 +248,7 @@ func TestBadBodiesAreRefusedAndNothingIsWritten(t *testing.T) {
 }
 
 func TestTheWebhookTellsNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		h, p := b.api().Handler(), b.open(t)
 		raw := string(body(t, callback(p, nil)))
 		secret := b.secret(t, p.ID)
@@ -278,7 +278,7 @@ func TestTheWebhookTellsNothing(t *testing.T) {
 }
 
 func TestWalletKeysOverHTTP(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		h := b.api().Handler()
 		const path = "/api/payment/trezor/accounts"
 		const xprv = "xprv9s21ZrQH143K3D8TXfvAJgHVfTEeQNW5Ys9wZtnUZkqPzFzSjbEJrWC1vZ4GnXCvR7rQL2UFX3RSuYeU9MrERm1XBvACow7c36vnz5iyYj2"

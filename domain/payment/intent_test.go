@@ -14,7 +14,7 @@ import (
 )
 
 func TestAnIntentGivesACheckout(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		v := b.open(t)
 		c := v.Checkout
 		if v.Status != payment.Pending || v.BuyerID != b.buyer.UserID || v.SellerID != b.seller.UserID || v.Amount.Currency != "USDT" {
@@ -37,7 +37,7 @@ func TestAnIntentGivesACheckout(t *testing.T) {
 }
 
 func TestASecondAttemptGetsTheFirstPaymentBack(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		first := b.open(t)
 		in := b.intent()
 		in.ChainID, in.Token = 1, "USDC"
@@ -90,7 +90,7 @@ func TestNoAddressIsGivenTwice(t *testing.T) {
 }
 
 func TestAnIntentIsRefused(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
 		for name, c := range map[string]struct {
 			who    web.Principal
@@ -140,7 +140,7 @@ func amount(s string) *money.Amount {
 }
 
 func TestWithoutARegisteredKeyNothingCanBePaid(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		accounts := must[[]payment.TrezorAccount](t)(b.TrezorAccounts(t.Context(), b.admin))
 		must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
 			a := accounts[0]
@@ -176,7 +176,7 @@ func TestAnExpiredPaymentIsCancelledAndReplaced(t *testing.T) {
 }
 
 func TestAPaymentForAnotherOfferIsReplaced(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		first := b.open(t)
 		_, other := b.deal(b.buyer, func(d *payment.Deal) { d.Price = money.MustAmount("3") })
 		in := b.intent()
@@ -189,7 +189,7 @@ func TestAPaymentForAnotherOfferIsReplaced(t *testing.T) {
 }
 
 func TestAPaymentUnderWayIsGivenBackAndADoneOneIsAConflict(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		b.delivered(t, p, func(c map[string]any) { c["confirmations"] = 1 })
 		b.clock.advance(24 * time.Hour)
@@ -224,7 +224,7 @@ func (b *bundle) quoting(price string) (set func(price string)) {
 }
 
 func TestAQuoteDecidesAndIsMadeAnewOnlyUntilThePaymentIsSeen(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		set := b.quoting("0.5")
 		b.request, b.offer = b.deal(b.buyer, func(d *payment.Deal) { d.Currency = "USD" })
 		in := b.intent()
@@ -258,7 +258,7 @@ func TestAQuoteDecidesAndIsMadeAnewOnlyUntilThePaymentIsSeen(t *testing.T) {
 }
 
 func TestWithoutAPriceThereIsNoIntent(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		b.opts.Quoter = &payment.Quoter{}
 		b.start()
 		b.request, b.offer = b.deal(b.buyer, func(d *payment.Deal) { d.Currency = "EUR" })

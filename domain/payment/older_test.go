@@ -34,7 +34,7 @@ func (b *bundle) completed() {
 }
 
 func TestADealThatWasDoneBeforeTheMoveIsReleasedOnceItsMoneyIsBooked(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		for name, change := range map[string]func(*payment.Payment){
 			"funded":     func(*payment.Payment) {},
 			"releasable": func(p *payment.Payment) { p.EscrowState = payment.Releasable },
@@ -57,7 +57,7 @@ func TestADealThatWasDoneBeforeTheMoveIsReleasedOnceItsMoneyIsBooked(t *testing.
 }
 
 func TestAnOlderPaymentIsNotReleasedWithoutAReasonWhy(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
 		for reason, change := range map[string]func(*payment.Payment){
 			"no purchase request of this payment is on record as completed": func(p *payment.Payment) { p.PurchaseRequestID = cutover.ID{} },
@@ -80,7 +80,7 @@ func TestAnOlderPaymentIsNotReleasedWithoutAReasonWhy(t *testing.T) {
 
 // The request was completed, but with another seller.
 func TestAnOlderPaymentForAnOfferThatLostIsNotReleased(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.older(t, func(*payment.Payment) {})
 		b.deals.set(b.offer, payment.Deal{BuyerID: b.buyer.UserID, SellerID: b.seller.UserID, RequestStatus: "completed", OfferStatus: "rejected"})
 		must[payment.Entry](t)(b.Adjust(ctx, b.admin, p.ID, adjustment("opening", payment.AtCustody, payment.AtEscrow, "12.5")))
@@ -92,7 +92,7 @@ func TestAnOlderPaymentForAnOfferThatLostIsNotReleased(t *testing.T) {
 // An older system took it for paid, and less than that is there: it is booked as
 // it is, and holds its parties' accounts until it is out.
 func TestAnOlderPaymentIsBookedAsMuchAsIsThere(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
 		p := b.older(t, func(p *payment.Payment) {
 			p.Status, p.EscrowState = payment.Paid, ""
@@ -113,7 +113,7 @@ func TestAnOlderPaymentIsBookedAsMuchAsIsThere(t *testing.T) {
 
 // One that an older system began can be given up, and begun again here.
 func TestAReleaseThatAnOlderSystemBeganCanBeCancelled(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.older(t, func(p *payment.Payment) { p.EscrowState = payment.Releasing })
 		_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil)
 		wantReason(t, "a release under way", err, "confirm or cancel it first")

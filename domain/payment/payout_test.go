@@ -10,7 +10,7 @@ import (
 )
 
 func TestAReleasePaysSellerAndFees(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		b.opts.FeeBps = 200
 		b.start()
 		ctx, p := t.Context(), b.releasable(t)
@@ -33,7 +33,7 @@ func TestAReleasePaysSellerAndFees(t *testing.T) {
 }
 
 func TestARefundPaysTheBuyer(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.funded(t)
 		begun := must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil))
 		if begun.EscrowState != payment.Refunding || begun.Instruction.To != "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC" {
@@ -50,7 +50,7 @@ func TestARefundPaysTheBuyer(t *testing.T) {
 }
 
 func TestConfirmingTwiceWithTheSameTransactionChangesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.releasable(t)
 		_, err := b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(9))
 		wantKind(t, "a confirmation of nothing", err, fault.Conflict)
@@ -100,7 +100,7 @@ func TestReleaseAndRefundAtOnceHaveOneWinner(t *testing.T) {
 }
 
 func TestAHoldStopsPayoutsUntilItIsResolved(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.releasable(t)
 		h := must[payment.Hold](t)(b.OpenHold(ctx, b.arbiter, p.ID, " the parcel was empty "))
 		if h.Reason != "the parcel was empty" || h.RaisedBy != b.arbiter.UserID {
@@ -144,7 +144,7 @@ func TestHoldAndReleaseAtOnceHaveOneWinner(t *testing.T) {
 }
 
 func TestAPayoutIsRefused(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.open(t)
 		_, err := b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil)
 		wantKind(t, "a refund of nothing", err, fault.Conflict)
@@ -191,7 +191,7 @@ func TestAPayoutIsRefused(t *testing.T) {
 func second[T any](_ T, err error) error { return err }
 
 func TestPartsCanBeReleasedAndRefunded(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.releasable(t)
 		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, amount("2.5")))
 		part := must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(5)))
@@ -210,7 +210,7 @@ func TestPartsCanBeReleasedAndRefunded(t *testing.T) {
 }
 
 func TestAPartialPaymentCanBeRefunded(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.open(t)
 		b.delivered(t, p, func(c map[string]any) { c["amount"] = halfUnits })
 		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil))

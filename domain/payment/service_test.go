@@ -14,7 +14,7 @@ import (
 )
 
 func TestOnlyOwnersAndAdminsSeeAPayment(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		for name, who := range map[string]web.Principal{"buyer": b.buyer, "seller": b.seller, "admin": b.admin} {
 			b.unchanged(t, "reading", p.ID, func() {
@@ -39,7 +39,7 @@ func TestOnlyOwnersAndAdminsSeeAPayment(t *testing.T) {
 }
 
 func TestReadingAStalePaymentChangesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		b.clock.advance(time.Hour)
 		b.unchanged(t, "reading", p.ID, func() { must[payment.View](t)(b.Get(t.Context(), b.buyer, p.ID)) })
@@ -47,7 +47,7 @@ func TestReadingAStalePaymentChangesNothing(t *testing.T) {
 }
 
 func TestMoneyIsHeldFromSeenToPaidOut(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
 		want := func(what string, want bool) {
 			t.Helper()
@@ -70,7 +70,7 @@ func TestMoneyIsHeldFromSeenToPaidOut(t *testing.T) {
 }
 
 func TestACancelledRequestCancelsItsPendingPaymentOnly(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		e := b.tell(t, b.HandleRequestCancelled, b.request)
 		if got := b.stored(t, p.ID); got.Status != payment.Cancelled {
@@ -88,7 +88,7 @@ func TestACancelledRequestCancelsItsPendingPaymentOnly(t *testing.T) {
 }
 
 func TestACompletedRequestMakesItsMoneyReleasableOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		b.unchanged(t, "a pending payment", p.ID, func() { b.tell(t, b.HandleRequestCompleted, b.request) })
 		b.delivered(t, p, nil)
@@ -134,7 +134,7 @@ func (w *watcher) Watch(_ context.Context, what payment.Watch) error {
 }
 
 func TestTheScannerIsToldOfEachIntentSoonerOrLater(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		scanner := &watcher{fail: errors.New("away")}
 		b.opts.Scanner, b.opts.CallbackURL = scanner, "https://amanat.example/api/payment/amn-scanner/webhook"
 		b.start()
@@ -162,7 +162,7 @@ func TestTheScannerIsToldOfEachIntentSoonerOrLater(t *testing.T) {
 }
 
 func TestWithoutAScannerNobodyIsTold(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		b.open(t)
 		if n := must[int](t)(b.RegisterPending(t.Context(), 10)); n != 0 {
 			t.Errorf("told of %d", n)
@@ -171,7 +171,7 @@ func TestWithoutAScannerNobodyIsTold(t *testing.T) {
 }
 
 func TestTheNewestWalletKeyIsUsedAndNoneTwice(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
 		_, err := b.RegisterTrezor(ctx, b.admin, xpub, "", "again")
 		wantKind(t, "the same key", err, fault.Conflict)
@@ -218,7 +218,7 @@ func TestOptionsAreChecked(t *testing.T) {
 
 // The deal is done, and the seller's money still waits for its release.
 func TestHeldPaymentsAreThoseOfBuyerAndSellerUntilTheMoneyIsOut(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.releasable(t)
 		held := func(want int64) {
 			t.Helper()

@@ -12,7 +12,7 @@ import (
 )
 
 func TestADepositFundsThePayment(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		early := b.delivered(t, p, func(c map[string]any) { c["confirmations"] = 199 })
 		if early.Status != payment.Processing || early.EscrowState != "" || early.Blockchain.Confirmations != 199 || len(b.ledger(t, p.ID)) != 0 {
@@ -33,7 +33,7 @@ func TestADepositFundsThePayment(t *testing.T) {
 }
 
 func TestARaisedFloorHoldsAndALoweredOneDoesNot(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		b.opts.Floors = map[int64]int64{56: 250, 1: 3}
 		b.start()
 		p := b.open(t)
@@ -54,7 +54,7 @@ func TestARaisedFloorHoldsAndALoweredOneDoesNot(t *testing.T) {
 }
 
 func TestARepeatChangesNothingAlsoAfterARestart(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.funded(t)
 		for range 2 {
 			b.unchanged(t, "a repeat", p.ID, func() {
@@ -111,7 +111,7 @@ func TestParallelDeliveriesDepositOnce(t *testing.T) {
 }
 
 func TestOnlyThePaymentsSecretIsBelieved(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		other := must[payment.View](t)(b.CreateIntent(t.Context(), b.buyer, func() payment.Intent {
 			in := b.intent()
@@ -152,7 +152,7 @@ func TestOnlyThePaymentsSecretIsBelieved(t *testing.T) {
 }
 
 func TestASignedCallbackThatDoesNotFitWritesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		for field, bad := range map[string]any{
 			"token": "USDC", "chainId": 1, "destination": "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
@@ -171,7 +171,7 @@ func TestASignedCallbackThatDoesNotFitWritesNothing(t *testing.T) {
 }
 
 func TestPartsSumUpAndTheExcessIsTheBuyers(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		part := b.delivered(t, p, func(c map[string]any) { c["amount"] = halfUnits })
 		if part.Status != payment.Confirmed || part.EscrowState != payment.Partial {
@@ -195,7 +195,7 @@ func TestPartsSumUpAndTheExcessIsTheBuyers(t *testing.T) {
 }
 
 func TestATransferOnRecordCannotChangeItsAmountOrPayment(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.funded(t)
 		b.unchanged(t, "another amount", p.ID, func() {
 			_, err := b.deliver(t, p, func(c map[string]any) { c["amount"] = halfUnits })
@@ -212,7 +212,7 @@ func TestATransferOnRecordCannotChangeItsAmountOrPayment(t *testing.T) {
 }
 
 func TestLateMoneyIsTheBuyers(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		b.clock.advance(payment.DefaultLife + time.Second)
 		if n := must[int](t)(b.ExpireStale(t.Context(), 10)); n != 1 {
@@ -229,7 +229,7 @@ func TestLateMoneyIsTheBuyers(t *testing.T) {
 }
 
 func TestMoneyOfNobodyGoesToSuspense(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		must[struct{}](t)(cutover.Update(t.Context(), b.db, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
 			stored, err := cutover.Get[payment.Payment](ctx, tx, p.ID)
@@ -246,7 +246,7 @@ func TestMoneyOfNobodyGoesToSuspense(t *testing.T) {
 }
 
 func TestAFailedTransferIsTakenBackBeforeTheDepositAndFrozenAfterIt(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		b.delivered(t, p, func(c map[string]any) { c["confirmations"] = 5 })
 		back := b.delivered(t, p, func(c map[string]any) { c["confirmations"], c["status"] = 0, "failed" })
@@ -263,7 +263,7 @@ func TestAFailedTransferIsTakenBackBeforeTheDepositAndFrozenAfterIt(t *testing.T
 }
 
 func TestConfirmationsNeverGoDown(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		b.delivered(t, p, func(c map[string]any) { c["confirmations"] = 50 })
 		if got := b.delivered(t, p, func(c map[string]any) { c["confirmations"] = 40 }); got.Blockchain.Confirmations != 50 {

@@ -44,7 +44,7 @@ func (b *bundle) wantOnePrimary(t *testing.T, userID cutover.ID) {
 }
 
 func TestExactlyOneAddressIsPrimary(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		me := b.join(t, user.Buyer).User.ID
 		first := must[user.Address](t)(b.AddAddress(t.Context(), me, primaryInput(false)))
 		b.wantPrimary(t, me, first.ID)
@@ -111,7 +111,7 @@ func TestFirstAddressesAtOnceLeaveOnePrimary(t *testing.T) {
 }
 
 func TestAddressesAreForTheirOwnerAlone(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		me, other := b.join(t, user.Buyer).User.ID, b.join(t, user.Buyer).User.ID
 		mine := must[user.Address](t)(b.AddAddress(t.Context(), me, addressInput()))
 		_, err := b.Address(t.Context(), other, mine.ID)
@@ -130,7 +130,7 @@ func TestAddressesAreForTheirOwnerAlone(t *testing.T) {
 }
 
 func TestAddressesAreBounded(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		me := b.join(t, user.Buyer).User.ID
 		for _, spoil := range []func(*user.AddressInput){
 			func(a *user.AddressInput) { a.FullName = "" },

@@ -15,7 +15,7 @@ func account(email string, role user.Role) user.NewAccount {
 }
 
 func TestAdministratorsMakeAccounts(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		email := newEmail()
 		u := must[user.User](t)(b.CreateUser(t.Context(), b.admin, account(email, user.Resolver)))
 		s := must[user.Session](t)(b.Login(t.Context(), email, password, agent))
@@ -32,7 +32,7 @@ func TestAdministratorsMakeAccounts(t *testing.T) {
 }
 
 func TestAdministrationIsForAdministrators(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		id := b.join(t, user.Buyer).User.ID
 		for _, role := range []string{"", "buyer", "seller", "resolver"} {
 			by := web.Principal{UserID: cutover.NewID(), Role: role}
@@ -51,7 +51,7 @@ func TestAdministrationIsForAdministrators(t *testing.T) {
 }
 
 func TestAdministratorsDoNotTouchThemselves(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		u := must[user.User](t)(b.CreateUser(t.Context(), b.admin, account(newEmail(), user.Admin)))
 		me := web.Principal{UserID: u.ID, Role: "admin"}
 		_, status := b.SetStatus(t.Context(), me, u.ID, user.Suspended)
@@ -63,7 +63,7 @@ func TestAdministratorsDoNotTouchThemselves(t *testing.T) {
 }
 
 func TestStatusAndRoleChange(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		id := b.join(t, user.Buyer).User.ID
 		if u := must[user.User](t)(b.SetRole(t.Context(), b.admin, id, user.Seller)); u.Role != user.Seller || b.stored(t, id).Role != user.Seller {
 			t.Errorf("role: %s", u.Role)
@@ -82,7 +82,7 @@ func TestStatusAndRoleChange(t *testing.T) {
 }
 
 func TestDeletingTakesWhatIsPersonalAndKeepsTheRecord(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		u := b.join(t, user.Seller).User
 		must[user.Address](t)(b.AddAddress(t.Context(), u.ID, addressInput()))
 		must[user.Address](t)(b.AddAddress(t.Context(), u.ID, addressInput()))
@@ -122,7 +122,7 @@ func TestDeletingTakesWhatIsPersonalAndKeepsTheRecord(t *testing.T) {
 }
 
 func TestOtherDomainsAskWhoPeopleAre(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		here, gone, nobody := b.join(t, user.Seller).User.ID, b.join(t, user.Seller).User.ID, cutover.NewID()
 		buyer := b.join(t, user.Buyer).User.ID
 		if err := b.DeleteUser(t.Context(), b.admin, gone); err != nil {
@@ -155,7 +155,7 @@ func TestOtherDomainsAskWhoPeopleAre(t *testing.T) {
 }
 
 func TestProfilesShowWhatTheirOwnersAllow(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		id := b.join(t, user.Seller).User.ID
 		bio, site, phone, yes, lang := "I sell shoes", "https://example.org", "+98 21 000", true, "fa"
 		change := user.ProfileChange{

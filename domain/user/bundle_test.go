@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/memdb"
 	"github.com/amanat-dev/amanat/domain/user"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/mail"
@@ -67,7 +68,14 @@ func sharedSpecs(t *testing.T) map[string]cutover.Spec {
 	return map[string]cutover.Spec{"mongo": {Source: inMongo}, "postgres": {Target: inTables}}
 }
 
-// onBoth runs a test on a service over each database.
+// inMemory runs a test on a service in memory: what it says of rules holds on
+// each database, since these answer alike (store/storetest).
+func inMemory(t *testing.T, test func(t *testing.T, b *bundle)) {
+	t.Parallel()
+	test(t, newBundle(t, cutover.Spec{Source: memdb.New("memory", user.Kinds)}))
+}
+
+// onBoth runs a test of what happens at once on a service over each database.
 func onBoth(t *testing.T, test func(t *testing.T, b *bundle)) {
 	t.Parallel()
 	for name, spec := range sharedSpecs(t) {

@@ -14,7 +14,7 @@ import (
 )
 
 func TestLoginTellsNotWhichPartWasWrong(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		email := b.join(t, user.Buyer).User.Email
 		_, unknown := b.Login(t.Context(), newEmail(), password, agent)
 		_, wrong := b.Login(t.Context(), email, "wrong horse", agent)
@@ -30,7 +30,7 @@ func TestLoginTellsNotWhichPartWasWrong(t *testing.T) {
 }
 
 func TestFiveFailuresLockForFifteenMinutes(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		email := b.join(t, user.Buyer).User.Email
 		for range 5 {
 			_, err := b.Login(t.Context(), email, "wrong horse", agent)
@@ -50,7 +50,7 @@ func TestFiveFailuresLockForFifteenMinutes(t *testing.T) {
 }
 
 func TestSuccessForgetsFailures(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		email := b.join(t, user.Buyer).User.Email
 		for range 3 {
 			for range 4 {
@@ -76,7 +76,7 @@ func TestGuessesAtOnceLockToo(t *testing.T) {
 }
 
 func TestSuspendedAndDeletedUsersAreOut(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		s := b.join(t, user.Buyer)
 		must[user.User](t)(b.SetStatus(t.Context(), b.admin, s.User.ID, user.Suspended))
 		_, err := b.Login(t.Context(), s.User.Email, "wrong horse", agent)
@@ -101,7 +101,7 @@ func TestSuspendedAndDeletedUsersAreOut(t *testing.T) {
 }
 
 func TestAccountsWithoutAPasswordSignInByNone(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		u := b.join(t, user.Buyer).User
 		for _, hash := range []string{"", "$2b$10$abcdefghijklmnopqrstuv"} {
 			b.change(t, u.ID, func(u *user.User) { u.PasswordHash, u.AuthProvider = hash, user.ProviderGoogle })
@@ -114,7 +114,7 @@ func TestAccountsWithoutAPasswordSignInByNone(t *testing.T) {
 }
 
 func TestRefreshTokensRotate(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		s := b.join(t, user.Buyer)
 		first := s.Tokens.RefreshToken
 		b.clock.pass(time.Minute)
@@ -157,7 +157,7 @@ func TestTabsThatRefreshAtOnceGetTheSameToken(t *testing.T) {
 }
 
 func TestLogoutEndsTheSessionAndNoOther(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		s := b.join(t, user.Buyer)
 		other := must[user.Session](t)(b.Login(t.Context(), s.User.Email, password, agent))
 		next := must[user.Tokens](t)(b.Refresh(t.Context(), s.Tokens.RefreshToken, agent))
@@ -178,7 +178,7 @@ func TestLogoutEndsTheSessionAndNoOther(t *testing.T) {
 }
 
 func TestOnlyHashesOfRefreshTokensAreStored(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		s := b.join(t, user.Buyer)
 		for _, f := range cutover.Canonical(new(b.stored(t, s.User.ID))) {
 			secret := s.Tokens.RefreshToken[strings.LastIndex(s.Tokens.RefreshToken, ".")+1:]

@@ -13,7 +13,7 @@ import (
 )
 
 func TestRegistrationBecomesAnAccount(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		email := newEmail()
 		r := registration("  " + strings.ToUpper(email))
 		r.Role = user.Seller
@@ -41,7 +41,7 @@ func TestRegistrationBecomesAnAccount(t *testing.T) {
 }
 
 func TestBadRegistrationsAreRefusedNamingTheField(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		for field, spoil := range map[string]func(*user.Registration){
 			"email":        func(r *user.Registration) { r.Email = "ann" },
 			"firstName":    func(r *user.Registration) { r.FirstName = " " },
@@ -61,7 +61,7 @@ func TestBadRegistrationsAreRefusedNamingTheField(t *testing.T) {
 }
 
 func TestKnownAndUnknownAddressesAreAnsweredAlike(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		known := b.join(t, user.Buyer).User.Email
 		b.clock.pass(time.Hour)
 		for _, email := range []string{known, newEmail()} {
@@ -87,7 +87,7 @@ func TestKnownAndUnknownAddressesAreAnsweredAlike(t *testing.T) {
 }
 
 func TestACodeAllowsFiveTries(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		email := newEmail()
 		_ = b.Register(t.Context(), registration(email))
 		right := b.post.code(t, email)
@@ -111,7 +111,7 @@ func TestACodeAllowsFiveTries(t *testing.T) {
 }
 
 func TestACodeEndsAfterFifteenMinutesAndByANewOne(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		email := newEmail()
 		_ = b.Register(t.Context(), registration(email))
 		first := b.post.code(t, email)
@@ -132,7 +132,7 @@ func TestACodeEndsAfterFifteenMinutesAndByANewOne(t *testing.T) {
 }
 
 func TestLettersAreBoundedSilently(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		email := newEmail()
 		for range 3 {
 			if err := b.Register(t.Context(), registration(email)); err != nil {
@@ -154,7 +154,7 @@ func TestLettersAreBoundedSilently(t *testing.T) {
 }
 
 func TestAFailedLetterDoesNotFailTheRegistration(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		email := newEmail()
 		b.post.broken = errors.New("no mail server")
 		if err := b.Register(t.Context(), registration(email)); err != nil {
@@ -170,7 +170,7 @@ func TestAFailedLetterDoesNotFailTheRegistration(t *testing.T) {
 }
 
 func TestReferralsAreKept(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		referrer := b.join(t, user.Buyer).User
 		email := newEmail()
 		r := registration(email)

@@ -39,7 +39,7 @@ func (p purse) sign(message string) string {
 }
 
 func TestOnlyItsOwnerVerifiesAWallet(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		me, p := b.join(t, user.Seller).User.ID, newPurse(t)
 		_, _, err := b.VerifiedWallet(t.Context(), me)
 		wantKind(t, "without a wallet", err, fault.Conflict)
@@ -62,7 +62,7 @@ func TestOnlyItsOwnerVerifiesAWallet(t *testing.T) {
 }
 
 func TestAChallengeIsForFiveMinutesAndTheNewestCounts(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		me, p := b.join(t, user.Seller).User.ID, newPurse(t)
 		first := must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), me, p.address(), "1"))
 		must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), me, p.address(), "1"))
@@ -78,7 +78,7 @@ func TestAChallengeIsForFiveMinutesAndTheNewestCounts(t *testing.T) {
 }
 
 func TestAFailedVerificationKeepsTheWalletThatWas(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bundle) {
+	inMemory(t, func(t *testing.T, b *bundle) {
 		me, p, q := b.join(t, user.Seller).User.ID, newPurse(t), newPurse(t)
 		c := must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), me, p.address(), "bsc"))
 		w := must[user.Wallet](t)(b.VerifyWallet(t.Context(), me, p.sign(c.Message)))

@@ -44,8 +44,8 @@ var rules = []rule{
 	{"cutover/shape", nil},
 	{"cutover/query", []string{"cutover/shape"}},
 	{"cutover/control", []string{"cutover", "fault"}},
-	{"cutover/memdb", []string{"cutover", "cutover/query", "fault"}}, // for tests and examples
-	{"cutover/model", []string{"cutover", "cutover/memdb", "fault"}}, // tests alone
+	{"cutover/memdb", []string{"cutover", "cutover/query", "cutover/shape", "fault"}}, // for tests and examples
+	{"cutover/model", []string{"cutover", "cutover/memdb", "fault"}},                  // tests alone
 	{"cutover", []string{"cutover/query", "cutover/shape", "fault", "internal/step"}},
 	{"event", []string{"cutover", "cutover/query", "fault"}},
 	{"config", []string{"cutover", "fault"}},

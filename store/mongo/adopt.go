@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/shape"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/internal/step"
 )
@@ -52,7 +53,7 @@ func (s *store) Adopt(ctx context.Context, g cutover.Guard, kind, legacy string,
 		return err
 	}
 	if there != nil {
-		return fault.New(fault.Conflict, "there is a %s with the identity %s already", spaced(kind), id)
+		return fault.New(fault.Conflict, "there is a %s with the identity %s already", shape.Words(kind), id)
 	}
 	now, err := s.db.clock.now(ctx, s.db)
 	if err != nil {
@@ -179,7 +180,7 @@ func (s *store) inserted(ctx context.Context, col *collection, a adoption, cause
 		return err
 	}
 	return fault.Wrap(cause, fault.Conflict,
-		"another %s took its unique value meanwhile; its document is in cutover_adopted until that one gives it back", spaced(col.Kind))
+		"another %s took its unique value meanwhile; its document is in cutover_adopted until that one gives it back", shape.Words(col.Kind))
 }
 
 func (s *store) dropAdoption(ctx context.Context, a adoption) error {

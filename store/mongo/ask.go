@@ -49,20 +49,11 @@ func (tx *Tx) ask(ctx context.Context, col *collection, b query.Bound) ([]hit, e
 		return nil, err
 	}
 	for _, filter := range col.filters(rest, lists) {
-		hits, err := tx.askOne(ctx, col, filter, b)
+		hits, err := tx.askInOrder(ctx, col, filter, b)
 		if err != nil {
 			return nil, err
 		}
 		keep(hits)
-		if !misplaced(hits, b) {
-			continue
-		}
-		for _, part := range splitByOrder(filter, b) {
-			if hits, err = tx.askOne(ctx, col, part, b); err != nil {
-				return nil, err
-			}
-			keep(hits)
-		}
 	}
 	out := make([]hit, 0, len(found))
 	for _, h := range found {
@@ -267,12 +258,36 @@ func (c *collection) leads(p query.Path) bool {
 	return slices.ContainsFunc(c.Indexes, func(i Index) bool { return i.Key == nil && i.Fields[0] == p.String() })
 }
 
-// misplaced says that the server may have sorted documents without the field
-// that is sorted by, where a reader sees a zero, onto another page: it puts them
-// before what is below zero. Upwards, they would lead; downwards, the page would
-// end at zero or below.
+// askInOrder asks the server, and sees to what it sorts onto another page than a
+// reader would: it goes by the stored form first. Of references, all that are in
+// hex come before ObjectIDs; a zero that is not stored comes before what is
+// below zero. Each form is asked for apart then.
+func (tx *Tx) askInOrder(ctx context.Context, col *collection, filter bson.D, b query.Bound) ([]hit, error) {
+	if b.Limit > 0 && isReference(b.Order) {
+		return tx.askEach(ctx, col, byForm(filter, b), b)
+	}
+	hits, err := tx.askOne(ctx, col, filter, b)
+	if err != nil || !misplaced(hits, b) {
+		return hits, err
+	}
+	return tx.askEach(ctx, col, byForm(filter, b), b)
+}
+
+func (tx *Tx) askEach(ctx context.Context, col *collection, filters []bson.D, b query.Bound) (all []hit, err error) {
+	for _, filter := range filters {
+		hits, err := tx.askOne(ctx, col, filter, b)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, hits...)
+	}
+	return all, nil
+}
+
+// misplaced says that a zero that is not stored may be on another page: upwards
+// it would lead, downwards the page would end at zero or below.
 func misplaced(hits []hit, b query.Bound) bool {
-	if b.Limit == 0 || !b.Order.Always() || len(hits) == 0 {
+	if b.Limit == 0 || len(hits) == 0 || !b.Order.Always() {
 		return false
 	}
 	if !b.Desc {
@@ -282,11 +297,18 @@ func misplaced(hits []hit, b query.Bound) bool {
 	return len(hits) >= b.Limit && last[0].(int64) <= 0
 }
 
-// splitByOrder asks for documents without the field apart from the others.
-func splitByOrder(filter bson.D, b query.Bound) []bson.D {
-	name := nameOf(b.Order)
-	return append(appendTo([]bson.D{filter}, bson.E{Key: name, Value: bson.D{{Key: "$ne", Value: nil}}}),
-		appendTo([]bson.D{filter}, bson.E{Key: name, Value: nil})...)
+func isReference(p query.Path) bool { return p.Scalar().Type == idType && !p.IsID() }
+
+// byForm asks for each form of what is sorted by apart.
+func byForm(filter bson.D, b query.Bound) (out []bson.D) {
+	forms := []any{bson.D{{Key: "$ne", Value: nil}}, nil}
+	if isReference(b.Order) {
+		forms = []any{bson.D{{Key: "$gte", Value: ""}}, bson.D{{Key: "$gte", Value: bson.ObjectID{}}}, nil}
+	}
+	for _, form := range forms {
+		out = append(out, with(filter, bson.E{Key: nameOf(b.Order), Value: form}))
+	}
+	return out
 }
 
 var operators = map[query.Op]string{query.Below: "$lt", query.UpTo: "$lte", query.Above: "$gt", query.From: "$gte"}
@@ -310,6 +332,10 @@ func condition(t query.Term) bson.E {
 		return bson.E{Key: name, Value: bson.D{{Key: "$nin", Value: nothing(t.Path)}}}
 	}
 	bound := bson.D{{Key: operators[t.Op], Value: stored(t.Path, t.Values[0])}}
+	if isReference(t.Path) {
+		inHex := bson.D{{Key: operators[t.Op], Value: t.Values[0]}}
+		return bson.E{Key: "$or", Value: bson.A{bson.D{{Key: name, Value: bound}}, bson.D{{Key: name, Value: inHex}}}}
+	}
 	if t.Path.Always() && t.Holds(int64(0)) {
 		return bson.E{Key: "$or", Value: bson.A{bson.D{{Key: name, Value: bound}}, bson.D{{Key: name, Value: nil}}}}
 	}

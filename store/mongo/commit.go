@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/shape"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/internal/step"
 )
@@ -116,7 +117,7 @@ func (s *store) clashing(ctx context.Context, c change, cause error, deadline ti
 	}
 	if other == nil {
 		if time.Now().After(deadline) {
-			return fault.Wrap(cause, fault.Conflict, "another %s has a value that must be unique", spaced(c.key.Kind))
+			return fault.Wrap(cause, fault.Conflict, "another %s has a value that must be unique", shape.Words(c.key.Kind))
 		}
 		sleep(ctx, 10*time.Millisecond)
 		return ctx.Err() // it was there, and is gone
@@ -125,7 +126,7 @@ func (s *store) clashing(ctx context.Context, c change, cause error, deadline ti
 	if _, locked := lockOf(other); locked {
 		return s.settle(ctx, c.col, cutover.Key{Kind: c.key.Kind, ID: id}, other, deadline)
 	}
-	return fault.Wrap(cause, fault.Conflict, "another %s has the same %s", spaced(c.key.Kind), rule)
+	return fault.Wrap(cause, fault.Conflict, "another %s has the same %s", shape.Words(c.key.Kind), rule)
 }
 
 // writeMany does an Update of several documents, see the package's

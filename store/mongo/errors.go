@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"unicode"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology"
@@ -121,23 +120,4 @@ func isCrash(err error) bool {
 func isUnknown(err error) bool {
 	var u *unknown
 	return errors.As(err, &u)
-}
-
-// spaced gives a name in snake_case or camelCase as words.
-func spaced(name string) string {
-	var b strings.Builder
-	for i, r := range name {
-		switch {
-		case r == '_', r == '.':
-			b.WriteByte(' ')
-		case unicode.IsUpper(r):
-			if i > 0 {
-				b.WriteByte(' ')
-			}
-			b.WriteRune(unicode.ToLower(r))
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }

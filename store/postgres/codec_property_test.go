@@ -58,7 +58,7 @@ func through(t *rapid.T, wire *pgtype.Map, table *table, r cutover.Record) cutov
 			list.Set(reflect.Append(list, elem))
 		}
 	}
-	normalise(out.Elem(), table.fields)
+	shape.Normalise(out.Elem(), table.fields)
 	return out.Interface().(cutover.Record)
 }
 

@@ -198,32 +198,9 @@ func (t *table) finish(f *found) {
 	if f.err != nil {
 		return
 	}
-	normalise(f.value.Elem(), t.fields)
+	shape.Normalise(f.value.Elem(), t.fields)
 	shape.Settle(f.value.Elem(), t.fields)
 	if n, ok := f.value.Interface().(interface{ Normalize() error }); ok {
 		f.err = n.Normalize()
-	}
-}
-
-// normalise makes what counts as absent nil or zero, see package shape.
-func normalise(v reflect.Value, fields []shape.Field) {
-	for _, f := range fields {
-		sv := v.FieldByIndex(f.Index)
-		if sv.IsZero() {
-			continue
-		}
-		switch {
-		case f.Class == shape.Group && f.Pointer:
-			normalise(sv.Elem(), f.Fields)
-		case f.Class == shape.Group:
-			normalise(sv, f.Fields)
-		case f.Class == shape.List && f.Elem.Class == shape.Group && !f.Elem.Pointer:
-			for i := range sv.Len() {
-				normalise(sv.Index(i), f.Elem.Fields)
-			}
-		}
-		if f.Class != shape.Bool && f.Class != shape.Int && f.Empty(sv) {
-			sv.SetZero()
-		}
 	}
 }

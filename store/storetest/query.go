@@ -125,7 +125,7 @@ func (q *questions) query() query.Query {
 			ask = ask.And(q.term())
 		}
 	}
-	if order := pick(q, "", query.ID, "order", "at"); order != "" && !ask.IsZero() {
+	if order := pick(q, "", query.ID, "order", "at", "shelfId"); order != "" && !ask.IsZero() {
 		if q.IntN(2) == 0 {
 			ask = ask.OrderBy(order)
 		} else {
@@ -156,7 +156,7 @@ func (q *questions) indexed() query.Query {
 
 func (q *questions) term() query.Query {
 	compare := pick(q, query.Less, query.AtMost, query.More, query.AtLeast)
-	switch q.IntN(16) {
+	switch q.IntN(17) {
 	case 0:
 		return compare("order", pick(q, -1, 0, 1))
 	case 1:
@@ -187,6 +187,8 @@ func (q *questions) term() query.Query {
 		return pick(q, query.Absent, query.Present)(pick(q, "name", "at", "email", "maybeCount", "tags", "refs", "marks", "place.city", "place.zip.code", "place.zip.round"))
 	case 14:
 		return query.Less(query.ID, cutover.NewID())
+	case 15:
+		return compare("shelfId", pick(q, q.shelves...))
 	}
 	return q.indexed()
 }
