@@ -251,7 +251,7 @@ type ShadowControl interface {
 type Document struct {
 	ID     string          `json:"id"`
 	Domain string          `json:"domain"`
-	Type   string          `json:"type"` // verify, drill, rehearsal, waiver, report
+	Type   string          `json:"type"` // verify, drill, rehearsal, waiver, report, or the application's own
 	Epoch  int64           `json:"epoch"`
 	At     time.Time       `json:"at"`
 	Who    string          `json:"who"`

@@ -58,8 +58,9 @@ type Invariant struct {
 
 // Domain is the handle with which services read and write.
 type Domain struct {
-	core *domainCore
-	spec Spec
+	core  *domainCore
+	spec  Spec
+	bells bells
 }
 
 // Name gives the domain's name.
@@ -119,6 +120,7 @@ func runView[R any](ctx context.Context, side Side, fn func(context.Context, Tx)
 // when the outcome is not known (its message says so).
 func Update[R any](ctx context.Context, d *Domain, fn func(context.Context, Tx) (R, error)) (R, error) {
 	var result R
+	var put map[string]bool
 	ctx, cancel := d.core.engine.bound(ctx)
 	defer cancel()
 	err := d.core.update(ctx, func(ctx context.Context, source bool, g Guard) error {
@@ -127,7 +129,8 @@ func Update[R any](ctx context.Context, d *Domain, fn func(context.Context, Tx) 
 			rehearse(ctx, side, g, fn)
 		}
 		return side.Update(ctx, g, func(ctx context.Context, tx Tx) error {
-			r, err := fn(ctx, tx)
+			put = map[string]bool{}
+			r, err := fn(ctx, listened{tx, put})
 			result = r
 			if err != nil && !IsStale(err) && !errors.Is(err, ErrMoved) {
 				return refused{err}
@@ -139,6 +142,7 @@ func Update[R any](ctx context.Context, d *Domain, fn func(context.Context, Tx) 
 		var none R
 		return none, timely(ctx, err)
 	}
+	d.bells.ring(put)
 	return result, nil
 }
 

@@ -277,6 +277,19 @@ func (e *Engine) lead(ctx context.Context, domains []*domainCore) {
 	}
 }
 
+// Lead runs do while this process alone, of all that have the same control
+// plane, holds a role of the application's, and returns false when another one
+// holds it. do's context ends when the role may have been lost; do may outlive
+// it by seconds, so what it does must be right when it is done twice. Without a
+// control plane every process has every role. Errors: what do returns;
+// fault.Unavailable when the control plane is away.
+func (e *Engine) Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error) {
+	if e.opts.Control == nil {
+		return true, do(ctx)
+	}
+	return e.opts.Control.Lead(ctx, "application:"+role, do)
+}
+
 // copyAll copies for each domain by itself, so that a slow one holds up no
 // other, until ctx ends.
 func copyAll(ctx context.Context, domains []*domainCore) error {

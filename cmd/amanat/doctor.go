@@ -154,6 +154,7 @@ var checks = []struct {
 	{"kept state", (*doctor).checkKept, []need{needMongo}},
 	{"seals", (*doctor).checkSeals, []need{needTables}},
 	{"copies", (*doctor).checkCopies, []need{needTables}},
+	{"events", (*doctor).checkEvents, nil},
 	{"writers", (*doctor).checkPostgresWriters, []need{needTables}},
 	{"writers", (*doctor).checkMongoWriters, []need{needMongo}},
 }

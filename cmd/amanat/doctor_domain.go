@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/domain"
+	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/store/mongo"
 )
 
@@ -299,4 +301,43 @@ func (d *doctor) engineSince(ctx context.Context, domain string) (time.Time, boo
 		return time.Time{}, false, nil
 	}
 	return d.plane.ServedSince(ctx, domain)
+}
+
+// checkEvents counts the parked events in the primary of each domain that sends
+// some. Why a primary does not answer, other checks have told.
+func (d *doctor) checkEvents(ctx context.Context) error {
+	for _, def := range domain.All {
+		s, err := d.recorded(ctx, def.Name)
+		if err != nil {
+			return err
+		}
+		side, there := d.spec(def).Target, d.has[needTables]
+		if s.Phase.PrimaryIsSource() {
+			side, there = d.spec(def).Source, d.has[needMongo]
+		}
+		if len(sends[def.Name]) == 0 || s.Phase == "" || side == nil || !there {
+			continue
+		}
+		if err := d.countParked(ctx, def.Name, side); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *doctor) countParked(ctx context.Context, domain string, side cutover.Side) error {
+	var n int64
+	err := side.View(ctx, func(ctx context.Context, tx cutover.Tx) (err error) {
+		n, err = event.CountParked(ctx, tx)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case n > 0:
+		d.warn(domain, "see what they are: amanat events list "+domain, "%d events are parked: other domains have not been told of what happened", n)
+	default:
+		d.ok(domain, "no events are parked")
+	}
+	return nil
 }

@@ -72,7 +72,7 @@ It is configured by the environment: see "amanat help environment".
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%s", err) })
 	root.AddCommand(c.serveCommand(), c.migrateCommand(), c.backfillCommand(), c.verifyCommand(),
-		c.cutoverCommand(), c.gapsCommand(), c.doctorCommand(), c.userCommand(), c.versionCommand(), environmentHelp())
+		c.cutoverCommand(), c.gapsCommand(), c.eventsCommand(), c.doctorCommand(), c.userCommand(), c.versionCommand(), environmentHelp())
 	group(root)
 	return root
 }

@@ -22,6 +22,7 @@ type services struct {
 	users    *user.Service
 	market   *marketplace.Service
 	payments *payment.Service
+	events   *event.Dispatcher
 }
 
 func newServices(a *app) (*services, error) {
@@ -43,7 +44,42 @@ func newServices(a *app) (*services, error) {
 		return nil, err
 	}
 	s.payments = payment.NewService(a.domains[payment.Domain], deals{s}, wallets{s}, options)
-	return s, nil
+	s.events, err = s.newDispatcher(a)
+	return s, err
+}
+
+// sends are the events of each domain that sends some.
+var sends = map[string][]event.Sent{marketplace.Domain: marketplace.Sends, payment.Domain: payment.Sends}
+
+// newDispatcher wires who handles which domain's events.
+func (s *services) newDispatcher(a *app) (*event.Dispatcher, error) {
+	o := event.Options{
+		Sends: sends,
+		Handlers: []event.Handling{
+			event.On(payment.EventFunded, onMoney(s.market.HandlePaymentFunded)),
+			event.On(payment.EventReleased, onMoney(s.market.HandlePaymentReleased)),
+			event.On(payment.EventRefunded, onMoney(s.market.HandlePaymentRefunded)),
+			event.On(marketplace.EventCompleted, onRequest(s.payments.HandleRequestCompleted)),
+			event.On(marketplace.EventCancelled, onRequest(s.payments.HandleRequestCancelled)),
+		},
+		Lead: a.engine.Lead, Log: a.log,
+	}
+	for _, name := range a.engine.Domains() {
+		o.Domains = append(o.Domains, a.domains[name])
+	}
+	return event.NewDispatcher(o)
+}
+
+// onMoney tells the marketplace of a payment in its own terms.
+func onMoney(handle func(context.Context, event.Event, marketplace.Money) error) func(context.Context, event.Event, payment.Parties) error {
+	return func(ctx context.Context, e event.Event, p payment.Parties) error {
+		return handle(ctx, e, marketplace.Money{RequestID: p.PurchaseRequestID, OfferID: p.SellerOfferID})
+	}
+}
+
+// onRequest tells payment of a request, of which it needs the subject alone.
+func onRequest(handle event.Handler) func(context.Context, event.Event, marketplace.RequestNews) error {
+	return func(ctx context.Context, e event.Event, _ marketplace.RequestNews) error { return handle(ctx, e) }
 }
 
 func newSender(conf config.Config) (mail.Sender, error) {
@@ -139,31 +175,16 @@ func (h heldPayments) Dependencies(ctx context.Context, userID cutover.ID) ([]us
 }
 
 const (
-	deliverEvery = 250 * time.Millisecond // events between domains
-	expireEvery  = 15 * time.Second
-	watchEvery   = 10 * time.Second // payments that the scanner does not know of
-	perRound     = 100              // payments
+	expireEvery = 15 * time.Second
+	watchEvery  = 10 * time.Second // payments that the scanner does not know of
+	perRound    = 100              // payments
 )
 
 // jobs are what a serving process does besides answering. Each runs until its
 // context ends, in every process: all of it may happen twice.
 func (s *services) jobs(a *app) []func(context.Context) {
-	marketHandles := map[string][]event.Handler{
-		"payment.funded":   {s.market.HandlePaymentFunded},
-		"payment.released": {s.market.HandlePaymentReleased},
-		"payment.refunded": {s.market.HandlePaymentRefunded},
-	}
-	paymentHandles := map[string][]event.Handler{}
-	for what, handle := range s.payments.Handlers() {
-		paymentHandles[what] = []event.Handler{handle}
-	}
 	return []func(context.Context){
-		func(ctx context.Context) {
-			event.Dispatch(ctx, a.domains[payment.Domain], deliverEvery, marketHandles, a.log)
-		},
-		func(ctx context.Context) {
-			event.Dispatch(ctx, a.domains[marketplace.Domain], deliverEvery, paymentHandles, a.log)
-		},
+		s.events.Run,
 		a.repeat("expire offers", expireEvery, s.market.ExpireOffers),
 		a.repeat("expire payments", expireEvery, func(ctx context.Context) (int, error) { return s.payments.ExpireStale(ctx, perRound) }),
 		a.repeat("tell the scanner", watchEvery, func(ctx context.Context) (int, error) { return s.payments.RegisterPending(ctx, perRound) }),

@@ -157,7 +157,7 @@ func (b *bundle) paid(t *testing.T) (marketplace.PurchaseRequest, marketplace.Se
 	t.Helper()
 	r, o := b.chosen(t)
 	b.escrow.hold(r.ID, true)
-	b.tell(t, b.HandlePaymentFunded, paymentEvent("payment.funded", r.ID, o.ID))
+	b.tell(t, b.HandlePaymentFunded, aboutMoney(r.ID, o.ID))
 	return b.stored(t, r.ID), o
 }
 
@@ -168,14 +168,20 @@ func (b *bundle) shipped(t *testing.T) marketplace.PurchaseRequest {
 	return must[marketplace.PurchaseRequest](t)(b.Ship(t.Context(), b.seller, r.ID, marketplace.Shipment{TrackingNumber: "T1"}))
 }
 
-func paymentEvent(what string, request, offer cutover.ID) event.Event {
-	return event.Event{Meta: cutover.Meta{ID: cutover.NewID(), Rev: 1}, Type: what, Subject: cutover.NewID(),
-		Data: map[string]string{"purchaseRequestId": request.String(), "sellerOfferId": offer.String()}}
+// news is an event of the payment domain and what it is about.
+type news struct {
+	event.Event
+	marketplace.Money
 }
 
-func (b *bundle) tell(t *testing.T, handle event.Handler, e event.Event) {
+func aboutMoney(request, offer cutover.ID) news {
+	e := event.Event{Meta: cutover.Meta{ID: cutover.NewID(), Rev: 1}, Type: "a test's", Subject: cutover.NewID()}
+	return news{e, marketplace.Money{RequestID: request, OfferID: offer}}
+}
+
+func (b *bundle) tell(t *testing.T, handle func(context.Context, event.Event, marketplace.Money) error, n news) {
 	t.Helper()
-	if err := handle(t.Context(), e); err != nil {
+	if err := handle(t.Context(), n.Event, n.Money); err != nil {
 		t.Fatal(err)
 	}
 }

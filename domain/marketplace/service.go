@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/web"
 )
@@ -20,12 +19,6 @@ const (
 	RoleBuyer  = "buyer"
 	RoleSeller = "seller"
 	RoleAdmin  = "admin"
-)
-
-// The events that this domain sends; their subject is the purchase request.
-const (
-	EventCompleted = "request.completed"
-	EventCancelled = "request.cancelled"
 )
 
 // People is what the marketplace asks of the user domain.
@@ -134,14 +127,4 @@ func (r PurchaseRequest) selectedAmong(offers []SellerOffer) bool {
 	return slices.ContainsFunc(offers, func(o SellerOffer) bool {
 		return o.ID == r.SelectedOfferID && o.Status == OfferAccepted
 	})
-}
-
-// tell puts an event about a request. id is made outside of the closure, so
-// that a closure which runs twice sends one event.
-func tell(ctx context.Context, tx cutover.Tx, id cutover.ID, what string, r PurchaseRequest) error {
-	data := map[string]string{"purchaseRequestId": r.ID.String(), "buyerId": r.BuyerID.String()}
-	if !r.SelectedOfferID.IsZero() {
-		data["sellerOfferId"] = r.SelectedOfferID.String()
-	}
-	return tx.Put(ctx, &event.Event{Meta: cutover.Meta{ID: id}, Type: what, Subject: r.ID, Data: data})
 }

@@ -31,7 +31,7 @@ func TestARequestGoesFromPostingToTheSellersBeingPaid(t *testing.T) {
 			t.Errorf("want the deal of buyer and seller for 12.5 USD, got %+v", deal)
 		}
 
-		b.tell(t, b.HandlePaymentFunded, paymentEvent("payment.funded", r.ID, o.ID))
+		b.tell(t, b.HandlePaymentFunded, aboutMoney(r.ID, o.ID))
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusProcessing)
 		r = must[marketplace.PurchaseRequest](t)(b.Ship(ctx, b.seller, r.ID, marketplace.Shipment{TrackingNumber: "T1"}))
 		wantStatus(t, r, marketplace.StatusDelivery)
@@ -41,10 +41,10 @@ func TestARequestGoesFromPostingToTheSellersBeingPaid(t *testing.T) {
 		r = must[marketplace.PurchaseRequest](t)(b.ConfirmDelivery(ctx, b.buyer, r.ID))
 		wantStatus(t, r, marketplace.StatusCompleted)
 		events := b.events(t)
-		if len(events) != 1 || events[0].Type != marketplace.EventCompleted || events[0].Subject != r.ID {
+		if len(events) != 1 || events[0].Type != marketplace.EventCompleted.Name() || events[0].Subject != r.ID {
 			t.Errorf("want one request.completed about the request, got %+v", events)
 		}
-		b.tell(t, b.HandlePaymentReleased, paymentEvent("payment.released", r.ID, o.ID))
+		b.tell(t, b.HandlePaymentReleased, aboutMoney(r.ID, o.ID))
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusSellerPaid)
 		b.wantSound(t)
 	})
@@ -208,18 +208,18 @@ func TestTheCodeIsStoredNowhere(t *testing.T) {
 func TestPaymentEventsCountOnceAndMayComeLateOrTwice(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		r, o := b.chosen(t)
-		funded := paymentEvent("payment.funded", r.ID, o.ID)
+		funded := aboutMoney(r.ID, o.ID)
 		b.tell(t, b.HandlePaymentFunded, funded)
 		rev := b.stored(t, r.ID).Rev
 		b.tell(t, b.HandlePaymentFunded, funded)
-		b.tell(t, b.HandlePaymentFunded, paymentEvent("payment.funded", r.ID, o.ID))
+		b.tell(t, b.HandlePaymentFunded, aboutMoney(r.ID, o.ID))
 		if got := b.stored(t, r.ID); got.Rev != rev || got.Status != marketplace.StatusProcessing {
 			t.Errorf("want revision %d processing, got %d %s", rev, got.Rev, got.Status)
 		}
 
 		r, o = b.chosen(t) // released before funded is heard of
-		b.tell(t, b.HandlePaymentReleased, paymentEvent("payment.released", r.ID, o.ID))
-		b.tell(t, b.HandlePaymentFunded, paymentEvent("payment.funded", r.ID, o.ID))
+		b.tell(t, b.HandlePaymentReleased, aboutMoney(r.ID, o.ID))
+		b.tell(t, b.HandlePaymentFunded, aboutMoney(r.ID, o.ID))
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusSellerPaid)
 	})
 }
@@ -227,27 +227,26 @@ func TestPaymentEventsCountOnceAndMayComeLateOrTwice(t *testing.T) {
 func TestMoneyForAnotherOfferOrACancelledRequestMovesNothing(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		r, o := b.chosen(t)
-		b.tell(t, b.HandlePaymentFunded, paymentEvent("payment.funded", r.ID, cutover.NewID()))
+		b.tell(t, b.HandlePaymentFunded, aboutMoney(r.ID, cutover.NewID()))
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusPayment)
-		b.tell(t, b.HandlePaymentFunded, paymentEvent("payment.funded", cutover.NewID(), o.ID))
+		b.tell(t, b.HandlePaymentFunded, aboutMoney(cutover.NewID(), o.ID))
 		must[marketplace.PurchaseRequest](t)(b.CancelRequest(t.Context(), b.buyer, r.ID))
-		b.tell(t, b.HandlePaymentFunded, paymentEvent("payment.funded", r.ID, o.ID))
+		b.tell(t, b.HandlePaymentFunded, aboutMoney(r.ID, o.ID))
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusCancelled)
-		bad := paymentEvent("payment.funded", r.ID, o.ID)
-		bad.Data = nil
-		wantKind(t, "an event without a request", b.HandlePaymentFunded(t.Context(), bad), fault.Invalid)
+		bad := aboutMoney(cutover.ID{}, o.ID)
+		wantKind(t, "an event without a request", b.HandlePaymentFunded(t.Context(), bad.Event, bad.Money), fault.Invalid)
 	})
 }
 
 func TestARefundCancelsUnlessOtherMoneyIsHeld(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		r, o := b.paid(t)
-		b.tell(t, b.HandlePaymentRefunded, paymentEvent("payment.refunded", r.ID, o.ID))
+		b.tell(t, b.HandlePaymentRefunded, aboutMoney(r.ID, o.ID))
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusProcessing)
 		b.escrow.hold(r.ID, false)
-		b.tell(t, b.HandlePaymentRefunded, paymentEvent("payment.refunded", r.ID, o.ID))
+		b.tell(t, b.HandlePaymentRefunded, aboutMoney(r.ID, o.ID))
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusCancelled)
-		if events := b.events(t); len(events) != 1 || events[0].Type != marketplace.EventCancelled {
+		if events := b.events(t); len(events) != 1 || events[0].Type != marketplace.EventCancelled.Name() {
 			t.Errorf("want one request.cancelled, got %+v", events)
 		}
 		b.wantSound(t)
@@ -261,7 +260,7 @@ func TestCancellingEndsWaitingOffersAndTellsOfIt(t *testing.T) {
 		must[marketplace.PurchaseRequest](t)(b.CancelRequest(t.Context(), b.admin, r.ID))
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusCancelled)
 		wantOffer(t, b.offer(t, o.ID), marketplace.OfferRejected)
-		if events := b.events(t); len(events) != 1 || events[0].Type != marketplace.EventCancelled || events[0].Subject != r.ID {
+		if events := b.events(t); len(events) != 1 || events[0].Type != marketplace.EventCancelled.Name() || events[0].Subject != r.ID {
 			t.Errorf("want one request.cancelled, got %+v", events)
 		}
 		_, err := b.CancelRequest(t.Context(), b.buyer, r.ID)

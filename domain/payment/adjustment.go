@@ -99,7 +99,7 @@ func adjust(ctx context.Context, tx cutover.Tx, p *Payment, a Adjustment, e Entr
 	if err := tx.Put(ctx, p); err != nil || !funded {
 		return e, err
 	}
-	return e, tx.Put(ctx, p.tells(EventFunded))
+	return e, p.tell(ctx, tx, EventFunded)
 }
 
 // covered says that the source holds what is taken from it, as far as this

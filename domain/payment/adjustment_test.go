@@ -41,7 +41,7 @@ func TestAnAdjustmentIsBookedOnceWithItsReasonAndBalances(t *testing.T) {
 			t.Errorf("after all of it: %s, %s", got.Status, got.EscrowState)
 		}
 		b.wantBalances(t, p.ID, map[string]string{payment.EscrowAccount(p.ID): allUnits})
-		b.wantEvents(t, payment.EventFunded)
+		b.wantEvents(t, payment.EventFunded.Name())
 		b.wantSound(t)
 	})
 }

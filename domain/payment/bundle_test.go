@@ -247,15 +247,15 @@ func (b *bundle) funded(t *testing.T) payment.View {
 func (b *bundle) releasable(t *testing.T) payment.View {
 	t.Helper()
 	p := b.funded(t)
-	b.tell(t, payment.EventRequestCompleted, p.PurchaseRequestID)
+	b.tell(t, b.HandleRequestCompleted, p.PurchaseRequestID)
 	return p
 }
 
 // tell delivers an event of the marketplace.
-func (b *bundle) tell(t *testing.T, typ string, subject cutover.ID) event.Event {
+func (b *bundle) tell(t *testing.T, handle event.Handler, subject cutover.ID) event.Event {
 	t.Helper()
-	e := event.Event{Meta: cutover.Meta{ID: cutover.NewID(), Rev: 1}, Type: typ, Subject: subject}
-	if err := b.Handlers()[typ](t.Context(), e); err != nil {
+	e := event.Event{Meta: cutover.Meta{ID: cutover.NewID(), Rev: 1}, Type: "a test's", Subject: subject}
+	if err := handle(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	return e

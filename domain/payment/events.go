@@ -7,27 +7,38 @@ import (
 	"github.com/amanat-dev/amanat/event"
 )
 
-// Events of the marketplace that this domain handles; Subject is the request.
-const (
-	EventRequestCompleted = "request.completed"
-	EventRequestCancelled = "request.cancelled"
+// The events that this domain sends; their subject is the payment.
+var (
+	EventFunded   = event.NewType[Parties]("payment.funded")
+	EventReleased = event.NewType[Parties]("payment.released")
+	EventRefunded = event.NewType[Parties]("payment.refunded")
 )
 
-// Handlers gives what this domain does about other domains' events, by type.
-func (s *Service) Handlers() map[string]event.Handler {
-	return map[string]event.Handler{
-		EventRequestCompleted: s.requestCompleted,
-		EventRequestCancelled: s.requestCancelled,
-	}
+// Sends lists them.
+var Sends = []event.Sent{EventFunded, EventReleased, EventRefunded}
+
+// Parties says what a payment is for, and between whom.
+type Parties struct {
+	PurchaseRequestID cutover.ID `json:"purchaseRequestId"`
+	SellerOfferID     cutover.ID `json:"sellerOfferId"`
+	SellerID          cutover.ID `json:"sellerId"`
+	BuyerID           cutover.ID `json:"buyerId"`
 }
 
-// requestCompleted makes the request's money releasable.
-func (s *Service) requestCompleted(ctx context.Context, e event.Event) error {
+// tell puts an event about the payment.
+func (p *Payment) tell(ctx context.Context, tx cutover.Tx, what event.Type[Parties]) error {
+	return what.Send(ctx, tx, cutover.ID{}, p.ID, Parties{p.PurchaseRequestID, p.SellerOfferID, p.SellerID, p.BuyerID})
+}
+
+// HandleRequestCompleted makes the money of a request, the event's subject,
+// releasable.
+func (s *Service) HandleRequestCompleted(ctx context.Context, e event.Event) error {
 	return s.once(ctx, e, (*Payment).DealDone)
 }
 
-// requestCancelled cancels the request's pending payments.
-func (s *Service) requestCancelled(ctx context.Context, e event.Event) error {
+// HandleRequestCancelled cancels the pending payments of a request, the event's
+// subject.
+func (s *Service) HandleRequestCancelled(ctx context.Context, e event.Event) error {
 	return s.once(ctx, e, (*Payment).Cancel)
 }
 

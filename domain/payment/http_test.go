@@ -154,7 +154,7 @@ func TestAPaymentOverHTTP(t *testing.T) {
 		if r := post(t, h, raw, payment.Sign(secret, []byte(raw))).want(t, "a repeat", 200); r.data["repeated"] != true {
 			t.Errorf("got %s", r.text)
 		}
-		b.tell(t, payment.EventRequestCompleted, b.request)
+		b.tell(t, b.HandleRequestCompleted, b.request)
 
 		path := "/api/payment/" + id
 		hold := call(t, h, "POST", path+"/holds", "resolver", `{"reason":"look at it"}`).want(t, "a hold", 201)

@@ -251,7 +251,7 @@ func finish(ctx context.Context, tx cutover.Tx, p *Payment, kind PayoutKind, txH
 		return err
 	}
 	if kind == PayRelease {
-		return tx.Put(ctx, p.tells(EventReleased))
+		return p.tell(ctx, tx, EventReleased)
 	}
-	return tx.Put(ctx, p.tells(EventRefunded))
+	return p.tell(ctx, tx, EventRefunded)
 }

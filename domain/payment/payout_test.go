@@ -27,7 +27,7 @@ func TestAReleasePaysSellerAndFees(t *testing.T) {
 		b.wantBalances(t, p.ID, map[string]string{
 			payment.SellerAccount(b.seller.UserID): "12250000000000000000", payment.AccountFees: "250000000000000000",
 		})
-		b.wantEvents(t, payment.EventFunded, payment.EventReleased)
+		b.wantEvents(t, payment.EventFunded.Name(), payment.EventReleased.Name())
 		b.wantSound(t)
 	})
 }
@@ -44,7 +44,7 @@ func TestARefundPaysTheBuyer(t *testing.T) {
 			t.Errorf("got %s, %s", done.Status, done.EscrowState)
 		}
 		b.wantBalances(t, p.ID, map[string]string{payment.BuyerAccount(b.buyer.UserID): allUnits})
-		b.wantEvents(t, payment.EventFunded, payment.EventRefunded)
+		b.wantEvents(t, payment.EventFunded.Name(), payment.EventRefunded.Name())
 		b.wantSound(t)
 	})
 }
@@ -65,7 +65,7 @@ func TestConfirmingTwiceWithTheSameTransactionChangesNothing(t *testing.T) {
 		})
 		_, err = b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(10))
 		wantKind(t, "another transaction", err, fault.Conflict)
-		b.wantEvents(t, payment.EventFunded, payment.EventReleased)
+		b.wantEvents(t, payment.EventFunded.Name(), payment.EventReleased.Name())
 	})
 }
 
@@ -151,7 +151,7 @@ func TestAPayoutIsRefused(t *testing.T) {
 		b.delivered(t, p, nil)
 		_, err = b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil)
 		wantKind(t, "a release before completion", err, fault.Conflict)
-		b.tell(t, payment.EventRequestCompleted, b.request)
+		b.tell(t, b.HandleRequestCompleted, b.request)
 		b.unchanged(t, "refused payouts", p.ID, func() {
 			for _, who := range []struct {
 				name string
@@ -198,13 +198,13 @@ func TestPartsCanBeReleasedAndRefunded(t *testing.T) {
 		if part.EscrowState != payment.Releasable || part.EscrowBalance.String() != "10000000000000000000" {
 			t.Errorf("after a part: %s, %s", part.EscrowState, part.EscrowBalance)
 		}
-		b.wantEvents(t, payment.EventFunded)
+		b.wantEvents(t, payment.EventFunded.Name())
 		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil))
 		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, hash(6)))
 		b.wantBalances(t, p.ID, map[string]string{
 			payment.SellerAccount(b.seller.UserID): "2500000000000000000", payment.BuyerAccount(b.buyer.UserID): "10000000000000000000",
 		})
-		b.wantEvents(t, payment.EventFunded, payment.EventRefunded)
+		b.wantEvents(t, payment.EventFunded.Name(), payment.EventRefunded.Name())
 		b.wantSound(t)
 	})
 }

@@ -72,27 +72,27 @@ func TestMoneyIsHeldFromSeenToPaidOut(t *testing.T) {
 func TestACancelledRequestCancelsItsPendingPaymentOnly(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
-		e := b.tell(t, payment.EventRequestCancelled, b.request)
+		e := b.tell(t, b.HandleRequestCancelled, b.request)
 		if got := b.stored(t, p.ID); got.Status != payment.Cancelled {
 			t.Errorf("got %s", got.Status)
 		}
 		b.unchanged(t, "the event again", p.ID, func() {
-			if err := b.Handlers()[e.Type](t.Context(), e); err != nil {
+			if err := b.HandleRequestCancelled(t.Context(), e); err != nil {
 				t.Error(err)
 			}
 		})
 		b.request, b.offer = b.deal(b.buyer, nil)
 		funded := b.funded(t)
-		b.unchanged(t, "a funded payment", funded.ID, func() { b.tell(t, payment.EventRequestCancelled, b.request) })
+		b.unchanged(t, "a funded payment", funded.ID, func() { b.tell(t, b.HandleRequestCancelled, b.request) })
 	})
 }
 
 func TestACompletedRequestMakesItsMoneyReleasableOnce(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
-		b.unchanged(t, "a pending payment", p.ID, func() { b.tell(t, payment.EventRequestCompleted, b.request) })
+		b.unchanged(t, "a pending payment", p.ID, func() { b.tell(t, b.HandleRequestCompleted, b.request) })
 		b.delivered(t, p, nil)
-		b.tell(t, payment.EventRequestCompleted, b.request)
+		b.tell(t, b.HandleRequestCompleted, b.request)
 		if got := b.stored(t, p.ID); got.EscrowState != payment.Releasable {
 			t.Errorf("got %s", got.EscrowState)
 		}

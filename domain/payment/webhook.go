@@ -6,16 +6,8 @@ import (
 
 	"github.com/amanat-dev/amanat/chain"
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/event"
 	"github.com/amanat-dev/amanat/fault"
 	"github.com/amanat-dev/amanat/money"
-)
-
-// Events that this domain sends; Subject is the payment.
-const (
-	EventFunded   = "payment.funded"
-	EventReleased = "payment.released"
-	EventRefunded = "payment.refunded"
 )
 
 // Receipt is what the scanner is answered.
@@ -197,7 +189,7 @@ func credit(ctx context.Context, tx cutover.Tx, p *Payment, c *Callback) error {
 	if err := tx.Put(ctx, p); err != nil || !funded {
 		return err
 	}
-	return tx.Put(ctx, p.tells(EventFunded))
+	return p.tell(ctx, tx, EventFunded)
 }
 
 // escrowBalance is the payment's own figure, or that of its postings when it
@@ -208,14 +200,4 @@ func escrowBalance(ctx context.Context, tx cutover.Tx, p *Payment) (money.Units,
 	}
 	entries, err := LedgerOfPayment(ctx, tx, p.ID)
 	return balance(entries, EscrowAccount(p.ID)), err
-}
-
-// tells makes an event about the payment.
-func (p *Payment) tells(typ string) *event.Event {
-	return &event.Event{Type: typ, Subject: p.ID, Data: map[string]string{
-		"purchaseRequestId": p.PurchaseRequestID.String(),
-		"sellerOfferId":     p.SellerOfferID.String(),
-		"sellerId":          p.SellerID.String(),
-		"buyerId":           p.BuyerID.String(),
-	}}
 }

@@ -23,7 +23,7 @@ func TestADepositFundsThePayment(t *testing.T) {
 			t.Errorf("at the floor: %s, %s", done.Status, done.EscrowState)
 		}
 		b.wantBalances(t, p.ID, map[string]string{payment.EscrowAccount(p.ID): allUnits})
-		b.wantEvents(t, payment.EventFunded)
+		b.wantEvents(t, payment.EventFunded.Name())
 		e := b.events(t)[0]
 		if e.Subject != p.ID || e.Data["purchaseRequestId"] != b.request.String() || e.Data["sellerOfferId"] != b.offer.String() || e.Data["sellerId"] != b.seller.UserID.String() {
 			t.Errorf("got the event %+v", e)
@@ -69,7 +69,7 @@ func TestARepeatChangesNothingAlsoAfterARestart(t *testing.T) {
 		if more.Blockchain.Confirmations != 900 || more.ReceivedUnits.String() != allUnits || len(b.ledger(t, p.ID)) != 1 {
 			t.Errorf("got %d confirmations, %s received", more.Blockchain.Confirmations, more.ReceivedUnits)
 		}
-		b.wantEvents(t, payment.EventFunded)
+		b.wantEvents(t, payment.EventFunded.Name())
 		b.wantSound(t)
 	})
 }
@@ -105,7 +105,7 @@ func TestParallelDeliveriesDepositOnce(t *testing.T) {
 			t.Errorf("%d deliveries were taken for new, want 2", first)
 		}
 		b.wantBalances(t, p.ID, map[string]string{payment.EscrowAccount(p.ID): allUnits})
-		b.wantEvents(t, payment.EventFunded)
+		b.wantEvents(t, payment.EventFunded.Name())
 		b.wantSound(t)
 	})
 }
@@ -185,7 +185,7 @@ func TestPartsSumUpAndTheExcessIsTheBuyers(t *testing.T) {
 		b.wantBalances(t, p.ID, map[string]string{
 			payment.EscrowAccount(p.ID): allUnits, payment.BuyerAccount(b.buyer.UserID): halfUnits,
 		})
-		b.wantEvents(t, payment.EventFunded)
+		b.wantEvents(t, payment.EventFunded.Name())
 		b.delivered(t, p, func(c map[string]any) { c["txHash"], c["logIndex"], c["amount"] = hash(2), 7, halfUnits })
 		b.wantBalances(t, p.ID, map[string]string{
 			payment.EscrowAccount(p.ID): allUnits, payment.BuyerAccount(b.buyer.UserID): allUnits,
@@ -254,7 +254,7 @@ func TestAFailedTransferIsTakenBackBeforeTheDepositAndFrozenAfterIt(t *testing.T
 			t.Errorf("before the deposit: %s, %q", back.Status, back.Blockchain.TxHash)
 		}
 		b.delivered(t, p, func(c map[string]any) { c["txHash"] = hash(2) })
-		b.tell(t, payment.EventRequestCompleted, b.request)
+		b.tell(t, b.HandleRequestCompleted, b.request)
 		b.delivered(t, p, func(c map[string]any) { c["txHash"], c["status"] = hash(2), "reverted" })
 		_, err := b.Begin(t.Context(), b.admin, payment.PayRelease, p.ID, nil)
 		wantKind(t, "a release after the deposit was reverted", err, fault.Conflict)

@@ -166,6 +166,11 @@ func queries(db *postgres.DB) map[string]func(context.Context) error {
 		"Events": func(ctx context.Context, tx cutover.Tx) error {
 			return only(cutover.Find[event.Event](ctx, tx, query.All().Limit(20)))
 		},
+		"Events, waiting": func(ctx context.Context, tx cutover.Tx) error { return only(event.Waiting(ctx, tx, 100)) },
+		"Events, parked":  func(ctx context.Context, tx cutover.Tx) error { return only(event.Parked(ctx, tx, 100)) },
+		"Handled, old": func(ctx context.Context, tx cutover.Tx) error {
+			return only(event.HandledBefore(ctx, tx, time.Now(), 100))
+		},
 		"Handled": func(ctx context.Context, tx cutover.Tx) error { return only(cutover.Get[event.Handled](ctx, tx, id)) },
 	}))
 	maps.Copy(all, viewsOf("payment", db.Side(payment.Definition), map[string]func(context.Context, cutover.Tx) error{

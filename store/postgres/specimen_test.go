@@ -65,7 +65,8 @@ CREATE TABLE specimen_marks (
 );
 CREATE TABLE specimen_events (
 	id object_id PRIMARY KEY, rev bigint NOT NULL, created_at timestamptz(3), updated_at timestamptz(3), extra jsonb,
-	type text NOT NULL DEFAULT '', subject object_id, data jsonb
+	type text NOT NULL DEFAULT '', subject object_id, data jsonb,
+	attempts bigint NOT NULL, next_at timestamptz(3), parked boolean NOT NULL, reason text NOT NULL DEFAULT ''
 );
 CREATE TABLE specimen_handled_events (
 	id object_id PRIMARY KEY, rev bigint NOT NULL, created_at timestamptz(3), updated_at timestamptz(3), extra jsonb,
