@@ -613,12 +613,9 @@ func TestAnUpdateWhoseFirstQuestionMeetsAnotherEpochRunsAgain(t *testing.T) {
 	}
 	var moved sync.WaitGroup
 	defer moved.Wait()
-	asked := 0
+	var asked atomic.Int64
 	w.source.Before(func(op string) error {
-		if op != "get" {
-			return nil
-		}
-		if asked++; asked == 1 {
+		if op == "get" && asked.Add(1) == 1 {
 			moved.Go(func() { must[cutover.Report](t)(w.engine().Start(t.Context(), "bank", execute)) })
 			return cutover.ErrMoved
 		}

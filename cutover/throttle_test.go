@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -288,11 +289,11 @@ func TestACopierThatKeepsUpGivesWayToABusyPrimary(t *testing.T) {
 		w := newWorld(t, 1)
 		w.copyOver(t)
 		w.set(t, cutover.Settings{MaxLatencyMS: 1})
-		rounds := 0
+		var rounds atomic.Int64
 		slow := takes(map[string]time.Duration{"get": 10 * time.Millisecond})
 		w.source.Before(func(op string) error {
 			if op == "notes" {
-				rounds++
+				rounds.Add(1)
 			}
 			return slow(op)
 		})
@@ -300,7 +301,7 @@ func TestACopierThatKeepsUpGivesWayToABusyPrimary(t *testing.T) {
 			must[account](t)(w.banks[0].open(t.Context(), "sara"))
 			time.Sleep(10 * time.Millisecond)
 		}
-		if n := rounds; n > 250 {
+		if n := rounds.Load(); n > 250 {
 			t.Errorf("%d looks at the journal in ten seconds, want twenty a second at most", n)
 		}
 		if doing := w.doing(t, "copier"); !strings.Contains(doing, "mongo takes") {
@@ -349,10 +350,10 @@ func TestWhatStandsBehindTheNotesThatAreReadIsNotTakenForCopied(t *testing.T) {
 	if err := w.control.RecordGaps(t.Context(), gaps); err != nil {
 		t.Fatal(err)
 	}
-	looks := 0
+	var looks atomic.Int64
 	w.source.Before(func(op string) error {
 		if op == "notes" {
-			if looks++; looks == 2 { // its note moves behind the others
+			if looks.Add(1) == 2 { // its note moves behind the others
 				must[int](t)(writer.deposit(t.Context(), first.ID, 1))
 			}
 		}
