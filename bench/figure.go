@@ -33,7 +33,7 @@ func (b bar) String() string {
 	return fmt.Sprintf("<=%g", b.value)
 }
 
-// verdict says whether a value as it is printed meets the bar.
+// verdict says whether a value, before it is rounded, meets the bar.
 func (b bar) verdict(v float64) string {
 	if b.atLeast && v >= b.value || !b.atLeast && v <= b.value {
 		return "met"
