@@ -94,9 +94,13 @@ func await(ctx context.Context, conn *pgx.Conn) (heard bool, err error) {
 	return false, send(ctx, conn, "-- ping")
 }
 
+// pingTime is how long an answer may take: on a busy machine longer than a
+// moment, and less than the server bears silence.
+const pingTime = silence - 3*time.Second
+
 // send runs a statement that is answered at once or not at all.
 func send(ctx context.Context, conn *pgx.Conn, sql string) error {
-	ctx, cancel := context.WithTimeout(ctx, reachTime)
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
 	_, err := conn.Exec(ctx, sql)
 	return translate(err)
