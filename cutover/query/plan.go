@@ -10,9 +10,6 @@ import (
 // The index on identities alone is always there.
 type Index []string
 
-// Name is made of the fields: "buyerId_status".
-func (i Index) Name() string { return strings.ReplaceAll(strings.Join(i, "_"), ".", "_") }
-
 // Plan gives the query with each alternative that names several values of an
 // indexed field split into one per value, so that a store can answer every
 // alternative from the index in the order asked for. Its error names the

@@ -318,11 +318,11 @@ func condition(t query.Term) bson.E {
 	name, list := nameOf(t.Path), t.Path.Last().Class == shape.List
 	switch t.Op {
 	case query.Equal, query.OneOf:
-		if forms := formsOf(t); len(forms) > 1 {
-			return bson.E{Key: name, Value: bson.D{{Key: "$in", Value: forms}}}
-		} else {
+		forms := formsOf(t)
+		if len(forms) == 1 {
 			return bson.E{Key: name, Value: forms[0]}
 		}
+		return bson.E{Key: name, Value: bson.D{{Key: "$in", Value: forms}}}
 	case query.IsAbsent:
 		return bson.E{Key: name, Value: bson.D{{Key: "$in", Value: nothing(t.Path)}}}
 	case query.IsPresent:

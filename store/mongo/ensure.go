@@ -11,7 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/amanat-dev/amanat/cutover/shape"
+	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/fault"
 )
 
@@ -45,14 +45,7 @@ func (i Index) unique() bool { return i.Unique || i.Key != nil }
 
 // rule names what a unique index says, in words.
 func (i Index) rule() string {
-	if i.Key != nil {
-		return shape.Words(i.Name)
-	}
-	words := make([]string, len(i.Fields))
-	for n, f := range i.Fields {
-		words[n] = shape.Words(f)
-	}
-	return strings.Join(words, " and ")
+	return cutover.Unique{Fields: i.Fields, Key: i.Key, Name: i.Name}.Rule()
 }
 
 const (

@@ -188,22 +188,10 @@ func (tx *Tx) result(err error) error {
 func params(args []any) []any {
 	out := make([]any, len(args))
 	for i, a := range args {
-		switch a := a.(type) {
-		case cutover.ID:
-			out[i] = a.String()
-		case []cutover.ID:
-			out[i] = texts(a)
-		default:
-			out[i] = a
+		if id, ok := a.(cutover.ID); ok {
+			a = id.String()
 		}
-	}
-	return out
-}
-
-func texts(ids []cutover.ID) []string {
-	out := make([]string, len(ids))
-	for i, id := range ids {
-		out[i] = id.String()
+		out[i] = a
 	}
 	return out
 }
