@@ -11,7 +11,7 @@ SMALL     ?=
 
 # Programs that need databases run inside this: it starts them, sets PG_URL and
 # MONGODB_URI, and stops them again.
-WITH := go run ./devstack/cmd/with --
+WITH := go run ./internal/devstack/cmd/with --
 
 # A checkout that git does not trust (somebody else's) cannot be stamped with
 # its revision; it builds all the same.
@@ -48,19 +48,19 @@ arrows: ## which package may import which, and who may touch a transaction
 	go test -count=1 -v ./internal/arrows
 
 migrations: ## what migrations make of an empty database, compared with what the code expects
-	$(WITH) go test -count=1 -v -run '^TestUp_|^TestCompare_' ./store/postgres
+	$(WITH) go test -count=1 -v -run '^TestUp_|^TestCompare_' ./cutover/postgresql
 
 race: ## the race detector on the engine and the stores
 	@command -v $$(go env CC) >/dev/null || \
 		{ echo "the race detector needs a C compiler: apt-get install gcc libc6-dev"; exit 1; }
-	CGO_ENABLED=1 $(WITH) go test -race -timeout 60m ./cutover/... ./store/...
+	CGO_ENABLED=1 $(WITH) go test -race -timeout 60m ./cutover/... ./internal/storetest
 
 model: ## seeded schedules of the engine, with crashes, on toy databases (MODEL_SCHEDULES=n)
 	MODEL_SCHEDULES=$(MODEL_SCHEDULES) go test -count=1 -timeout 60m -v -run '^TestModel$$' ./cutover/model
 
 chaos: ## kill, freeze and cut off processes and databases in moves under traffic (ROUNDS=n SEED=n)
 	go build -buildvcs=$(VCS) -tags chaos -o bin/amanat-chaos ./cmd/amanat
-	go run ./devstack/cmd/chaos -amanat bin/amanat-chaos -rounds $(ROUNDS) $(if $(SEED),-seed $(SEED))
+	go run ./internal/devstack/cmd/chaos -amanat bin/amanat-chaos -rounds $(ROUNDS) $(if $(SEED),-seed $(SEED))
 
 bench: build ## figures against hand-written peers, one line each (FIGURES=a,b only some; SMALL=1 a quick try)
 	go build -buildvcs=$(VCS) -o bin/ ./bench ./bench/peer

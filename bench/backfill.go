@@ -11,7 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/amanat-dev/amanat/devstack/deployment"
+	"github.com/amanat-dev/amanat/internal/devstack/deployment"
 )
 
 // move is a deployment whose payments are to be moved from MongoDB to

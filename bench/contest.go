@@ -17,7 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/amanat-dev/amanat/devstack/deployment"
+	"github.com/amanat-dev/amanat/internal/devstack/deployment"
 )
 
 // jwtSecret signs the access tokens that both servers verify.

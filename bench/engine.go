@@ -6,9 +6,9 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/control"
+	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/payment"
-	"github.com/amanat-dev/amanat/store/postgres"
 )
 
 // engine is one in this process, on a PostgreSQL database with the product's
@@ -21,7 +21,7 @@ type engine struct {
 
 // engine opens one. source, unless nil, is where the payments are moved from.
 func (e *env) engine(ctx context.Context, url string, source cutover.Side) (*engine, error) {
-	db, err := postgres.Open(ctx, url+separator(url)+"pool_max_conns=24")
+	db, err := postgresql.Open(ctx, url+separator(url)+"pool_max_conns=24")
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/amanat-dev/amanat/devstack"
-	"github.com/amanat-dev/amanat/devstack/deployment"
+	"github.com/amanat-dev/amanat/internal/devstack"
+	"github.com/amanat-dev/amanat/internal/devstack/deployment"
 )
 
 // options say what is measured, and of what.

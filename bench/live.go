@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/devstack/deployment"
+	"github.com/amanat-dev/amanat/internal/devstack/deployment"
 )
 
 // live is a deployment of two servers on both databases, whose marketplace is in

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/internal/step"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/cutover/step"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 	"sort"
 	"time"
 
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 // Write is one record that an Update puts or deletes.

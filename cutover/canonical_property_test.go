@@ -16,8 +16,8 @@ import (
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/payment"
 	"github.com/amanat-dev/amanat/domain/user"
-	"github.com/amanat-dev/amanat/money"
-	"github.com/amanat-dev/amanat/store/storetest"
+	"github.com/amanat-dev/amanat/internal/money"
+	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
 func everyKind() cutover.Kinds {

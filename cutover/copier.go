@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/internal/step"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/cutover/step"
 )
 
 const (

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/memdb"
 	"github.com/amanat-dev/amanat/cutover/query"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 type account struct {

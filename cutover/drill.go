@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 const dropTime = 30 * time.Second

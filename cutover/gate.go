@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // Gate lines, by the names with which they are waived.

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/memdb"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 func (w *world) recorded(t *testing.T) cutover.State {

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 // Kind is one sort of record of a domain, and all that a store must know of it.

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/memdb"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))

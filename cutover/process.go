@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // Run takes part in the moves of all domains until Close: it keeps this

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/internal/step"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/cutover/step"
 )
 
 // staleTries is how often an Update runs before its caller hears that somebody

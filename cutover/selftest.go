@@ -7,7 +7,7 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 const (

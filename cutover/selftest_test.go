@@ -9,7 +9,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/memdb"
-	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/internal/money"
 )
 
 // parcel has a place for every class of corruption.

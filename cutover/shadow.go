@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 const (

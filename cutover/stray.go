@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // Stray is a record that somebody else than the copier wrote to the secondary,

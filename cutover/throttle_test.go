@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/memdb"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 func (w *world) set(t *testing.T, s cutover.Settings) {

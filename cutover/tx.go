@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 // Tx is one View or Update of a domain, on whichever database. Services use the

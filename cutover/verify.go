@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // VerifyOptions tune a verify.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 const (

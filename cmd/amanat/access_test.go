@@ -11,10 +11,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/amanat-dev/amanat/config"
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/domain/user"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/internal/config"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // public lists what may be called without a token, so that nothing becomes

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/amanat-dev/amanat/config"
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/internal/config"
 )
 
 func (c *cli) cutoverCommand() *cobra.Command {

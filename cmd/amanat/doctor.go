@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/amanat-dev/amanat/config"
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/store/mongo"
-	"github.com/amanat-dev/amanat/store/postgres"
+	"github.com/amanat-dev/amanat/cutover/mongodb"
+	"github.com/amanat-dev/amanat/cutover/postgresql"
+	"github.com/amanat-dev/amanat/internal/config"
 )
 
 // checkTime bounds one check: some go through whole collections.
@@ -234,7 +234,7 @@ func (d *doctor) checkEnvironment() config.Config {
 // usable leaves out a database whose URL its driver cannot use.
 func (d *doctor) usable(ctx context.Context, conf config.Config) config.Config {
 	if conf.MongoURI.IsSet() {
-		db, err := mongo.Open(ctx, conf.MongoURI.Reveal(), conf.DBName)
+		db, err := mongodb.Open(ctx, conf.MongoURI.Reveal(), conf.DBName)
 		if err == nil {
 			err = db.Close(ctx)
 		}
@@ -244,7 +244,7 @@ func (d *doctor) usable(ctx context.Context, conf config.Config) config.Config {
 		}
 	}
 	if conf.PGURL.IsSet() {
-		db, err := postgres.Open(ctx, conf.PGURL.Reveal())
+		db, err := postgresql.Open(ctx, conf.PGURL.Reveal())
 		if err != nil {
 			d.fail("PG_URL", "set for example PG_URL=postgres://amanat@127.0.0.1:5432/amanat", "%s", explain(err))
 			conf.PGURL = config.DatabaseURL{}

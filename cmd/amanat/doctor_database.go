@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/amanat-dev/amanat/cutover/mongodb"
+	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/domain"
-	"github.com/amanat-dev/amanat/store/mongo"
-	"github.com/amanat-dev/amanat/store/postgres"
 )
 
 // Checks of the two databases: what answers, and whether it is as the code
@@ -48,7 +48,7 @@ func (d *doctor) checkPostgres(ctx context.Context) error {
 	if d.pg == nil {
 		return nil
 	}
-	var s postgres.Server
+	var s postgresql.Server
 	a, err := d.ask(ctx, "PostgreSQL", func(ctx context.Context) (at time.Time, err error) {
 		s, err = d.pg.Server(ctx)
 		return s.Now, err
@@ -68,7 +68,7 @@ func (d *doctor) checkMongo(ctx context.Context) error {
 	if d.mongo == nil {
 		return nil
 	}
-	var s mongo.Server
+	var s mongodb.Server
 	a, err := d.ask(ctx, "MongoDB", func(ctx context.Context) (at time.Time, err error) {
 		s, err = d.mongo.Server(ctx)
 		return s.Now, err
@@ -83,7 +83,7 @@ func (d *doctor) checkMongo(ctx context.Context) error {
 	return nil
 }
 
-func productText(s mongo.Server) string {
+func productText(s mongodb.Server) string {
 	if s.FerretDB != "" {
 		return fmt.Sprintf("FerretDB (%s), which speaks MongoDB %s,", s.FerretDB, s.Version)
 	}
@@ -92,7 +92,7 @@ func productText(s mongo.Server) string {
 
 // abilityText says what the server can do, and that the stores ask for less: a
 // write of one document is atomic, and several go by a commit record.
-func abilityText(s mongo.Server) string {
+func abilityText(s mongodb.Server) string {
 	switch {
 	case s.Transactions() && s.Sharded:
 		return "a sharded cluster, with transactions and change streams, which the stores do without"
@@ -105,7 +105,7 @@ func abilityText(s mongo.Server) string {
 }
 
 func (d *doctor) checkMigrations(ctx context.Context) error {
-	pending, err := d.pg.Pending(ctx, postgres.Sources()...)
+	pending, err := d.pg.Pending(ctx, postgresql.Sources()...)
 	switch {
 	case err != nil:
 		d.away[needTables] = "what migrations were run is not known"
@@ -122,11 +122,11 @@ func (d *doctor) checkMigrations(ctx context.Context) error {
 }
 
 func (d *doctor) checkTables(ctx context.Context) error {
-	diffs, err := postgres.Compare(ctx, d.pg, domain.All)
+	diffs, err := postgresql.Compare(ctx, d.pg, domain.All)
 	if err != nil {
 		return err
 	}
-	gone, err := d.pg.Missing(ctx, postgres.Sources()...)
+	gone, err := d.pg.Missing(ctx, postgresql.Sources()...)
 	if err != nil {
 		return err
 	}

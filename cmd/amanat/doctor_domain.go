@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/mongodb"
 	"github.com/amanat-dev/amanat/domain"
-	"github.com/amanat-dev/amanat/event"
-	"github.com/amanat-dev/amanat/store/mongo"
+	"github.com/amanat-dev/amanat/internal/event"
 )
 
 // Checks of the processes and of each domain's move.
@@ -276,9 +276,9 @@ func (d *doctor) checkMongoWriters(ctx context.Context) error {
 // bypassed tells of documents that something else wrote. Before a move that
 // only costs conflicts that are not seen; while copies are made they never
 // reach the other database, and after it nobody reads them.
-func (d *doctor) bypassed(domain string, phase cutover.Phase, o mongo.Others) {
+func (d *doctor) bypassed(domain string, phase cutover.Phase, o mongodb.Others) {
 	count := fmt.Sprint(o.Count)
-	if o.Count >= mongo.OthersCounted {
+	if o.Count >= mongodb.OthersCounted {
 		count += " or more"
 	}
 	text := fmt.Sprintf("something but the engine wrote to %s: %s documents, the last at %s, _id %s",

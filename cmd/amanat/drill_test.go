@@ -12,7 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/store/mongo"
+	"github.com/amanat-dev/amanat/cutover/mongodb"
 )
 
 // mongoClient talks to the deployment's MongoDB server, which other tests share.
@@ -85,7 +85,7 @@ func TestDrillLeavesNoScratchDatabaseAndDropsStaleOnes(t *testing.T) {
 	d.must(t, "cutover start user --execute")
 	d.must(t, "backfill user")
 	client := d.mongoClient(t)
-	stale := mongo.ScratchPrefix + "60000000" + cutover.NewID().String()[8:]
+	stale := mongodb.ScratchPrefix + "60000000" + cutover.NewID().String()[8:]
 	if _, err := client.Database(stale).Collection("users").InsertOne(t.Context(), bson.D{{Key: "x", Value: 1}}); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/amanat-dev/amanat/config"
+	"github.com/amanat-dev/amanat/internal/config"
 )
 
 // environmentHelp is a help topic: what can be set, with an example each.

@@ -5,9 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/amanat-dev/amanat/config"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/store/postgres"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/cutover/postgresql"
+	"github.com/amanat-dev/amanat/internal/config"
 )
 
 func (c *cli) migrateCommand() *cobra.Command {
@@ -29,8 +29,8 @@ func (c *cli) migrateUpCommand() *cobra.Command {
 		Example: "  PG_URL=postgres://amanat@127.0.0.1:5432/amanat amanat migrate up",
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withPostgres(cmd.Context(), func(db *postgres.DB) error {
-				done, err := db.Up(cmd.Context(), postgres.Sources()...)
+			return c.withPostgres(cmd.Context(), func(db *postgresql.DB) error {
+				done, err := db.Up(cmd.Context(), postgresql.Sources()...)
 				if err != nil {
 					return err
 				}
@@ -51,8 +51,8 @@ func (c *cli) migrateStatusCommand() *cobra.Command {
 		Example: "  amanat migrate status --json",
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withPostgres(cmd.Context(), func(db *postgres.DB) error {
-				all, err := db.Status(cmd.Context(), postgres.Sources()...)
+			return c.withPostgres(cmd.Context(), func(db *postgresql.DB) error {
+				all, err := db.Status(cmd.Context(), postgresql.Sources()...)
 				if err != nil {
 					return err
 				}
@@ -67,7 +67,7 @@ func (c *cli) migrateStatusCommand() *cobra.Command {
 	return cmd
 }
 
-func heldByPending(all []postgres.Migration) error {
+func heldByPending(all []postgresql.Migration) error {
 	for _, m := range all {
 		if m.Applied.IsZero() {
 			return heldError{"migrations are pending; run: amanat migrate up"}
@@ -76,9 +76,9 @@ func heldByPending(all []postgres.Migration) error {
 	return nil
 }
 
-func (c *cli) printMigrations(none string, all []postgres.Migration, asJSON bool) error {
+func (c *cli) printMigrations(none string, all []postgresql.Migration, asJSON bool) error {
 	if asJSON {
-		return c.printJSON(append([]postgres.Migration{}, all...))
+		return c.printJSON(append([]postgresql.Migration{}, all...))
 	}
 	var rows [][]string
 	for _, m := range all {
@@ -92,7 +92,7 @@ func (c *cli) printMigrations(none string, all []postgres.Migration, asJSON bool
 }
 
 // withPostgres runs do on the database of PG_URL alone.
-func (c *cli) withPostgres(ctx context.Context, do func(*postgres.DB) error) error {
+func (c *cli) withPostgres(ctx context.Context, do func(*postgresql.DB) error) error {
 	conf, err := config.Read(c.environ, config.Command)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (c *cli) withPostgres(ctx context.Context, do func(*postgres.DB) error) err
 	if !conf.PGURL.IsSet() {
 		return fault.New(fault.Invalid, "a deployment on MongoDB alone has nothing to migrate; set PG_URL to have a PostgreSQL database")
 	}
-	db, err := postgres.Open(ctx, conf.PGURL.Reveal())
+	db, err := postgresql.Open(ctx, conf.PGURL.Reveal())
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/devstack"
-	"github.com/amanat-dev/amanat/devstack/await"
+	"github.com/amanat-dev/amanat/internal/devstack"
+	"github.com/amanat-dev/amanat/internal/devstack/await"
 )
 
 // killer is a database server that can be away.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/amanat-dev/amanat/config"
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/internal/config"
 )
 
 // dossier is what is signed: a domain's reports, the newest first. They are

@@ -17,8 +17,8 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/control"
-	"github.com/amanat-dev/amanat/devstack"
-	"github.com/amanat-dev/amanat/store/postgres"
+	"github.com/amanat-dev/amanat/cutover/postgresql"
+	"github.com/amanat-dev/amanat/internal/devstack"
 )
 
 const testSecret = "a secret of these tests, and of nothing else"
@@ -45,12 +45,12 @@ func onPostgres(t *testing.T) deployment {
 }
 
 func migrate(ctx context.Context, url string) error {
-	db, err := postgres.Open(ctx, url)
+	db, err := postgresql.Open(ctx, url)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	_, err = db.Up(ctx, postgres.Sources()...)
+	_, err = db.Up(ctx, postgresql.Sources()...)
 	return err
 }
 
@@ -58,7 +58,7 @@ func migrate(ctx context.Context, url string) error {
 func templateKey(t *testing.T) string {
 	t.Helper()
 	h := sha256.New()
-	for _, source := range postgres.Sources() {
+	for _, source := range postgresql.Sources() {
 		err := fs.WalkDir(source.Files, source.Dir, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".sql") {
 				return err
@@ -182,7 +182,7 @@ func TestMigrateUpThenStatusHasNothingPending(t *testing.T) {
 	wantText(t, stderr, "amanat migrate up")
 	status, out, stderr = d.run(t, "migrate", "up", "--json")
 	wantStatus(t, exitOK, status, stderr)
-	var done []postgres.Migration
+	var done []postgresql.Migration
 	if err := json.Unmarshal([]byte(out), &done); err != nil || len(done) < 2 {
 		t.Fatalf("want the migrations that were run, got %s (%v)", out, err)
 	}

@@ -5,15 +5,15 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/amanat-dev/amanat/config"
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/payment"
 	"github.com/amanat-dev/amanat/domain/user"
-	"github.com/amanat-dev/amanat/event"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/mail"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/internal/config"
+	"github.com/amanat-dev/amanat/internal/event"
+	"github.com/amanat-dev/amanat/internal/mail"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // services are the domains as the API sees them. What one must ask another

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/amanat-dev/amanat/config"
 	"github.com/amanat-dev/amanat/domain/user"
+	"github.com/amanat-dev/amanat/internal/config"
 )
 
 func (c *cli) userCommand() *cobra.Command {

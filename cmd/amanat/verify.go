@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/amanat-dev/amanat/config"
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/internal/config"
 )
 
 // diffsPrinted is how many differing records a table shows; JSON has more.

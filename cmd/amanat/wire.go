@@ -9,13 +9,13 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/amanat-dev/amanat/config"
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/control"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/cutover/mongodb"
+	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/domain"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/store/mongo"
-	"github.com/amanat-dev/amanat/store/postgres"
+	"github.com/amanat-dev/amanat/internal/config"
 )
 
 // poolConns bounds the connections to PostgreSQL of one process, the control
@@ -26,8 +26,8 @@ const poolConns = 12
 type app struct {
 	conf   config.Config
 	log    *slog.Logger
-	mongo  *mongo.DB      // nil without MONGODB_URI
-	pg     *postgres.DB   // nil without PG_URL
+	mongo  *mongodb.DB    // nil without MONGODB_URI
+	pg     *postgresql.DB // nil without PG_URL
 	plane  *control.Plane // nil without PG_URL
 	engine *cutover.Engine
 
@@ -52,14 +52,14 @@ func open(ctx context.Context, conf config.Config, log *slog.Logger) (*app, erro
 
 func (a *app) openDatabases(ctx context.Context) (err error) {
 	if a.conf.MongoURI.IsSet() {
-		if a.mongo, err = mongo.Open(ctx, a.conf.MongoURI.Reveal(), a.conf.DBName); err != nil {
+		if a.mongo, err = mongodb.Open(ctx, a.conf.MongoURI.Reveal(), a.conf.DBName); err != nil {
 			return err
 		}
 	}
 	if !a.conf.PGURL.IsSet() {
 		return nil
 	}
-	if a.pg, err = postgres.Open(ctx, pooled(a.conf.PGURL.Reveal())); err != nil {
+	if a.pg, err = postgresql.Open(ctx, pooled(a.conf.PGURL.Reveal())); err != nil {
 		return err
 	}
 	a.plane, err = control.Connect(ctx, a.conf.PGURL.Reveal())
@@ -131,7 +131,7 @@ func (a *app) checkMigrated(ctx context.Context) error {
 	if a.pg == nil {
 		return nil
 	}
-	pending, err := a.pg.Pending(ctx, postgres.Sources()...)
+	pending, err := a.pg.Pending(ctx, postgresql.Sources()...)
 	if err != nil {
 		return err
 	}

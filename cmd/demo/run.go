@@ -11,12 +11,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/amanat-dev/amanat/devstack"
-	"github.com/amanat-dev/amanat/devstack/audit"
-	"github.com/amanat-dev/amanat/devstack/await"
-	"github.com/amanat-dev/amanat/devstack/deployment"
-	"github.com/amanat-dev/amanat/devstack/traffic"
-	"github.com/amanat-dev/amanat/devstack/traffic/seed"
+	"github.com/amanat-dev/amanat/internal/devstack"
+	"github.com/amanat-dev/amanat/internal/devstack/audit"
+	"github.com/amanat-dev/amanat/internal/devstack/await"
+	"github.com/amanat-dev/amanat/internal/devstack/deployment"
+	"github.com/amanat-dev/amanat/internal/devstack/traffic"
+	"github.com/amanat-dev/amanat/internal/devstack/traffic/seed"
 )
 
 const (

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/amanat-dev/amanat/devstack/audit"
-	"github.com/amanat-dev/amanat/devstack/deployment"
-	"github.com/amanat-dev/amanat/devstack/traffic"
+	"github.com/amanat-dev/amanat/internal/devstack/audit"
+	"github.com/amanat-dev/amanat/internal/devstack/deployment"
+	"github.com/amanat-dev/amanat/internal/devstack/traffic"
 )
 
 // line is one statement of the summary: what was wanted, and what came.

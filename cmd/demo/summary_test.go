@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/amanat-dev/amanat/devstack/audit"
-	"github.com/amanat-dev/amanat/devstack/deployment"
+	"github.com/amanat-dev/amanat/internal/devstack/audit"
+	"github.com/amanat-dev/amanat/internal/devstack/deployment"
 )
 
 func TestPausesAreARangeForEachDomain(t *testing.T) {

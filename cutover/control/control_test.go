@@ -17,8 +17,8 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/control"
-	"github.com/amanat-dev/amanat/devstack"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/devstack"
 )
 
 // bundle is a migrated database of the test's own and a plane on it.

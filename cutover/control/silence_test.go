@@ -9,8 +9,8 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/control"
-	"github.com/amanat-dev/amanat/devstack/link"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/devstack/link"
 )
 
 // distant gives another process's plane on the same database, and the link by

@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // fence is a shared and exclusive lock, as an advisory lock of PostgreSQL is:

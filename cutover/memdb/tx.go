@@ -6,9 +6,9 @@ import (
 	"slices"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 // tx is a View or an Update.

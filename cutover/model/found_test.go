@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/memdb"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 // What the model has turned up, each as the shortest history that shows it.

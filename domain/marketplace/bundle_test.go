@@ -9,13 +9,13 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/memdb"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/domain/marketplace"
-	"github.com/amanat-dev/amanat/event"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
-	"github.com/amanat-dev/amanat/store/storetest"
+	"github.com/amanat-dev/amanat/internal/event"
+	"github.com/amanat-dev/amanat/internal/money"
+	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
 func postgresSide(t *testing.T) cutover.Side {
@@ -24,7 +24,7 @@ func postgresSide(t *testing.T) cutover.Side {
 func mongoSide(t *testing.T) cutover.Side { return storetest.MongoSide(t, marketplace.Definition) }
 
 // inMemory runs a test on a service in memory: what it says of rules holds on
-// each database, since these answer alike (store/storetest).
+// each database, since these answer alike (internal/storetest).
 func inMemory(t *testing.T, test func(t *testing.T, b *bundle)) {
 	t.Parallel()
 	test(t, newBundle(cutover.Spec{Source: memdb.New("memory", marketplace.Kinds)}))

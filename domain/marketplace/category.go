@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // Category sorts purchase requests. Among active ones a name is unique,

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // CategoryDraft is what an admin says of a new category.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // DeliveryDetails are where and how to deliver, as the buyer says it.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // Shipment is what a seller says when the goods are on their way.

@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 const root = "/api/marketplace"

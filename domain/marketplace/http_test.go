@@ -10,12 +10,12 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/domain/marketplace"
-	"github.com/amanat-dev/amanat/event"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/web"
-	"github.com/amanat-dev/amanat/web/webtest"
+	"github.com/amanat-dev/amanat/internal/event"
+	"github.com/amanat-dev/amanat/internal/web"
+	"github.com/amanat-dev/amanat/internal/web/webtest"
 )
 
 // site is a bundle behind its API.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // linkSeeds are texts that some reader of URLs takes for a link.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/query"
-	"github.com/amanat-dev/amanat/event"
+	"github.com/amanat-dev/amanat/internal/event"
 )
 
 // Domain is the name under which the engine knows this domain.

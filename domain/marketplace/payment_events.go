@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/event"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/event"
 )
 
 // Money says which deal a payment is for. An OfferID that is absent is not held

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/money"
 )
 
 // PurchaseRequest is what a buyer wants, from posting it to the seller's

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/money"
 )
 
 // CreateRequest posts a request. Errors: fault.Forbidden unless who is a buyer

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // RequestStatus is where a purchase request stands.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 func TestEveryMoveOfARequestIsAllowedOrRefusedAsStated(t *testing.T) {

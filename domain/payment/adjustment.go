@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/money"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // Place is one of a payment's own accounts, by the class of it.

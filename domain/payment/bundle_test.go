@@ -16,21 +16,21 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/memdb"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/domain/payment"
-	"github.com/amanat-dev/amanat/event"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
-	"github.com/amanat-dev/amanat/store/storetest"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/internal/event"
+	"github.com/amanat-dev/amanat/internal/money"
+	"github.com/amanat-dev/amanat/internal/storetest"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // xpub is the key at m/44'/60'/0' of the mnemonic "test test … junk".
 const xpub = "xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP"
 
 // inMemory runs a test on a service in memory: what it says of rules holds on
-// each database, since these answer alike (store/storetest).
+// each database, since these answer alike (internal/storetest).
 func inMemory(t *testing.T, test func(t *testing.T, b *bundle)) {
 	t.Parallel()
 	test(t, newBundle(t, cutover.Spec{Source: memdb.New("memory", payment.Kinds)}))

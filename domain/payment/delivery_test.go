@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 const someHash = "0x00000000000000000000000000000000000000000000000000000000000000ab"

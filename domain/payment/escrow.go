@@ -5,10 +5,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/amanat-dev/amanat/chain"
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/chain"
+	"github.com/amanat-dev/amanat/internal/money"
 )
 
 // PayoutKind says where a payout goes.

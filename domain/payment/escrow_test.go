@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/money"
 )
 
 func TestADepositGoesToEscrowUpToTheExpectedAmount(t *testing.T) {

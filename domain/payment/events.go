@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/event"
+	"github.com/amanat-dev/amanat/internal/event"
 )
 
 // The events that this domain sends; their subject is the payment.

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // Hold keeps a payment's money where it is until it is resolved.

@@ -12,10 +12,10 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/payment"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/web"
-	"github.com/amanat-dev/amanat/web/webtest"
+	"github.com/amanat-dev/amanat/internal/web"
+	"github.com/amanat-dev/amanat/internal/web/webtest"
 )
 
 // tokens are principals by access token: the role, or "stranger".

@@ -4,11 +4,11 @@ import (
 	"context"
 	"time"
 
-	"github.com/amanat-dev/amanat/chain"
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/chain"
+	"github.com/amanat-dev/amanat/internal/money"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // Intent is a buyer's wish to pay for an accepted offer.

@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/amanat-dev/amanat/chain"
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/payment"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/internal/chain"
+	"github.com/amanat-dev/amanat/internal/money"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 func TestAnIntentGivesACheckout(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/money"
 )
 
 // Entry is one line of the funds ledger: postings between accounts that sum

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/internal/money"
 	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
 )

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/internal/money"
 )
 
 // SourceConfig describes a price source that answers HTTP GET with JSON.

@@ -13,8 +13,8 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/query"
-	"github.com/amanat-dev/amanat/event"
-	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/internal/event"
+	"github.com/amanat-dev/amanat/internal/money"
 )
 
 // Payment is one attempt to pay for an accepted offer, and what became of the

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/payment"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 func TestAReleasePaysSellerAndFees(t *testing.T) {

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/amanat-dev/amanat/chain"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/chain"
+	"github.com/amanat-dev/amanat/internal/money"
 	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
 )

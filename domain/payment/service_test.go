@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/payment"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 func TestOnlyOwnersAndAdminsSeeAPayment(t *testing.T) {

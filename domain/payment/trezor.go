@@ -3,10 +3,10 @@ package payment
 import (
 	"context"
 
-	"github.com/amanat-dev/amanat/chain"
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/chain"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // TrezorAccount is an extended public key, kept on a hardware wallet, from

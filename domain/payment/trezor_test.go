@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // The key at m/44'/60'/0' of the mnemonic "test test … junk", whose addresses

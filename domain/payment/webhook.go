@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/amanat-dev/amanat/chain"
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/money"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/chain"
+	"github.com/amanat-dev/amanat/internal/money"
 )
 
 // Receipt is what the scanner is answered.

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/payment"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 func TestADepositFundsThePayment(t *testing.T) {

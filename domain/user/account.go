@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // Role is what a user may do.

@@ -2,7 +2,7 @@ package user
 
 import (
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // maxAddresses is how many addresses a user may have.

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // Addresses gives a user's addresses, oldest first.

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/user"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 func addressInput() user.AddressInput {

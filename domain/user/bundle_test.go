@@ -13,12 +13,12 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/memdb"
 	"github.com/amanat-dev/amanat/domain/user"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/mail"
-	"github.com/amanat-dev/amanat/store/storetest"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/internal/mail"
+	"github.com/amanat-dev/amanat/internal/storetest"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 func postgresSide(t testing.TB) cutover.Side { return storetest.PostgresSide(t, user.Definition) }
@@ -69,7 +69,7 @@ func sharedSpecs(t *testing.T) map[string]cutover.Spec {
 }
 
 // inMemory runs a test on a service in memory: what it says of rules holds on
-// each database, since these answer alike (store/storetest).
+// each database, since these answer alike (internal/storetest).
 func inMemory(t *testing.T, test func(t *testing.T, b *bundle)) {
 	t.Parallel()
 	test(t, newBundle(t, cutover.Spec{Source: memdb.New("memory", user.Kinds)}))

@@ -12,8 +12,8 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/domain/user"
-	"github.com/amanat-dev/amanat/web"
-	"github.com/amanat-dev/amanat/web/webtest"
+	"github.com/amanat-dev/amanat/internal/web"
+	"github.com/amanat-dev/amanat/internal/web/webtest"
 )
 
 // client calls the routes of a bundle, and looks at every answer for secrets.

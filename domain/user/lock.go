@@ -3,7 +3,7 @@ package user
 import (
 	"time"
 
-	"github.com/amanat-dev/amanat/fault"
+	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // Failures in a row that lock an account, and for how long.

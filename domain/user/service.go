@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/mail"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/mail"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // minSecret is how many bytes a server secret needs at least.

@@ -9,8 +9,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/user"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 func TestLoginTellsNotWhichPartWasWrong(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/mail"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/mail"
 )
 
 // Registration is what somebody tells who wants an account.

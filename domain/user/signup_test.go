@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/user"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 func TestRegistrationBecomesAnAccount(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/fault"
-	"github.com/amanat-dev/amanat/web"
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // clockSkew is how far the clocks of two servers may be apart.

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/sha3"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/user"
-	"github.com/amanat-dev/amanat/fault"
 )
 
 // purse is a key, and signs as wallets do.

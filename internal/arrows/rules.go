@@ -34,50 +34,49 @@ func ruleFor(name string) (rule, bool) {
 // decision: add it here together with what it is for.
 var rules = []rule{
 	// Leaves: what everything else is built from.
-	{"fault", nil},
-	{"internal/step", nil},
-	{"money", []string{"fault"}},
-	{"chain", []string{"fault", "money"}},
-	{"mail", []string{"fault"}},
+	{"cutover/fault", nil},
+	{"cutover/step", nil},
+	{"internal/money", []string{"cutover/fault"}},
+	{"internal/chain", []string{"cutover/fault", "internal/money"}},
+	{"internal/mail", []string{"cutover/fault"}},
 
-	// The engine knows no domain and no store.
+	// The engine, a package for any application: it knows no domain, and
+	// nothing under cutover imports what is only this application's.
 	{"cutover/shape", nil},
 	{"cutover/query", []string{"cutover/shape"}},
-	{"cutover/control", []string{"cutover", "fault"}},
-	{"cutover/memdb", []string{"cutover", "cutover/query", "cutover/shape", "fault"}}, // for tests and examples
-	{"cutover/model", []string{"cutover", "cutover/memdb", "fault"}},                  // tests alone
-	{"cutover", []string{"cutover/query", "cutover/shape", "fault", "internal/step"}},
-	{"event", []string{"cutover", "cutover/query", "fault"}},
-	{"config", []string{"cutover", "fault"}},
-	{"web", []string{"cutover", "fault", "money"}},
-	{"web/webtest", []string{"web", "cutover", "fault"}},
+	{"cutover/control", []string{"cutover", "cutover/fault"}},
+	{"cutover/memdb", []string{"cutover", "cutover/query", "cutover/shape", "cutover/fault"}},
+	{"cutover/model", []string{"cutover", "cutover/memdb", "cutover/fault"}}, // tests alone
+	{"cutover", []string{"cutover/query", "cutover/shape", "cutover/fault", "cutover/step"}},
+	// PostgreSQL's side is fenced by the epoch that the control plane keeps in
+	// the same database, and migrates its tables along.
+	{"cutover/postgresql", []string{"cutover/control", "cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/step", "internal/money"}},
+	{"cutover/mongodb", []string{"cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/step", "internal/money"}},
+
+	{"internal/event", []string{"cutover", "cutover/query", "cutover/fault"}},
+	{"internal/config", []string{"cutover", "cutover/fault"}},
+	{"internal/web", []string{"cutover", "cutover/fault", "internal/money"}},
+	{"internal/web/webtest", []string{"internal/web", "cutover", "cutover/fault"}},
 
 	// Meaning: no store, no driver, and no other domain.
-	{"domain/*", []string{"cutover", "cutover/query", "event", "web", "fault", "money", "mail", "chain"}},
+	{"domain/*", []string{"cutover", "cutover/query", "cutover/fault", "internal/event", "internal/web", "internal/money", "internal/mail", "internal/chain"}},
 
 	{"domain", []string{"domain/*", "cutover"}}, // the list of them
 
-	// Storage: the engine, a driver. A store knows a domain by its Definition alone.
-	{"store/storetest", []string{"store/mongo", "store/postgres", "devstack", "domain/*", "cutover/...", "event", "fault", "money"}},
-	// PostgreSQL's side is fenced by the epoch that the control plane keeps in
-	// the same database, and migrates its tables along.
-	{"store/postgres", []string{"cutover/control", "cutover", "cutover/query", "cutover/shape", "fault", "internal/step", "money"}},
-	{"store/mongo", []string{"cutover", "cutover/query", "cutover/shape", "fault", "internal/step", "money"}},
-
-	{"console", []string{"cutover", "cutover/...", "web", "fault"}},
+	{"internal/storetest", []string{"internal/devstack", "internal/event", "internal/money", "domain/*", "cutover/..."}},
 
 	// devstack knows nothing of the product, so that what it checks it checks
 	// independently.
-	{"devstack/...", []string{"devstack/...", "internal/step"}},
-	{"e2e/...", []string{"e2e/...", "devstack/...", "internal/step"}},
+	{"internal/devstack/...", []string{"internal/devstack/...", "cutover/step"}},
+	{"internal/e2e/...", []string{"internal/e2e/...", "internal/devstack/...", "cutover/step"}},
 	// The peer is what the product is measured against: nothing of it is ours.
 	{"bench/peer", nil},
-	{"bench", []string{"devstack/...", "cutover/...", "store/...", "domain/*", "event", "fault", "money"}},
-	{"cmd/demo/...", []string{"cmd/demo/...", "devstack/..."}},
+	{"bench", []string{"internal/devstack/...", "internal/event", "internal/money", "cutover/...", "domain/*"}},
+	{"cmd/demo/...", []string{"cmd/demo/...", "internal/devstack/..."}},
 
 	// The production binary wires everything that is for production.
-	{"cmd/amanat/...", []string{"cmd/amanat/...", "store/mongo", "store/postgres", "domain", "domain/*", "cutover/...",
-		"event", "web", "console", "config", "chain", "mail", "fault", "money"}},
+	{"cmd/amanat/...", []string{"cmd/amanat/...", "domain", "domain/*", "cutover/...",
+		"internal/event", "internal/web", "internal/config", "internal/chain", "internal/mail", "internal/money"}},
 
 	{"internal/arrows", nil},
 }
@@ -87,15 +86,15 @@ var drivers = []struct {
 	module string
 	users  []string
 }{
-	{"go.mongodb.org/mongo-driver", []string{"store/mongo", "devstack/...", "bench"}},
-	{"github.com/jackc/pgx", []string{"store/postgres", "cutover/control", "devstack/...", "bench/..."}},
-	{"database/sql", []string{"store/postgres", "money"}}, // money: only to be a driver.Valuer
-	{"github.com/FerretDB", []string{"devstack"}},
-	{"github.com/Shopify/toxiproxy", []string{"devstack/link"}},
-	{"github.com/anishathalye/porcupine", []string{"devstack/history"}},
+	{"go.mongodb.org/mongo-driver", []string{"cutover/mongodb", "internal/devstack/...", "bench"}},
+	{"github.com/jackc/pgx", []string{"cutover/postgresql", "cutover/control", "internal/devstack/...", "bench/..."}},
+	{"database/sql", []string{"cutover/postgresql", "internal/money"}}, // money: only to be a driver.Valuer
+	{"github.com/FerretDB", []string{"internal/devstack"}},
+	{"github.com/Shopify/toxiproxy", []string{"internal/devstack/link"}},
+	{"github.com/anishathalye/porcupine", []string{"internal/devstack/history"}},
 }
 
 // notLinked lists, for a program, what must not be in it even indirectly.
 var notLinked = map[string][]string{
-	"cmd/amanat": {Module + "/devstack", Module + "/store/storetest", Module + "/cutover/memdb", Module + "/web/webtest", "github.com/FerretDB", "github.com/Shopify/toxiproxy", "github.com/anishathalye/porcupine", "testing"},
+	"cmd/amanat": {Module + "/internal/devstack", Module + "/internal/storetest", Module + "/cutover/memdb", Module + "/internal/web/webtest", "github.com/FerretDB", "github.com/Shopify/toxiproxy", "github.com/anishathalye/porcupine", "testing"},
 }

@@ -1,0 +1,27 @@
+package mongodb_test
+
+import (
+	"testing"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/domain/marketplace"
+	"github.com/amanat-dev/amanat/domain/user"
+	"github.com/amanat-dev/amanat/internal/storetest"
+)
+
+func TestSpecimen(t *testing.T) {
+	t.Parallel()
+	storetest.Contract(t, storetest.SpecimenDomain, storetest.SpecimenKinds, func(t *testing.T) cutover.Side {
+		return storetest.MongoSide(t, storetest.SpecimenDefinition)
+	}, storetest.SpecimenFixes)
+}
+
+func TestUser(t *testing.T) {
+	t.Parallel()
+	storetest.Users(t, func(t *testing.T) cutover.Side { return storetest.MongoSide(t, user.Definition) })
+}
+
+func TestMarketplace(t *testing.T) {
+	t.Parallel()
+	storetest.Marketplace(t, func(t *testing.T) cutover.Side { return storetest.MongoSide(t, marketplace.Definition) })
+}

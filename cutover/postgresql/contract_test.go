@@ -1,0 +1,28 @@
+package postgresql_test
+
+import (
+	"testing"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/domain/marketplace"
+	"github.com/amanat-dev/amanat/domain/user"
+	"github.com/amanat-dev/amanat/internal/storetest"
+)
+
+func TestSpecimen(t *testing.T) {
+	t.Parallel()
+	storetest.Contract(t, storetest.SpecimenDomain, storetest.SpecimenKinds, func(t *testing.T) cutover.Side {
+		_, side := specimens(t)
+		return side
+	}, storetest.SpecimenFixes)
+}
+
+func TestUser(t *testing.T) {
+	t.Parallel()
+	storetest.Users(t, func(t *testing.T) cutover.Side { return storetest.PostgresSide(t, user.Definition) })
+}
+
+func TestMarketplace(t *testing.T) {
+	t.Parallel()
+	storetest.Marketplace(t, func(t *testing.T) cutover.Side { return storetest.PostgresSide(t, marketplace.Definition) })
+}
