@@ -62,7 +62,7 @@ func (s *services) newDispatcher(a *app) (*event.Dispatcher, error) {
 			event.On(marketplace.EventCompleted, onRequest(s.payments.HandleRequestCompleted)),
 			event.On(marketplace.EventCancelled, onRequest(s.payments.HandleRequestCancelled)),
 		},
-		Lead: a.engine.Lead, Log: a.log,
+		Leads: a.engine.Leads, Log: a.log,
 	}
 	for _, name := range a.engine.Domains() {
 		o.Domains = append(o.Domains, a.domains[name])
@@ -181,7 +181,8 @@ const (
 )
 
 // jobs are what a serving process does besides answering. Each runs until its
-// context ends, in every process: all of it may happen twice.
+// context ends, in every process, and does something in the one that leads: all
+// of it may happen twice.
 func (s *services) jobs(a *app) []func(context.Context) {
 	return []func(context.Context){
 		s.events.Run,
@@ -201,6 +202,9 @@ func (a *app) repeat(name string, every time.Duration, do func(context.Context) 
 			case <-ctx.Done():
 				return
 			case <-tick.C:
+			}
+			if !a.engine.Leads() {
+				continue
 			}
 			n, err := do(ctx)
 			switch {
