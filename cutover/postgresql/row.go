@@ -52,8 +52,8 @@ func (c child) encode(root reflect.Value) ([][]any, error) {
 
 func encodeColumns(cols []column, v reflect.Value) ([]any, error) {
 	out := make([]any, len(cols))
-	for i, c := range cols {
-		p, err := c.encode(v)
+	for i := range cols {
+		p, err := cols[i].encode(v)
 		if err != nil {
 			return nil, err
 		}
@@ -176,16 +176,16 @@ func (h *rowHolder) ScanNull() error      { return errNoRow }
 
 func holdersOf(cols []column) ([]holder, []any) {
 	holders, targets := make([]holder, len(cols)), make([]any, len(cols))
-	for i, c := range cols {
-		holders[i] = c.codec.holder()
+	for i := range cols {
+		holders[i] = cols[i].codec.holder()
 		targets[i] = holders[i].target()
 	}
 	return holders, targets
 }
 
 func decodeColumns(cols []column, holders []holder, v reflect.Value) error {
-	for i, c := range cols {
-		if err := c.decode(holders[i], v); err != nil {
+	for i := range cols {
+		if err := cols[i].decode(holders[i], v); err != nil {
 			return err
 		}
 	}

@@ -99,8 +99,9 @@ func newChild(parent string, at place) child {
 
 // value gives the field's value within root; false when a group that leads to
 // it is absent.
-func (p place) value(root reflect.Value) (reflect.Value, bool) {
-	for _, g := range p.groups {
+func (p *place) value(root reflect.Value) (reflect.Value, bool) {
+	for i := range p.groups {
+		g := &p.groups[i]
 		root = root.FieldByIndex(g.Index)
 		if !g.Pointer {
 			continue
@@ -114,8 +115,9 @@ func (p place) value(root reflect.Value) (reflect.Value, bool) {
 }
 
 // slot is value for writing: it makes the groups that lead to the field.
-func (p place) slot(root reflect.Value) reflect.Value {
-	for _, g := range p.groups {
+func (p *place) slot(root reflect.Value) reflect.Value {
+	for i := range p.groups {
+		g := &p.groups[i]
 		root = root.FieldByIndex(g.Index)
 		if !g.Pointer {
 			continue
@@ -130,11 +132,15 @@ func (p place) slot(root reflect.Value) reflect.Value {
 
 // own gives the field within its innermost group. The element of a list of
 // scalars has no index: it is the value itself.
-func (p place) own(v reflect.Value) reflect.Value {
-	if p.field.Index == nil {
+func (p *place) own(v reflect.Value) reflect.Value {
+	switch index := p.field.Index; len(index) {
+	case 0:
 		return v
+	case 1:
+		return v.Field(index[0])
+	default:
+		return v.FieldByIndex(index)
 	}
-	return v.FieldByIndex(p.field.Index)
 }
 
 // statements are the SQL texts of a table. Parameters are in the order of the
