@@ -163,7 +163,9 @@ func marshalled(v reflect.Value) (any, error) {
 func unmarshal(text string, v reflect.Value) (err error) {
 	switch to := v.Addr().Interface().(type) {
 	case *cutover.ID:
-		*to, err = cutover.ParseID(text)
+		if text != "" {
+			*to, err = cutover.ParseID(text)
+		}
 		return err
 	default:
 		return to.(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
