@@ -100,7 +100,21 @@ func leaf(v reflect.Value, f shape.Field) string {
 type Sum struct{ hi, lo uint64 }
 
 // Add takes one record into the sum.
-func (s *Sum) Add(canonical []FieldValue) {
+func (s *Sum) Add(canonical []FieldValue) { s.add(digestOf(canonical)) }
+
+func (s *Sum) add(d digest128) {
+	lo := s.lo + d.lo
+	if lo < s.lo {
+		s.hi++
+	}
+	s.lo = lo
+	s.hi += d.hi
+}
+
+// digest128 is the hash of one record.
+type digest128 struct{ hi, lo uint64 }
+
+func digestOf(canonical []FieldValue) digest128 {
 	var text []byte
 	for _, f := range canonical {
 		text = append(append(strconv.AppendInt(text, int64(len(f.Path)), 10), ':'), f.Path...)
@@ -108,12 +122,7 @@ func (s *Sum) Add(canonical []FieldValue) {
 		text = append(text, ';')
 	}
 	d := sha256.Sum256(text)
-	lo := s.lo + binary.BigEndian.Uint64(d[8:16])
-	if lo < s.lo {
-		s.hi++
-	}
-	s.lo = lo
-	s.hi += binary.BigEndian.Uint64(d[:8])
+	return digest128{binary.BigEndian.Uint64(d[:8]), binary.BigEndian.Uint64(d[8:16])}
 }
 
 // String gives 32 hex digits.

@@ -1,6 +1,9 @@
 package cutover
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Streamer is a Store that reads many records faster as one stream than page by
 // page with Scan: because it asks once, and because what it reads may be decoded
@@ -27,6 +30,7 @@ const ahead = 2
 type reader struct {
 	next    func() ([]Item, error) // no items: at the end
 	close   func()
+	end     bool // nothing comes any more; a stream does not know
 	foreign bool // it also gives what Foreign lists
 }
 
@@ -36,18 +40,35 @@ func read(ctx context.Context, store Store, kind string, after, until ID, page f
 	if s, ok := store.(Streamer); ok {
 		return stream(ctx, s, kind, after, until, page)
 	}
-	end := false
-	return &reader{close: func() {}, next: func() ([]Item, error) {
-		if end {
+	r := &reader{close: func() {}}
+	r.next = func() ([]Item, error) {
+		if r.end {
 			return nil, nil
 		}
 		limit := page()
 		items, err := store.Scan(ctx, kind, after, until, limit)
-		if end = len(items) < limit; !end {
+		if r.end = len(items) < limit; !r.end {
 			after = items[len(items)-1].Key.ID
 		}
 		return items, err
-	}}
+	}
+	return r
+}
+
+// apart tells the items of a stream apart from those whose identity is no ID.
+func apart(items []Item) (with, foreign []Item) {
+	with = items
+	for i, item := range items {
+		switch {
+		case item.RawID != "" && foreign == nil:
+			with, foreign = slices.Clone(items[:i]), []Item{item}
+		case item.RawID != "":
+			foreign = append(foreign, item)
+		case foreign != nil:
+			with = append(with, item)
+		}
+	}
+	return with, foreign
 }
 
 func stream(ctx context.Context, s Streamer, kind string, after, until ID, page func() int) *reader {
