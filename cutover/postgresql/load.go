@@ -75,7 +75,7 @@ func (l *loading) queueTables(b *pgx.Batch) {
 // latter are held in memory on the way.
 func (l *loading) copyRows(ctx context.Context) error {
 	l.parts = make([][]part, len(l.children))
-	_, err := l.q.CopyFrom(ctx, pgx.Identifier{"load_row"}, names(l.columns),
+	_, err := l.q.CopyFrom(ctx, pgx.Identifier{"load_row"}, names(l.written()),
 		pgx.CopyFromSlice(len(l.items), func(i int) ([]any, error) { return l.encodeItem(l.items[i]) }))
 	if err != nil {
 		return err
@@ -143,7 +143,7 @@ func (l *loading) queueTakeOver(b *pgx.Batch) {
 // takeRows is the statement that inserts each loaded row, unless a later
 // revision or a tombstone is there.
 func (l *loading) takeRows() string {
-	quoted := names(l.columns)
+	quoted := names(l.written())
 	set := make([]string, len(quoted))
 	for i, name := range quoted {
 		quoted[i] = quote(name)
