@@ -60,6 +60,35 @@ func (db *DB) UnmendedKeys(ctx context.Context, d cutover.Definition) (names []s
 	return names, nil
 }
 
+// Of StaleKeys: how many of each kind's newest rows are looked at, and how many
+// rows are named.
+const (
+	staleLooked = 1000
+	staleNamed  = 10
+)
+
+// StaleKeys looks at the newest rows of a domain, and names some with other keys
+// than unique rules derive from their records.
+func (db *DB) StaleKeys(ctx context.Context, d cutover.Definition) (keys []cutover.Key, err error) {
+	for _, k := range d.Kinds {
+		t := newTable(k, 0)
+		if len(t.keys) == 0 {
+			continue
+		}
+		var newest []*found
+		tail := fmt.Sprintf("ORDER BY id DESC LIMIT %d", staleLooked)
+		if err := ask(ctx, db.pool, t.fetchKeyed(&newest, tail)); err != nil {
+			return nil, translate(err)
+		}
+		for _, f := range newest {
+			if len(f.stale) > 0 && len(keys) < staleNamed {
+				keys = append(keys, t.item(f).Key)
+			}
+		}
+	}
+	return keys, nil
+}
+
 // unsure returns the rules that are not on record.
 func (db *DB) unsure(ctx context.Context, t *table) (out []cutover.Unique, err error) {
 	if len(t.keys) == 0 {
