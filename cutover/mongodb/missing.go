@@ -80,7 +80,7 @@ func (db *DB) declared() []wanted {
 	slices.SortFunc(all, func(a, b wanted) int { return strings.Compare(a.coll.Name(), b.coll.Name()) })
 	return append(all,
 		wanted{db.commits, []cutover.Index{over("domain")}},
-		wanted{db.graves, []cutover.Index{over("kind")}})
+		wanted{db.tombstones, []cutover.Index{over("kind")}})
 }
 
 // over is an index of this package's own.
