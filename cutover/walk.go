@@ -138,7 +138,14 @@ type pair struct {
 
 // equal compares canonical values and tells the fields that differ.
 func (p pair) diff() []FieldDiff {
-	return DiffRecords(Canonical(p.source.Record), Canonical(p.target.Record))
+	diffs := DiffRecords(Canonical(p.source.Record), Canonical(p.target.Record))
+	for _, rule := range p.source.Stale {
+		diffs = append(diffs, FieldDiff{"unique key " + rule, "not what the record derives", "as derived"})
+	}
+	for _, rule := range p.target.Stale {
+		diffs = append(diffs, FieldDiff{"unique key " + rule, "as derived", "not what the record derives"})
+	}
+	return diffs
 }
 
 func (p pair) same() bool {

@@ -57,12 +57,9 @@ func (c *collection) encode(r cutover.Record) (bson.D, error) {
 	if doc, err = addExtra(doc, c.fields, r.RecordMeta().Extra); err != nil {
 		return nil, err
 	}
-	for _, index := range c.Indexes {
-		if index.Key == nil {
-			continue
-		}
-		if key := index.Key(r); key != "" {
-			doc = append(doc, bson.E{Key: uniquePrefix + index.Name, Value: key})
+	for _, rule := range c.derived {
+		if key := rule.Value(r); key != "" {
+			doc = append(doc, bson.E{Key: keyField(rule), Value: key})
 		}
 	}
 	return doc, nil
@@ -176,7 +173,7 @@ func (c *collection) decodeKnowing(doc bson.Raw, resolve cutover.Resolve) (cutov
 	if err != nil {
 		return nil, err
 	}
-	d := decoder{internal: c.isInternal, resolve: resolve}
+	d := decoder{internal: isInternal, resolve: resolve}
 	extra, err := d.group(doc, v, c.fields, "")
 	if err != nil {
 		return nil, err

@@ -156,6 +156,10 @@ func itemOf(col *collection, doc bson.Raw) cutover.Item {
 	if !item.Deleted {
 		item.Record, item.Err = col.decode(doc)
 	}
+	// Without a revision it is somebody else's, who knows of no keys.
+	if item.Record != nil && item.Rev > 0 {
+		item.Stale = cutover.RuleNames(staleKeys(col.derived, item.Record, doc))
+	}
 	return item
 }
 

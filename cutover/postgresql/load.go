@@ -119,7 +119,7 @@ func (l *loading) queueTables(b *pgx.Batch) {
 // into another. Only the latter are held in memory on the way.
 func (l *loading) copyRows(ctx context.Context, table string, ofChild func(child) string) error {
 	l.parts = make([][]part, len(l.children))
-	_, err := l.q.CopyFrom(ctx, pgx.Identifier{table}, names(l.columns),
+	_, err := l.q.CopyFrom(ctx, pgx.Identifier{table}, names(l.written()),
 		pgx.CopyFromSlice(len(l.items), func(i int) ([]any, error) { return l.encodeItem(l.items[i]) }))
 	if err != nil {
 		return err
@@ -186,7 +186,7 @@ func (l *loading) queueTakeOver(b *pgx.Batch) {
 // takeRows is the statement that inserts each loaded row, unless a later
 // revision or a tombstone is there.
 func (l *loading) takeRows() string {
-	quoted := names(l.columns)
+	quoted := names(l.written())
 	set := make([]string, len(quoted))
 	for i, name := range quoted {
 		quoted[i] = quote(name)

@@ -71,10 +71,10 @@ func (t *table) order(b query.Bound) string {
 	if b.Order.IsID() {
 		return "id" + direction
 	}
-	// What is absent comes first, as it does in MongoDB. Where nothing is absent,
-	// not to say so lets an index serve.
+	// What is absent comes first, as it does in MongoDB, and in the indexes on what
+	// is sorted by. Where nothing is absent, not to say so lets others serve.
 	column := t.columnOf(b.Order)
-	if !column.nullable || b.Bounds(b.Order) {
+	if !column.nullable || !column.sorted() && b.Bounds(b.Order) {
 		nulls = ""
 	}
 	return quote(column.name) + direction + nulls + ", id" + direction

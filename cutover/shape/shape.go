@@ -17,7 +17,8 @@
 //	default=TEXT  what a reader sees where there is none
 //	was=OLD:TEXT  what a reader sees where an older name of it is stored
 //
-// Any other word, and words that contradict each other, panic.
+// Any other word, and words that contradict each other, panic. An enum tag (of
+// JSON schema) says which texts a field may have.
 //
 // What a field may be: string, bool, int, int64 and types based on them,
 // []byte, time.Time, cutover.ID, money.Amount, money.Units (any type that
@@ -74,6 +75,7 @@ type Field struct {
 	Secret  bool
 	Ref     string            // kind of the record that an ID names; a list's element has it too
 	Default string            // of a text
+	Enum    []string          // the texts that it may have, by its enum tag; nil: any
 	Was     map[string]string // older names of a text's values → what they are now
 }
 
@@ -146,7 +148,10 @@ func fieldOf(owner reflect.Type, sf reflect.StructField) (Field, bool) {
 		panic(fmt.Sprintf("shape: %s.%s has neither a json nor a field tag", owner, sf.Name))
 	}
 	f := describe(sf.Type, owner.String()+"."+sf.Name)
-	f.Name, f.Column, f.Secret = name, snake(name), jsonName == "-" && f.Class != Extra
+	f.Name, f.Column, f.Secret = name, Snake(name), jsonName == "-" && f.Class != Extra
+	if enum := sf.Tag.Get("enum"); enum != "" && f.Class == Str {
+		f.Enum = strings.Split(enum, ",")
+	}
 	where := owner.String() + "." + sf.Name
 	for _, w := range strings.Split(words, ",") {
 		f.option(w, where)
@@ -227,7 +232,7 @@ func Settle(v reflect.Value, fields []Field) {
 	}
 }
 
-// normalise makes what counts as absent nil or zero, see package
+// Normalise makes what counts as absent nil or zero: see the package's opening.
 func Normalise(v reflect.Value, fields []Field) {
 	for i := range fields {
 		f := &fields[i]
@@ -352,8 +357,8 @@ func groupEmpty(f *Field, v reflect.Value) bool {
 	return true
 }
 
-// snake turns camelCase into snake_case, "_id" into "id".
-func snake(name string) string {
+// Snake turns camelCase into snake_case, "_id" into "id".
+func Snake(name string) string {
 	var b strings.Builder
 	for i, r := range strings.TrimPrefix(name, "_") {
 		if unicode.IsUpper(r) && i > 0 {
