@@ -19,7 +19,7 @@ func TestABellRingsForWhatWasPut(t *testing.T) {
 		{Name: "gong", Type: reflect.TypeFor[gong](), Table: "gongs", Collection: "gongs"},
 		{Name: "drum", Type: reflect.TypeFor[drum](), Table: "drums", Collection: "drums"},
 	}
-	d := cutover.Solo(cutover.Spec{Source: memdb.New("memory", kinds), Definition: cutover.Definition{Name: "band", Kinds: kinds}})
+	d := must[*cutover.Domain](t)(cutover.Solo(cutover.Spec{Source: memdb.New("memory", kinds), Definition: cutover.Definition{Name: "band", Kinds: kinds}}))
 	bell := d.Bell("gong")
 	rings := func(want bool, failure error, records ...cutover.Record) {
 		t.Helper()
