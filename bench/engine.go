@@ -33,9 +33,12 @@ func (e *env) engine(ctx context.Context, url string, source cutover.Side) (*eng
 	e.atEnd(func() error { plane.Close(); return nil })
 	g := &engine{Engine: cutover.NewEngine(cutover.Options{Control: plane,
 		Process: cutover.Process{ID: "bench-" + cutover.NewID().String(), PID: os.Getpid(), Started: cutover.Now()}})}
-	g.payments = cutover.NewDomain(g.Engine, cutover.Spec{Definition: payment.Definition, Source: source, Target: db.Side(payment.Definition)})
-	if source == nil {
-		g.market = cutover.NewDomain(g.Engine, cutover.Spec{Definition: marketplace.Definition, Target: db.Side(marketplace.Definition)})
+	g.payments, err = cutover.NewDomain(g.Engine, cutover.Spec{Definition: payment.Definition, Source: source, Target: db.Side(payment.Definition)})
+	if err == nil && source == nil {
+		g.market, err = cutover.NewDomain(g.Engine, cutover.Spec{Definition: marketplace.Definition, Target: db.Side(marketplace.Definition)})
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := g.Open(ctx); err != nil {
 		return nil, err

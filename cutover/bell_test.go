@@ -24,7 +24,7 @@ var bandKinds = cutover.Kinds{
 
 func TestABellRingsForWhatWasPut(t *testing.T) {
 	t.Parallel()
-	d := cutover.Solo(cutover.Spec{Source: memdb.New("memory", bandKinds), Definition: cutover.Definition{Name: "band", Kinds: bandKinds}})
+	d := must[*cutover.Domain](t)(cutover.Solo(cutover.Spec{Source: memdb.New("memory", bandKinds), Definition: cutover.Definition{Name: "band", Kinds: bandKinds}}))
 	bell := d.Bell("gong")
 	rings := func(want bool, failure error, records ...cutover.Record) {
 		t.Helper()
@@ -63,7 +63,7 @@ func band(t *testing.T, id string, control cutover.Control, source, target cutov
 		f(&o)
 	}
 	e := cutover.NewEngine(o)
-	d := cutover.NewDomain(e, cutover.Spec{Definition: cutover.Definition{Name: "band", Kinds: bandKinds}, Source: source, Target: target})
+	d := must[*cutover.Domain](t)(cutover.NewDomain(e, cutover.Spec{Definition: cutover.Definition{Name: "band", Kinds: bandKinds}, Source: source, Target: target}))
 	if err := e.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ import (
 type Definition struct {
 	Name  string // such as "payment"
 	Kinds Kinds  // parents first
+	// Refers names the kinds of other domains that its records name.
+	Refers []string
 	// Queries names every View of the domain. The gate asks that shadow reads
 	// have seen each.
 	Queries []string

@@ -97,7 +97,7 @@ func (w *world) newBank(t *testing.T, id string, change ...func(*cutover.Options
 		}
 		return w.source.Scratch(ctx)
 	}
-	d := cutover.NewDomain(e, spec)
+	d := must[*cutover.Domain](t)(cutover.NewDomain(e, spec))
 	if err := e.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package cutover
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/amanat-dev/amanat/cutover/fault"
 )
@@ -45,8 +46,13 @@ type invariant struct {
 	suspects func(ctx context.Context, source bool) ([]ID, error)   // nil: all are
 }
 
-// NewDomain makes a domain known to the engine; call it before Engine.Open.
-func NewDomain(e *Engine, spec Spec) *Domain {
+// NewDomain makes a domain known to the engine; call it before Engine.Open. Its
+// error names all that cannot be right about the domain: mistakes in the
+// program. Then the engine does not know it.
+func NewDomain(e *Engine, spec Spec) (*Domain, error) {
+	if err := spec.check(e); err != nil {
+		return nil, err
+	}
 	d := &Domain{spec: spec}
 	d.core = newCore(e, spec.Name, spec.Kinds, spec.Queries)
 	d.core.scratch = spec.Scratch
@@ -60,20 +66,26 @@ func NewDomain(e *Engine, spec Spec) *Domain {
 		d.core.invariants = append(d.core.invariants, bind(d, inv))
 	}
 	e.add(d.core)
-	return d
+	return d, nil
 }
 
 // Solo makes a domain that lives in one database for good, without an engine
 // around it: for tests, and for tools that work on one database. Exactly one
-// of spec.Source and spec.Target is set.
-func Solo(spec Spec) *Domain {
-	d := NewDomain(NewEngine(Options{}), spec)
+// of spec.Source and spec.Target is set. Errors: as NewDomain.
+func Solo(spec Spec) (*Domain, error) {
+	if spec.Source != nil && spec.Target != nil {
+		return nil, fmt.Errorf("cutover: the domain %q has two databases, and Solo is for one: leave Source or Target out", spec.Name)
+	}
+	d, err := NewDomain(NewEngine(Options{}), spec)
+	if err != nil {
+		return nil, err
+	}
 	d.core.fixed = true
 	d.core.local.state = State{Domain: spec.Name, Phase: PhaseTarget, Epoch: 1}
 	if spec.Source != nil {
 		d.core.local.state.Phase = PhaseSource
 	}
-	return d
+	return d, nil
 }
 
 func newCore(e *Engine, name string, kinds Kinds, queries []string) *domainCore {

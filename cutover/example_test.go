@@ -25,10 +25,13 @@ func Example() {
 	newDB.Control = control
 
 	engine := cutover.NewEngine(cutover.Options{Control: control, Process: cutover.Process{ID: "server-1"}})
-	notes := cutover.NewDomain(engine, cutover.Spec{
+	notes, err := cutover.NewDomain(engine, cutover.Spec{
 		Definition: cutover.Definition{Name: "notes", Kinds: noteKinds, Queries: []string{"note.get"}},
 		Source:     memdb.Source{DB: oldDB}, Target: newDB,
 	})
+	if err != nil {
+		panic(err)
+	}
 	if err := engine.Open(ctx); err != nil {
 		panic(err)
 	}

@@ -404,7 +404,7 @@ func TestProcessWithoutControlPlane(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
 	e := cutover.NewEngine(cutover.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	lone := &bank{e, cutover.NewDomain(e, bankSpec(memdb.Source{DB: w.source}, nil))}
+	lone := &bank{e, must[*cutover.Domain](t)(cutover.NewDomain(e, bankSpec(memdb.Source{DB: w.source}, nil)))}
 	if err := e.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -132,7 +132,7 @@ func (w *muteWorld) open(t *testing.T, id string) *bank {
 		Control: w.control, Process: cutover.Process{ID: id}, Logger: quiet,
 		LeaseTTL: 500 * time.Millisecond, LookEvery: 2 * time.Millisecond, MaxTime: 300 * time.Millisecond,
 	})
-	d := cutover.NewDomain(e, bankSpec(w.source, w.target))
+	d := must[*cutover.Domain](t)(cutover.NewDomain(e, bankSpec(w.source, w.target)))
 	if err := e.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func TestOpenAsksOnce(t *testing.T) {
 		for name, source := range sources {
 			spec := bankSpec(source, memdb.New("postgres", bankKinds))
 			spec.Name = name
-			domains[name] = &bank{e, cutover.NewDomain(e, spec)}
+			domains[name] = &bank{e, must[*cutover.Domain](t)(cutover.NewDomain(e, spec))}
 		}
 		return e.Open(t.Context())
 	}
@@ -354,7 +354,7 @@ func TestOpenRefusesInDoubt(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := cutover.NewEngine(cutover.Options{Control: control, Process: cutover.Process{ID: "p"}, Logger: quiet})
-			cutover.NewDomain(e, bankSpec(source, memdb.New("postgres", bankKinds)))
+			must[*cutover.Domain](t)(cutover.NewDomain(e, bankSpec(source, memdb.New("postgres", bankKinds))))
 			if err := e.Open(t.Context()); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "in doubt") {
 				t.Errorf("want it to refuse in doubt, got %v", err)
 			}

@@ -57,7 +57,7 @@ func parcels(t *testing.T, n int) (*cutover.Engine, *memdb.DB) {
 	t.Helper()
 	source, target := memdb.New("mongo", parcelKinds), memdb.New("postgres", parcelKinds)
 	e := cutover.NewEngine(cutover.Options{Control: memdb.NewControl(), Process: cutover.Process{ID: "p"}})
-	cutover.NewDomain(e, cutover.Spec{Definition: cutover.Definition{Name: "post", Kinds: parcelKinds}, Source: memdb.Source{DB: source}, Target: target, Scratch: source.Scratch})
+	must[*cutover.Domain](t)(cutover.NewDomain(e, cutover.Spec{Definition: cutover.Definition{Name: "post", Kinds: parcelKinds}, Source: memdb.Source{DB: source}, Target: target, Scratch: source.Scratch}))
 	if err := e.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -191,11 +191,11 @@ func TestSelfTestRaisesFalseAlarms(t *testing.T) {
 	t.Parallel()
 	_, source := parcels(t, 3)
 	spoiled := cutover.NewEngine(cutover.Options{Control: memdb.NewControl(), Process: cutover.Process{ID: "p"}})
-	cutover.NewDomain(spoiled, cutover.Spec{Definition: cutover.Definition{Name: "post", Kinds: parcelKinds}, Source: memdb.Source{DB: source}, Target: memdb.New("postgres", parcelKinds),
+	must[*cutover.Domain](t)(cutover.NewDomain(spoiled, cutover.Spec{Definition: cutover.Definition{Name: "post", Kinds: parcelKinds}, Source: memdb.Source{DB: source}, Target: memdb.New("postgres", parcelKinds),
 		Scratch: func(ctx context.Context) (cutover.Store, func(context.Context) error, error) {
 			store, drop, err := source.Scratch(ctx)
 			return forgetful{store}, drop, err
-		}})
+		}}))
 	if err := spoiled.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -215,7 +215,7 @@ func TestABackfillAsksASlowDatabaseForSmallPages(t *testing.T) {
 			w := newWorld(t, 0)
 			source := &paged{Source: memdb.Source{DB: w.source}}
 			e := cutover.NewEngine(cutover.Options{Control: w.control, Logger: quiet, Process: cutover.Process{ID: "command"}})
-			cutover.NewDomain(e, bankSpec(source, w.target))
+			must[*cutover.Domain](t)(cutover.NewDomain(e, bankSpec(source, w.target)))
 			if err := e.Open(t.Context()); err != nil {
 				t.Fatal(err)
 			}

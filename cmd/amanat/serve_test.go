@@ -196,6 +196,44 @@ func TestMigrateUpThenStatusHasNothingPending(t *testing.T) {
 	wantStatus(t, exitOK, status, stderr)
 }
 
+func TestMigrateDraftPrintsWhatTheTypesAskForAndTheDatabaseLacks(t *testing.T) {
+	t.Parallel()
+	d := onPostgres(t)
+	status, out, stderr := d.run(t, "migrate", "draft", "payment")
+	wantStatus(t, exitOK, status, stderr)
+	wantText(t, out, "-- +goose Up", "CREATE TABLE payments (", "key_address text COLLATE \"C\"", "CALL cutover_guard('funds_ledger_postings');", "-- +goose Down")
+	status, out, stderr = d.run(t, "migrate", "draft", "payment", "--against")
+	wantStatus(t, exitOK, status, stderr)
+	if out != "" {
+		t.Errorf("a migrated database lacks nothing, but there is still to do:\n%s", out)
+	}
+	d.stranger(t, "DROP INDEX payments_pending_key; ALTER TABLE payments DROP COLUMN salt")
+	status, out, stderr = d.run(t, "migrate", "draft", "payment", "--against")
+	wantStatus(t, exitHeld, status, stderr)
+	want := "-- +goose Up\nALTER TABLE payments ADD COLUMN salt text NOT NULL DEFAULT '';\nCREATE UNIQUE INDEX payments_pending_key ON payments (key_pending);\n\n" +
+		"-- +goose Down\nDROP INDEX payments_pending_key;\nALTER TABLE payments DROP COLUMN salt;\n"
+	if out != want {
+		t.Errorf("got\n%s\nwant\n%s", out, want)
+	}
+	status, _, stderr = d.run(t, "migrate", "draft", "paymant")
+	wantStatus(t, exitFailure, status, stderr)
+	wantText(t, stderr, "there is no domain")
+}
+
+func TestMigrateKeysMendsWhatSomebodyElseWrote(t *testing.T) {
+	t.Parallel()
+	d := onPostgres(t)
+	d.must(t, "user create root@example.org --role admin")
+	d.stranger(t, "SET amanat.writer = 'by hand: a test'; UPDATE users SET key_email = 'other'")
+	g := d.diagnose(t)
+	g.wantHeld(t)
+	g.wantFound(t, "keys", failed, "user", "other keys than unique rules derive", "amanat migrate keys")
+	status, out, stderr := d.run(t, "migrate", "keys")
+	wantStatus(t, exitOK, status, stderr)
+	wantText(t, out, "1 records have got other keys")
+	d.diagnose(t).wantFound(t, "keys", fine, "the newest rows have what unique rules derive")
+}
+
 func TestNothingStartsOnAnUnmigratedDatabase(t *testing.T) {
 	t.Parallel()
 	d := unmigrated(t)

@@ -38,14 +38,16 @@ type app struct {
 
 // open connects to the databases, without waiting for them, and makes the
 // domains known to an engine. Close it at the end.
-func open(ctx context.Context, conf config.Config, log *slog.Logger) (*app, error) {
+func open(ctx context.Context, conf config.Config, log *slog.Logger) (_ *app, err error) {
 	a := &app{conf: conf, log: log, process: thisProcess(conf), domains: map[string]*cutover.Domain{}}
 	if err := a.openDatabases(ctx); err != nil {
 		return nil, errors.Join(err, a.close(ctx))
 	}
 	a.engine = cutover.NewEngine(a.engineOptions())
 	for _, d := range domain.All {
-		a.domains[d.Name] = cutover.NewDomain(a.engine, a.spec(d))
+		if a.domains[d.Name], err = cutover.NewDomain(a.engine, a.spec(d)); err != nil {
+			return nil, errors.Join(err, a.close(ctx))
+		}
 	}
 	return a, nil
 }

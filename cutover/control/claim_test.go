@@ -26,8 +26,9 @@ func (b bundle) copying(t *testing.T, records int) (e *cutover.Engine, source, t
 	}
 	e = cutover.NewEngine(cutover.Options{Control: b.Plane, Process: cutover.Process{ID: "one"},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	cutover.NewDomain(e, cutover.Spec{Source: memdb.Source{DB: source}, Target: target,
+	_, err := cutover.NewDomain(e, cutover.Spec{Source: memdb.Source{DB: source}, Target: target,
 		Definition: cutover.Definition{Name: "sheets", Kinds: kinds}})
+	check(t, err)
 	check(t, e.Open(t.Context()))
 	e.Run(t.Context())
 	t.Cleanup(func() { e.Close(context.Background()) })

@@ -210,6 +210,9 @@ func (d *DB) Remove(key cutover.Key) {
 	delete(d.rows, key)
 }
 
+// Kinds are those that it was made for.
+func (d *DB) Kinds() cutover.Kinds { return d.kinds }
+
 // Name and Ping: see cutover.Store.
 func (d *DB) Name() string               { return d.name }
 func (d *DB) Ping(context.Context) error { return d.before("ping") }

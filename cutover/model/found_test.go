@@ -28,7 +28,7 @@ func newStage(t *testing.T) *stage {
 	s.engine = cutover.NewEngine(cutover.Options{
 		Control: s.control, Process: cutover.Process{ID: "p"}, LeaseTTL: time.Second, Logger: slog.New(slog.DiscardHandler),
 	})
-	s.domain = cutover.NewDomain(s.engine, cutover.Spec{
+	s.domain = domainOn(s.engine, cutover.Spec{
 		Definition: cutover.Definition{Name: domainName, Kinds: kinds}, Source: memdb.Source{DB: s.source}, Target: s.target,
 	})
 	if err := s.engine.Open(t.Context()); err != nil {

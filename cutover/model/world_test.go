@@ -127,7 +127,7 @@ func (w *world) start(name string, place int) *process {
 		LeaseTTL: leaseTTL, LookEvery: time.Second, MaxWait: 8 * time.Second,
 		Random: func(n int64) int64 { return n - 1 }, // no shadow reads but where all are
 	})
-	p.domain = cutover.NewDomain(p.engine, cutover.Spec{
+	p.domain = domainOn(p.engine, cutover.Spec{
 		Definition: cutover.Definition{Name: domainName, Kinds: kinds, Queries: []string{queryGet}},
 		Source:     keeper{side{w.source, p, mongo, true}}, Target: side{w.target, p, pg, false},
 	})
@@ -493,3 +493,12 @@ func (w *world) state() cutover.State {
 }
 
 func (w *world) statePhase() cutover.Phase { return w.state().Phase }
+
+// domainOn is cutover.NewDomain of what is right.
+func domainOn(e *cutover.Engine, spec cutover.Spec) *cutover.Domain {
+	d, err := cutover.NewDomain(e, spec)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}

@@ -23,7 +23,7 @@ type account struct {
 	cutover.Meta
 	Owner   string `json:"owner"`
 	Balance int64  `json:"balance"`
-	Email   string `json:"email"`
+	Email   string `json:"email" field:",null"`
 	Group   string `json:"group"`
 	Desk    string `json:"desk"` // unique among the accounts of a group
 }

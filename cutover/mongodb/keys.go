@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -82,7 +83,7 @@ type filling struct {
 	col     *collection
 	rules   []cutover.Unique
 	changed int
-	busy    int // documents that were being written
+	busy    int // documents that others never stopped writing
 	broken  []error
 }
 
@@ -112,47 +113,70 @@ func (f *filling) run(ctx context.Context) error {
 	return errors.Join(f.broken...)
 }
 
-// document sets the keys of one. What cannot be read is left: it has no value
-// until somebody mends it, which writes it.
+// Of a document that others are writing: how often it is looked at, and how long
+// that is waited between.
+const (
+	fillTries = 5
+	fillPause = 20 * time.Millisecond
+)
+
+// document sets the keys of one, by what it is once nobody is writing it.
 func (f *filling) document(ctx context.Context, doc bson.Raw) error {
-	if _, locked := lockOf(doc); locked {
-		f.busy++
-		return nil
-	}
-	r, err := f.col.decode(doc)
-	id, ours := idOf(doc)
-	if err != nil || !ours {
-		return nil
-	}
-	for _, rule := range staleKeys(f.rules, r, doc) {
-		if err := f.set(ctx, id, revOf(doc), rule, rule.Value(r)); err != nil {
+	for range fillTries {
+		done, err := f.try(ctx, doc)
+		if done || err != nil {
+			return err
+		}
+		sleep(ctx, fillPause)
+		id, _ := idOf(doc)
+		if doc, err = f.col.get(ctx, id); err != nil || doc == nil {
 			return err
 		}
 	}
+	f.busy++
 	return nil
+}
+
+// try sets the keys of a document as it was read; false when it is another by
+// now. What cannot be read is left: it has no value until somebody mends it,
+// which writes it.
+func (f *filling) try(ctx context.Context, doc bson.Raw) (bool, error) {
+	if _, locked := lockOf(doc); locked {
+		return false, nil
+	}
+	id, ours := idOf(doc)
+	if !ours || isDeleted(doc) {
+		return true, nil
+	}
+	r, err := f.col.decode(doc)
+	if err != nil {
+		return true, nil
+	}
+	for _, rule := range staleKeys(f.rules, r, doc) {
+		if done, err := f.set(ctx, id, revOf(doc), rule, rule.Value(r)); !done || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // set leaves the revision as it is: the record has not changed. Whoever writes it
 // meanwhile sets the key as well.
-func (f *filling) set(ctx context.Context, id cutover.ID, rev int64, rule cutover.Unique, key string) error {
+func (f *filling) set(ctx context.Context, id cutover.ID, rev int64, rule cutover.Unique, key string) (bool, error) {
 	change := bson.E{Key: "$set", Value: bson.D{{Key: keyField(rule), Value: key}}}
 	if key == "" {
 		change = bson.E{Key: "$unset", Value: bson.D{{Key: keyField(rule), Value: ""}}}
 	}
 	free := bson.E{Key: fieldLock, Value: bson.D{{Key: "$exists", Value: false}}}
 	res, err := f.col.coll.UpdateOne(ctx, append(atRev(id, rev), free), bson.D{change})
-	err = translate(err, writing)
-	switch {
-	case fault.Is(err, fault.Conflict):
-		return f.tell(ctx, id, rule, key)
-	case err != nil:
-		return err
-	case res.MatchedCount == 0:
-		f.busy++
-	default:
-		f.changed++
+	if err = translate(err, writing); fault.Is(err, fault.Conflict) {
+		return true, f.tell(ctx, id, rule, key)
 	}
-	return nil
+	if err != nil || res.MatchedCount == 0 {
+		return false, err
+	}
+	f.changed++
+	return true, nil
 }
 
 // tell notes who breaks a rule.

@@ -16,7 +16,9 @@ func TestWhoeverServesClearsAwayWhatTheDeadLeft(t *testing.T) {
 	bk.db.SetPatience(time.Second, time.Second)
 	s := newScene(t, bk)
 	e := cutover.NewEngine(cutover.Options{})
-	cutover.NewDomain(e, cutover.Spec{Definition: bankDefinition, Source: bk.Side})
+	if _, err := cutover.NewDomain(e, cutover.Spec{Definition: bankDefinition, Source: bk.Side}); err != nil {
+		t.Fatal(err)
+	}
 	if err := e.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -106,6 +106,9 @@ func (s *store) of(kind string) (*collection, error) {
 // Name is "mongo".
 func (s *store) Name() string { return "mongo" }
 
+// Kinds are those that it was made for.
+func (s *store) Kinds() cutover.Kinds { return s.kinds }
+
 // Ping says whether the primary answers.
 func (s *store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
 

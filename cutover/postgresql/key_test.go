@@ -96,6 +96,19 @@ func TestMendKeys_NamesRecordsThatBreakARuleAndComesBackToIt(t *testing.T) {
 	}
 }
 
+func TestMendKeys_GoesThroughALargeTable(t *testing.T) {
+	t.Parallel()
+	db := storetest.Postgres(t)
+	execute(t, db, `SET amanat.writer = 'engine'; INSERT INTO categories (id, rev, name, is_active, "order")
+		SELECT lpad(to_hex(i), 24, '0'), 1, 'N' || i, i % 7 > 0, i FROM generate_series(1, 1400) AS i`)
+	if n, err := db.MendKeys(t.Context(), marketplace.Definition, false); err != nil || n != 1200 {
+		t.Errorf("MendKeys changed %d rows, %v; want 1200", n, err)
+	}
+	if n := count(t, db, "SELECT count(*) FROM categories WHERE key_active_name = lower(name)"); n != 1200 {
+		t.Errorf("%d rows have their key, want the 1200 active ones", n)
+	}
+}
+
 // Rows that older indexes let in are converted, and mended where Go sees
 // another case than SQL did.
 func TestUp_ConvertsUniqueRules(t *testing.T) {

@@ -150,7 +150,7 @@ func (m *mending) run(ctx context.Context) error {
 // page mends the rows of one. A value may have to be given up by another row
 // first, and what cannot be read is left.
 func (m *mending) page(ctx context.Context, page []*found) error {
-	todo := slices.DeleteFunc(page, func(f *found) bool { return len(f.stale) == 0 })
+	todo := slices.DeleteFunc(slices.Clone(page), func(f *found) bool { return len(f.stale) == 0 })
 	if len(todo) == 0 {
 		return nil
 	}

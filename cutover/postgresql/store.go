@@ -19,6 +19,9 @@ type store struct {
 // Name is the database's name in tables and logs.
 func (s *store) Name() string { return "postgres" }
 
+// Kinds are those that it was made for.
+func (s *store) Kinds() cutover.Kinds { return s.kinds }
+
 // table finds the table of a kind.
 func (s *store) table(kind string) (*table, error) {
 	if t := s.tables[kind]; t != nil {

@@ -27,6 +27,24 @@ func TestOf_PanicsOnATagThatIsWrong(t *testing.T) {
 		"is never absent": reflect.TypeFor[struct {
 			A string `json:"a" field:",default=x,null"`
 		}](),
+		"jsonb is for groups, lists and maps": reflect.TypeFor[struct {
+			A string `json:"a" field:",jsonb"`
+		}](),
+		"a value that was= leads to is its name": reflect.TypeFor[struct {
+			A string `json:"a" field:",default=new,was=new:old"`
+		}](),
+		"was= are for texts": reflect.TypeFor[struct {
+			A int `json:"a" field:",was=1:2"`
+		}](),
+		"null, default= and was= are for texts": reflect.TypeFor[struct {
+			A int `json:"a" field:",null"`
+		}](),
+		"has neither a json nor a field tag": reflect.TypeFor[struct {
+			A int
+		}](),
+		"cannot be stored": reflect.TypeFor[struct {
+			A float64 `json:"a"`
+		}](),
 		"ref= is for identities": reflect.TypeFor[struct {
 			A int `json:"a" field:",ref=b"`
 		}](),

@@ -57,7 +57,11 @@ type bundle struct {
 
 func newBundle(spec cutover.Spec) *bundle {
 	spec.Definition = marketplace.Definition
-	b := &bundle{db: cutover.Solo(spec), people: &people{}, escrow: &escrow{}}
+	db, err := cutover.Solo(spec)
+	if err != nil {
+		panic(err)
+	}
+	b := &bundle{db: db, people: &people{}, escrow: &escrow{}}
 	b.Service = marketplace.NewService(b.db, b.people, b.escrow, []byte("a secret for tests"), silent)
 	b.buyer, b.otherBuyer = member("buyer"), member("buyer")
 	b.seller, b.otherSeller = member("seller"), member("seller")

@@ -188,4 +188,4 @@ func checkOneLive(ctx context.Context, tx cutover.Tx, record cutover.Record) err
 }
 
 // Definition is this domain.
-var Definition = cutover.Definition{Name: Domain, Kinds: Kinds, Queries: Queries, Invariants: Invariants}
+var Definition = cutover.Definition{Name: Domain, Kinds: Kinds, Refers: []string{"user"}, Queries: Queries, Invariants: Invariants}

@@ -67,7 +67,7 @@ func newBundle(t *testing.T, spec cutover.Spec) *bundle {
 	t.Helper()
 	spec.Definition = payment.Definition
 	b := &bundle{
-		db: cutover.Solo(spec), deals: &deals{known: map[cutover.ID]payment.Deal{}}, wallets: wallets{}, clock: &clock{},
+		db: must[*cutover.Domain](t)(cutover.Solo(spec)), deals: &deals{known: map[cutover.ID]payment.Deal{}}, wallets: wallets{}, clock: &clock{},
 		buyer: as("buyer"), seller: as("seller"), stranger: as("buyer"), admin: as("admin"), arbiter: as("resolver"),
 	}
 	b.opts = payment.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: b.clock.now}

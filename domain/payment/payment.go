@@ -274,4 +274,4 @@ var Queries = []string{
 }
 
 // Definition is this domain.
-var Definition = cutover.Definition{Name: Domain, Kinds: Kinds, Queries: Queries, Invariants: Invariants}
+var Definition = cutover.Definition{Name: Domain, Kinds: Kinds, Refers: []string{"user", "purchase_request", "seller_offer"}, Queries: Queries, Invariants: Invariants}

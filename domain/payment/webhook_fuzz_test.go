@@ -53,7 +53,10 @@ func newTill() (*till, *payment.Service) {
 	}
 	t := &till{memdb.New("till", payment.Kinds)}
 	t.db.Seed(payment.KindPayment, &p)
-	domain := cutover.Solo(cutover.Spec{Definition: payment.Definition, Source: t.db})
+	domain, err := cutover.Solo(cutover.Spec{Definition: payment.Definition, Source: t.db})
+	if err != nil {
+		panic(err)
+	}
 	return t, payment.NewService(domain, nil, nil, payment.Options{})
 }
 

@@ -104,7 +104,7 @@ type bundle struct {
 func newBundle(t *testing.T, spec cutover.Spec) *bundle {
 	t.Helper()
 	spec.Definition = user.Definition
-	b := &bundle{db: cutover.Solo(spec), clock: &clock{now: cutover.Now()}, post: &postman{}, ties: &dependents{}}
+	b := &bundle{db: must[*cutover.Domain](t)(cutover.Solo(spec)), clock: &clock{now: cutover.Now()}, post: &postman{}, ties: &dependents{}}
 	b.admin = web.Principal{UserID: cutover.NewID(), Role: "admin"}
 	b.Service = must[*user.Service](t)(user.NewService(b.db, b.deps()))
 	return b

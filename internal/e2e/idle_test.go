@@ -184,7 +184,11 @@ func runMany(t *testing.T, name, pgURL, mongoURI, database string) *cutover.Engi
 	for i := range manyDomains {
 		d := cutover.Definition{Name: fmt.Sprint("toy", i), Queries: []string{event.QueryPending}}
 		d.Kinds = manyKinds(d.Name)
-		o.Domains = append(o.Domains, cutover.NewDomain(engine, cutover.Spec{Definition: d, Source: mongo.Side(d), Target: pg.Side(d)}))
+		made, err := cutover.NewDomain(engine, cutover.Spec{Definition: d, Source: mongo.Side(d), Target: pg.Side(d)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Domains = append(o.Domains, made)
 		sent := event.NewType[struct{}](d.Name + ".sent")
 		o.Sends[d.Name] = []event.Sent{sent}
 		o.Handlers = append(o.Handlers, event.On(sent, func(context.Context, event.Event, struct{}) error { return nil }))

@@ -44,8 +44,12 @@ func setup(t *testing.T) *bundle {
 
 func newDomain(name string) *cutover.Domain {
 	kinds := event.Kinds(name)
-	return cutover.Solo(cutover.Spec{Source: memdb.New("memory", kinds),
+	d, err := cutover.Solo(cutover.Spec{Source: memdb.New("memory", kinds),
 		Definition: cutover.Definition{Name: name, Kinds: kinds, Queries: []string{event.QueryPending}}})
+	if err != nil {
+		panic(err)
+	}
+	return d
 }
 
 // receive handles an event once.

@@ -26,10 +26,11 @@ func TestALegacyDocumentAndItsRowAreTheSame(t *testing.T) {
 		{Key: "__v", Value: int32(3)},
 		{Key: "old", Value: bson.D{{Key: "row", Value: int32(5)}}},
 		{Key: "_note", Value: true},
+		{Key: "_uPending", Value: "y"},
 	})
 	row := row(t, `{"id": "`+id.Hex()+`", "rev": 0, "buyer_id": "`+buyer.Hex()+`", "amount_amount": 19.90,
 		"amount_currency": "USDT", "status": "failed", "escrow_state": "", "legacy_reference": "template-checkout-7",
-		"created_at": "2026-01-02T03:04:05.678+00:00", "expires_at": null,
+		"created_at": "2026-01-02T03:04:05.678+00:00", "expires_at": null, "key_pending": "x",
 		"extra": {"__v": {"$numberInt": "3"}, "old": {"row": {"$numberInt": "5"}}}}`)
 	if d := differing(doc, row); len(d) > 0 {
 		t.Errorf("want no difference, got %q", d)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -182,6 +183,9 @@ func fromRow(raw []byte) (record, error) {
 		}
 	}
 	delete(row, "extra")
+	// What unique rules derive is the storage's own, as an underscore says in a
+	// document.
+	maps.DeleteFunc(row, func(column string, _ any) bool { return strings.HasPrefix(column, "key_") })
 	r.flatten("", row)
 	return r, nil
 }
