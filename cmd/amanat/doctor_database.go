@@ -122,7 +122,7 @@ func (d *doctor) checkMigrations(ctx context.Context) error {
 }
 
 func (d *doctor) checkTables(ctx context.Context) error {
-	diffs, err := postgresql.Compare(ctx, d.pg, domain.All)
+	diffs, err := postgresql.Compare(ctx, d.pg, domain.Definitions())
 	if err != nil {
 		return err
 	}

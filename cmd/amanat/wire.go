@@ -45,7 +45,7 @@ func open(ctx context.Context, conf config.Config, log *slog.Logger) (*app, erro
 	}
 	a.engine = cutover.NewEngine(a.engineOptions())
 	for _, d := range domain.All {
-		a.domains[d.Name] = cutover.NewDomain(a.engine, a.spec(d))
+		a.domains[d.Name] = cutover.NewDomain(a.engine, a.spec(d.Definition))
 	}
 	return a, nil
 }
@@ -97,6 +97,11 @@ func thisProcess(conf config.Config) cutover.Process {
 	}
 	return cutover.Process{ID: name + "-" + cutover.NewID().String()[16:], Host: host, PID: os.Getpid(),
 		Version: buildVersion(), Started: cutover.Now()}
+}
+
+// program puts the domains to work on this process's databases.
+func (a *app) program() (*domain.Program, error) {
+	return domain.Open(domain.World{Conf: a.conf, Log: a.log, DB: a.domains, Lead: a.engine.Lead})
 }
 
 // spec describes a domain on the databases at hand.

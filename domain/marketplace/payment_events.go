@@ -28,7 +28,7 @@ func (s *Service) HandlePaymentReleased(ctx context.Context, e event.Event, m Mo
 // HandlePaymentRefunded cancels the request that the money was for, unless
 // another payment still holds money for it: then that one decides.
 func (s *Service) HandlePaymentRefunded(ctx context.Context, e event.Event, m Money) error {
-	held, err := s.escrow.MoneyHeld(ctx, m.RequestID)
+	held, err := s.deps.Escrow.MoneyHeld(ctx, m.RequestID)
 	if err != nil || held {
 		return err
 	}

@@ -54,7 +54,11 @@ func newTill() (*till, *payment.Service) {
 	t := &till{memdb.New("till", payment.Kinds)}
 	t.db.Seed(payment.KindPayment, &p)
 	domain := cutover.Solo(cutover.Spec{Definition: payment.Definition, Source: t.db})
-	return t, payment.NewService(domain, nil, nil, payment.Options{})
+	s, err := payment.New(payment.Deps{DB: domain, Deals: &deals{}, Wallets: wallets{}})
+	if err != nil {
+		panic(err)
+	}
+	return t, s
 }
 
 // callbackSeeds are bodies of callbacks: a good one, and it with one field or

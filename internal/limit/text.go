@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2/validation"
 )
 
 // What is said of a text that is none.
@@ -13,8 +15,10 @@ const (
 	NotText = "has characters that are no text"
 	notLine = "may have one line only"
 	notLink = "want a link that begins with http:// or https://"
-	notMail = "is no e-mail address"
 )
+
+// notMail is what the HTTP layer says of it.
+var notMail, _, _ = strings.Cut(validation.MsgExpectedRFC5322Email, ":")
 
 // IsText says that s is one line of text: UTF-8 without control characters,
 // which databases and terminals take for more than text, and without those that
@@ -69,8 +73,13 @@ func Clip(s string, max int) string {
 }
 
 // isLink says that s is an absolute web address with a host: it ends up in a
-// link, where others would run as a script.
+// link, where others would run as a script. Blanks around it do not count: who
+// keeps it takes them off. No text is no link, and does no harm.
 func isLink(s string) bool {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return true
+	}
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
 }

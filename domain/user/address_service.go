@@ -5,6 +5,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 )
 
 // Addresses gives a user's addresses, oldest first.
@@ -36,7 +37,7 @@ func ownAddress(ctx context.Context, tx cutover.Tx, userID, id cutover.ID) (Addr
 // AddAddress adds an address; the first one is primary. Errors: fault.Invalid;
 // fault.Conflict when there are too many.
 func (s *Service) AddAddress(ctx context.Context, userID cutover.ID, in AddressInput) (Address, error) {
-	if err := in.check(); err != nil {
+	if err := limit.Check(in); err != nil {
 		return Address{}, err
 	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Address, error) {
@@ -60,7 +61,7 @@ func (s *Service) AddAddress(ctx context.Context, userID cutover.ID, in AddressI
 // primary one; false is refused for the one that is: choose another instead.
 // Errors: fault.Invalid; fault.NotFound.
 func (s *Service) ChangeAddress(ctx context.Context, userID, id cutover.ID, in AddressInput) (Address, error) {
-	if err := in.check(); err != nil {
+	if err := limit.Check(in); err != nil {
 		return Address{}, err
 	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Address, error) {
