@@ -262,7 +262,7 @@ func derive(ctx context.Context, tx cutover.Tx, payment cutover.ID, chainID int6
 	account, err := ActiveTrezorAccount(ctx, tx)
 	if fault.Is(err, fault.NotFound) {
 		return Destination{}, account, fault.New(fault.Unavailable,
-			"payments are not possible yet: an admin has to register a wallet key (POST /api/payment/trezor/accounts)")
+			"payments are not possible yet: an admin has to register the key of a wallet")
 	}
 	for err == nil {
 		var dest Destination

@@ -85,7 +85,9 @@ func FuzzCheckLink(f *testing.F) {
 			}
 			return
 		}
-		if s == "" {
+		var kept Profile
+		ProfileFields{Website: &s}.apply(&kept)
+		if s = kept.Website; s == "" {
 			return
 		}
 		lower := strings.ToLower(s)
