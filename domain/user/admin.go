@@ -52,8 +52,8 @@ var admins = web.Roles(web.RoleAdmin)
 
 // CreateUser makes an account that is verified already. Errors: fault.Invalid;
 // fault.Conflict when the address has an account; fault.Forbidden.
-func (s *Service) CreateUser(ctx context.Context, by web.Principal, in NewAccount) (User, error) {
-	if err := admins.Admit(by); err != nil {
+func (s *Service) CreateUser(ctx context.Context, who web.Principal, in NewAccount) (User, error) {
+	if err := admins.Admit(who); err != nil {
 		return User{}, err
 	}
 	return s.Provision(ctx, in)
@@ -96,8 +96,8 @@ func (in NewAccount) checked() (NewAccount, error) {
 }
 
 // Users lists accounts, newest first. Errors: fault.Forbidden.
-func (s *Service) Users(ctx context.Context, by web.Principal, f Filter, after cutover.ID, limit int) ([]User, error) {
-	if err := admins.Admit(by); err != nil {
+func (s *Service) Users(ctx context.Context, who web.Principal, f Filter, after cutover.ID, limit int) ([]User, error) {
+	if err := admins.Admit(who); err != nil {
 		return nil, err
 	}
 	f.Email = CanonicalEmail(f.Email)
@@ -109,11 +109,11 @@ func (s *Service) Users(ctx context.Context, by web.Principal, f Filter, after c
 // SetStatus suspends an account, which ends its sessions, or lets it be used
 // again. Errors: fault.Invalid; fault.NotFound; fault.Forbidden;
 // fault.Conflict for a deleted account and for one's own.
-func (s *Service) SetStatus(ctx context.Context, by web.Principal, id cutover.ID, in StatusChange) (User, error) {
+func (s *Service) SetStatus(ctx context.Context, who web.Principal, id cutover.ID, in StatusChange) (User, error) {
 	if err := limit.Check(in); err != nil {
 		return User{}, err
 	}
-	return s.administer(ctx, by, id, func(u *User) {
+	return s.administer(ctx, who, id, func(u *User) {
 		u.Status = in.Status
 		if u.Status == Suspended {
 			u.RefreshTokens = nil
@@ -123,15 +123,15 @@ func (s *Service) SetStatus(ctx context.Context, by web.Principal, id cutover.ID
 
 // SetRole changes what an account may do; its access tokens say so within
 // minutes. Errors: as SetStatus.
-func (s *Service) SetRole(ctx context.Context, by web.Principal, id cutover.ID, in RoleChange) (User, error) {
+func (s *Service) SetRole(ctx context.Context, who web.Principal, id cutover.ID, in RoleChange) (User, error) {
 	if err := limit.Check(in); err != nil {
 		return User{}, err
 	}
-	return s.administer(ctx, by, id, func(u *User) { u.Role = in.Role })
+	return s.administer(ctx, who, id, func(u *User) { u.Role = in.Role })
 }
 
-func (s *Service) administer(ctx context.Context, by web.Principal, id cutover.ID, change func(*User)) (User, error) {
-	if err := mayAdminister(by, id); err != nil {
+func (s *Service) administer(ctx context.Context, who web.Principal, id cutover.ID, change func(*User)) (User, error) {
+	if err := mayAdminister(who, id); err != nil {
 		return User{}, err
 	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (User, error) {
@@ -145,11 +145,11 @@ func (s *Service) administer(ctx context.Context, by web.Principal, id cutover.I
 }
 
 // mayAdminister keeps administrators from locking themselves out.
-func mayAdminister(by web.Principal, id cutover.ID) error {
-	if err := admins.Admit(by); err != nil {
+func mayAdminister(who web.Principal, id cutover.ID) error {
+	if err := admins.Admit(who); err != nil {
 		return err
 	}
-	if by.UserID == id {
+	if who.UserID == id {
 		return fault.New(fault.Conflict, "this is your own account; let another administrator do it")
 	}
 	return nil
@@ -165,8 +165,8 @@ func undeletedUser(ctx context.Context, tx cutover.Tx, id cutover.ID) (User, err
 
 // Dependencies asks the other domains what of theirs names a user. Errors:
 // fault.NotFound; fault.Forbidden.
-func (s *Service) Dependencies(ctx context.Context, by web.Principal, id cutover.ID) (Dependencies, error) {
-	if err := admins.Admit(by); err != nil {
+func (s *Service) Dependencies(ctx context.Context, who web.Principal, id cutover.ID) (Dependencies, error) {
+	if err := admins.Admit(who); err != nil {
 		return Dependencies{}, err
 	}
 	if _, err := s.User(ctx, id); err != nil {
@@ -190,11 +190,11 @@ func (s *Service) Dependencies(ctx context.Context, by web.Principal, id cutover
 // in; the record stays. Errors: fault.NotFound; fault.Forbidden;
 // fault.Conflict for one's own account, for a deleted one, and while a
 // dependency stands in the way.
-func (s *Service) DeleteUser(ctx context.Context, by web.Principal, id cutover.ID) error {
-	if err := mayAdminister(by, id); err != nil {
+func (s *Service) DeleteUser(ctx context.Context, who web.Principal, id cutover.ID) error {
+	if err := mayAdminister(who, id); err != nil {
 		return err
 	}
-	deps, err := s.Dependencies(ctx, by, id)
+	deps, err := s.Dependencies(ctx, who, id)
 	if err != nil {
 		return err
 	}

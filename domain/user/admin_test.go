@@ -84,8 +84,8 @@ func TestStatusAndRoleChange(t *testing.T) {
 func TestDeletingTakesWhatIsPersonalAndKeepsTheRecord(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		u := b.join(t, user.Seller).User
-		must[user.Address](t)(b.AddAddress(t.Context(), u.ID, addressInput()))
-		must[user.Address](t)(b.AddAddress(t.Context(), u.ID, addressInput()))
+		must[user.Address](t)(b.AddAddress(t.Context(), as(u.ID), addressInput()))
+		must[user.Address](t)(b.AddAddress(t.Context(), as(u.ID), addressInput()))
 
 		b.ties.set(user.Dependency{Name: "open payments", Count: 1, Blocks: true}, user.Dependency{Name: "reviews", Count: 3})
 		deps := must[user.Dependencies](t)(b.Dependencies(t.Context(), b.admin, u.ID))
@@ -102,7 +102,7 @@ func TestDeletingTakesWhatIsPersonalAndKeepsTheRecord(t *testing.T) {
 		if got.Status != user.Deleted || got.Email != "" || got.FirstName != "" || got.PasswordHash != "" || got.ReferralCode != "" || got.Role != user.Seller {
 			t.Errorf("stored: %+v", got)
 		}
-		if left := must[[]user.Address](t)(b.Addresses(t.Context(), u.ID)); len(left) != 0 {
+		if left := must[[]user.Address](t)(b.Addresses(t.Context(), as(u.ID))); len(left) != 0 {
 			t.Errorf("addresses left: %v", left)
 		}
 		wantKind(t, "once more", b.DeleteUser(t.Context(), b.admin, u.ID), fault.Conflict)
@@ -162,7 +162,7 @@ func TestProfilesShowWhatTheirOwnersAllow(t *testing.T) {
 			Profile:     &user.ProfileFields{Bio: &bio, Website: &site, Phone: &phone},
 			Preferences: &user.PreferencesFields{Language: &lang, Notifications: &user.NotificationsFields{SMS: &yes}},
 		}
-		must[user.User](t)(b.ChangeProfile(t.Context(), id, change))
+		must[user.User](t)(b.ChangeProfile(t.Context(), as(id), change))
 		u := b.stored(t, id)
 		if u.Profile.Bio != bio || u.Preferences.Language != lang || u.Preferences.Currency != "USD" || !u.Preferences.Notifications.SMS || !u.Preferences.Notifications.Email {
 			t.Errorf("stored: %+v %+v", u.Profile, u.Preferences)
@@ -171,12 +171,12 @@ func TestProfilesShowWhatTheirOwnersAllow(t *testing.T) {
 		if p.FirstName != "Ann" || p.Role != user.Seller || p.Bio != "" || p.Website != "" {
 			t.Errorf("private: %+v", p)
 		}
-		must[user.User](t)(b.ChangeProfile(t.Context(), id, user.ProfileChange{Profile: &user.ProfileFields{IsPublic: &yes}}))
+		must[user.User](t)(b.ChangeProfile(t.Context(), as(id), user.ProfileChange{Profile: &user.ProfileFields{IsPublic: &yes}}))
 		if p = must[user.PublicProfile](t)(b.PublicProfile(t.Context(), id)); p.Bio != bio || p.Website != site {
 			t.Errorf("public: %+v", p)
 		}
 		bad := "javascript:alert(1)"
-		_, err := b.ChangeProfile(t.Context(), id, user.ProfileChange{Profile: &user.ProfileFields{Website: &bad}})
+		_, err := b.ChangeProfile(t.Context(), as(id), user.ProfileChange{Profile: &user.ProfileFields{Website: &bad}})
 		wantKind(t, "a link that is code", err, fault.Invalid)
 	})
 }
@@ -186,7 +186,7 @@ func TestInvariantsCountUsersAndPrimaries(t *testing.T) {
 	b := newBundle(t, cutover.Spec{Target: postgresSide(t)})
 	id := b.join(t, user.Seller).User.ID
 	b.join(t, user.Buyer)
-	must[user.Address](t)(b.AddAddress(t.Context(), id, addressInput()))
+	must[user.Address](t)(b.AddAddress(t.Context(), as(id), addressInput()))
 	want := []string{"2 users, 1 buyer, 1 seller, 2 active", "1 addresses of 1 users, 0 without exactly one primary"}
 	for i, inv := range user.Invariants {
 		got := must[string](t)(cutover.View(t.Context(), b.db, user.QueryList, func(ctx context.Context, tx cutover.Tx) (string, error) {

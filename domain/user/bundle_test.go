@@ -213,6 +213,9 @@ func wantKind(t *testing.T, what string, err error, want fault.Kind) {
 	}
 }
 
+// as is somebody who calls about what is their own.
+func as(id cutover.ID) web.Principal { return web.Principal{UserID: id, Role: web.RoleBuyer} }
+
 func newEmail() string { return cutover.NewID().String() + "@example.org" }
 
 func registration(email string) user.Registration {

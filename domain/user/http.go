@@ -83,24 +83,24 @@ type (
 	signatureInput struct{ Body WalletProof }
 )
 
-func caller(ctx context.Context) cutover.ID { return web.PrincipalFrom(ctx).UserID }
-
 func (s *Service) profileRoutes(api *web.API) {
 	web.Handle(api, routes.Get("/user/profile", "get-profile", "The own account", web.SignedIn),
-		func(ctx context.Context, _ *struct{}) (User, error) { return s.User(ctx, caller(ctx)) })
+		func(ctx context.Context, _ *struct{}) (User, error) {
+			return s.User(ctx, web.PrincipalFrom(ctx).UserID)
+		})
 	web.Handle(api, routes.Put("/user/profile", "put-profile", "Change the own account; what is absent stays", web.SignedIn),
 		func(ctx context.Context, in *profileInput) (User, error) {
-			return s.ChangeProfile(ctx, caller(ctx), in.Body)
+			return s.ChangeProfile(ctx, web.PrincipalFrom(ctx), in.Body)
 		})
 	web.Handle(api, routes.Get("/users/profile/{id}", "get-public-profile", "What others see of a user", web.SignedIn),
 		func(ctx context.Context, in *idInput) (PublicProfile, error) { return s.PublicProfile(ctx, in.ID) })
 	web.Handle(api, routes.Post("/user/wallet/challenge", "challenge-wallet", "A text for a wallet to sign (EIP-191 personal_sign) within five minutes", web.SignedIn),
 		func(ctx context.Context, in *walletInput) (WalletChallenge, error) {
-			return s.ChallengeWallet(ctx, caller(ctx), in.Body)
+			return s.ChallengeWallet(ctx, web.PrincipalFrom(ctx), in.Body)
 		})
 	web.Handle(api, routes.Post("/user/wallet/verify", "verify-wallet", "Prove that the wallet is the own one", web.SignedIn),
 		func(ctx context.Context, in *signatureInput) (Wallet, error) {
-			return s.VerifyWallet(ctx, caller(ctx), in.Body)
+			return s.VerifyWallet(ctx, web.PrincipalFrom(ctx), in.Body)
 		})
 }
 
@@ -116,21 +116,23 @@ func (s *Service) addressRoutes(api *web.API) {
 	const owner = "own addresses only"
 	web.Handle(api, routes.Get("/addresses", "list-addresses", "All own addresses, oldest first", web.SignedIn).Narrowed(owner),
 		func(ctx context.Context, _ *struct{}) (web.Page[Address], error) {
-			all, err := s.Addresses(ctx, caller(ctx))
+			all, err := s.Addresses(ctx, web.PrincipalFrom(ctx))
 			return web.Whole(all), err
 		})
 	web.Handle(api, routes.Post("/addresses", "add-address", "Add an address; the first one is primary", web.SignedIn).Narrowed(owner).Created(), func(ctx context.Context, in *addressInput) (Address, error) {
-		return s.AddAddress(ctx, caller(ctx), in.Body)
+		return s.AddAddress(ctx, web.PrincipalFrom(ctx), in.Body)
 	})
 	web.Handle(api, routes.Get("/addresses/{id}", "get-address", "One address", web.SignedIn).Narrowed(owner),
-		func(ctx context.Context, in *idInput) (Address, error) { return s.Address(ctx, caller(ctx), in.ID) })
+		func(ctx context.Context, in *idInput) (Address, error) {
+			return s.Address(ctx, web.PrincipalFrom(ctx), in.ID)
+		})
 	web.Handle(api, routes.Put("/addresses/{id}", "put-address", "Replace an address", web.SignedIn).Narrowed(owner),
 		func(ctx context.Context, in *addressEditInput) (Address, error) {
-			return s.ChangeAddress(ctx, caller(ctx), in.ID, in.Body)
+			return s.ChangeAddress(ctx, web.PrincipalFrom(ctx), in.ID, in.Body)
 		})
 	web.Handle(api, routes.Delete("/addresses/{id}", "remove-address", "Remove an address", web.SignedIn).Narrowed(owner),
 		func(ctx context.Context, in *idInput) (web.Empty, error) {
-			return web.Empty{}, s.RemoveAddress(ctx, caller(ctx), in.ID)
+			return web.Empty{}, s.RemoveAddress(ctx, web.PrincipalFrom(ctx), in.ID)
 		})
 }
 

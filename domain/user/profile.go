@@ -9,6 +9,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/internal/limit"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // ProfileChange is what a user changes about themselves; what is absent stays.
@@ -86,12 +87,12 @@ func (f PreferencesFields) apply(p *Preferences) {
 }
 
 // ChangeProfile changes the user's own account. Errors: fault.Invalid.
-func (s *Service) ChangeProfile(ctx context.Context, userID cutover.ID, c ProfileChange) (User, error) {
+func (s *Service) ChangeProfile(ctx context.Context, who web.Principal, c ProfileChange) (User, error) {
 	if err := limit.Check(c); err != nil {
 		return User{}, err
 	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (User, error) {
-		u, err := activeUser(ctx, tx, userID)
+		u, err := activeUser(ctx, tx, who.UserID)
 		if err != nil {
 			return User{}, err
 		}
@@ -148,14 +149,14 @@ func (u *User) public() PublicProfile {
 
 // ChallengeWallet gives the text that a wallet must sign to become the user's.
 // It replaces the one before. Errors: fault.Invalid.
-func (s *Service) ChallengeWallet(ctx context.Context, userID cutover.ID, claim WalletClaim) (WalletChallenge, error) {
+func (s *Service) ChallengeWallet(ctx context.Context, who web.Principal, claim WalletClaim) (WalletChallenge, error) {
 	address, err := claim.address()
 	if err != nil {
 		return WalletChallenge{}, err
 	}
 	challenge := newChallenge(address, claim.Chain, rand.Text(), s.now())
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (WalletChallenge, error) {
-		u, err := activeUser(ctx, tx, userID)
+		u, err := activeUser(ctx, tx, who.UserID)
 		if err != nil {
 			return WalletChallenge{}, err
 		}
@@ -167,7 +168,7 @@ func (s *Service) ChallengeWallet(ctx context.Context, userID cutover.ID, claim 
 // VerifyWallet takes the signature of the challenge; right or wrong, the
 // challenge is used up. Errors: fault.Conflict when none is open;
 // fault.Invalid when another wallet has signed, or none.
-func (s *Service) VerifyWallet(ctx context.Context, userID cutover.ID, proof WalletProof) (Wallet, error) {
+func (s *Service) VerifyWallet(ctx context.Context, who web.Principal, proof WalletProof) (Wallet, error) {
 	if err := limit.Check(proof); err != nil {
 		return Wallet{}, err
 	}
@@ -177,7 +178,7 @@ func (s *Service) VerifyWallet(ctx context.Context, userID cutover.ID, proof Wal
 		err    error // to answer with, though the challenge is used up
 	}
 	r, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (result, error) {
-		u, err := activeUser(ctx, tx, userID)
+		u, err := activeUser(ctx, tx, who.UserID)
 		if err != nil {
 			return result{}, err
 		}

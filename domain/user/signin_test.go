@@ -88,7 +88,7 @@ func TestSuspendedAndDeletedUsersAreOut(t *testing.T) {
 		wantKind(t, "suspended", err, fault.Forbidden)
 		_, err = b.Refresh(t.Context(), s.Tokens.RefreshToken, agent)
 		wantKind(t, "suspended, refresh", err, fault.Unauthenticated)
-		_, err = b.ChangeProfile(t.Context(), s.User.ID, user.ProfileChange{})
+		_, err = b.ChangeProfile(t.Context(), as(s.User.ID), user.ProfileChange{})
 		wantKind(t, "suspended, writing", err, fault.Forbidden)
 
 		must[user.User](t)(b.SetStatus(t.Context(), b.admin, s.User.ID, user.StatusChange{Status: user.Active}))
