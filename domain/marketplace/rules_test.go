@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -373,4 +374,29 @@ func TestCategoryNamesAreUniqueIgnoringCaseAndBlanks(t *testing.T) {
 	}
 	b.NameEn = "Shoes"
 	wantKind(t, b.checkNames([]Category{a}), fault.Conflict)
+}
+
+// A patch has fields of its own, since it must tell what it names from what it
+// does not; what they may be is what they may be in a draft.
+func TestAPatchAllowsWhatItsDraftAllows(t *testing.T) {
+	t.Parallel()
+	for _, pair := range [][2]reflect.Type{
+		{reflect.TypeFor[CategoryDraft](), reflect.TypeFor[CategoryPatch]()},
+		{reflect.TypeFor[RequestDraft](), reflect.TypeFor[RequestPatch]()},
+		{reflect.TypeFor[OfferDraft](), reflect.TypeFor[OfferPatch]()},
+	} {
+		draft, patch := pair[0], pair[1]
+		if draft.NumField() != patch.NumField() {
+			t.Errorf("%s has %d fields, %s %d", draft, draft.NumField(), patch, patch.NumField())
+		}
+		for i := range patch.NumField() {
+			p := patch.Field(i)
+			d, _ := draft.FieldByName(p.Name)
+			for _, tag := range []string{"minLength", "maxLength", "format", "pattern", "enum", "minimum", "maximum", "minItems", "maxItems"} {
+				if p.Tag.Get(tag) != d.Tag.Get(tag) {
+					t.Errorf("%s.%s: %s is %q, in the draft %q", patch, p.Name, tag, p.Tag.Get(tag), d.Tag.Get(tag))
+				}
+			}
+		}
+	}
 }
