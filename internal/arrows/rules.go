@@ -79,7 +79,7 @@ var rules = []rule{
 
 	// The production binary wires everything that is for production.
 	{"cmd/amanat/...", []string{"cmd/amanat/...", "domain", "domain/*", "cutover/...",
-		"internal/event", "internal/web", "internal/config", "internal/chain", "internal/mail", "internal/money"}},
+		"internal/event", "internal/web", "internal/config"}},
 
 	{"internal/arrows", nil},
 }

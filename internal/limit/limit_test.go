@@ -156,7 +156,7 @@ func TestATagThatCannotBeMeantPanics(t *testing.T) {
 
 func TestTextIsWhatIsShownAsItIs(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"", "Ann", "سلام‌دنیا", "a\u200fb\u200eb", "👩‍🚀", "é"} {
+	for _, s := range []string{"", "Ann", "سلام\u200cدنیا", "a\u200fb\u200eb", "👩\u200d🚀", "é"} {
 		if !limit.IsText(s) || !limit.IsLines(s) {
 			t.Errorf("%q: want it to be text", s)
 		}
@@ -165,6 +165,9 @@ func TestTextIsWhatIsShownAsItIs(t *testing.T) {
 		if s := "a" + string(r) + "b"; limit.IsText(s) || limit.IsLines(s) != (r == '\n' || r == '\t') {
 			t.Errorf("%q: one line: %v, lines: %v", s, limit.IsText(s), limit.IsLines(s))
 		}
+	}
+	if s := "a\r\nb"; limit.IsText(s) || !limit.IsLines(s) {
+		t.Errorf("%q: want two lines", s)
 	}
 	for _, s := range []string{"\x7f", "\u0085", "\u009b", "\u2028", "\u2029", "\u202a", "\u202b", "\u202c", "\u202d", "\u202e",
 		"\u2066", "\u2067", "\u2068", "\u2069", "\u206a", "\xff", "\xed\xa0\x80"} {

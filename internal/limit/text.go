@@ -33,6 +33,9 @@ func isText(s string, lines bool) bool {
 	if !utf8.ValidString(s) { // lone surrogates too
 		return false
 	}
+	if lines {
+		s = strings.ReplaceAll(s, "\r\n", "\n") // one break, as some clients write it
+	}
 	return !strings.ContainsFunc(s, func(r rune) bool { return !(lines && isBreak(r)) && isNoText(r) })
 }
 
