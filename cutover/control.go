@@ -12,6 +12,7 @@ import (
 // the engine serves on without it where that is safe.
 type Control interface {
 	StateControl
+	WordControl
 	ProcessControl
 	GapControl
 	BackfillControl
@@ -23,8 +24,8 @@ type Control interface {
 
 // ActivityControl knows what the workers of a move, on any machine, are doing.
 type ActivityControl interface {
-	// SetActivity stores what a worker does now, in place of what it told before.
-	SetActivity(ctx context.Context, a Activity) error
+	// SetActivities stores what workers do now, each in place of what it did before.
+	SetActivities(ctx context.Context, all []Activity) error
 	// Activities gives what was told of a domain within the last half minute,
 	// in the order of roles, then workers.
 	Activities(ctx context.Context, domain string) ([]Activity, error)
@@ -70,9 +71,9 @@ type StateControl interface {
 	Barrier(ctx context.Context, domain string) error
 	// History gives a domain's changes, the newest first.
 	History(ctx context.Context, domain string, limit int) ([]HistoryLine, error)
-	// Watch calls changed whenever a state or a setting may have changed, until
-	// ctx ends; it reconnects by itself and calls changed after reconnecting.
-	Watch(ctx context.Context, changed func())
+	// Began says since when a domain is where it is, in one question however
+	// long its history.
+	Began(ctx context.Context, domain string) (Began, error)
 	// Lead runs do while this process alone holds the named role, and gives
 	// false when another process holds it. do's context ends when the role may
 	// have been lost.
@@ -83,6 +84,31 @@ type StateControl interface {
 	// AllSettings gives those of the domains for which some were set.
 	AllSettings(ctx context.Context) (map[string]Settings, error)
 }
+
+// Began says in which epochs a domain's present move, from phase source to dual,
+// and its present phase began, when the phase did, and when the domain was last
+// rolled back. The zero value stands for what never was.
+type Began struct {
+	Move, Phase           int64
+	PhaseAt, RolledBackAt time.Time
+}
+
+// WordControl carries word from process to process. What it carries may be lost:
+// nobody relies on it for more than to be early.
+type WordControl interface {
+	// Watch calls changed whenever a state or a setting may have changed, and
+	// wrote for each word of Wrote, until ctx ends. It reconnects by itself, and
+	// calls changed, and wrote with the zero Written, once it has: anything may
+	// have happened meanwhile. wrote must not block.
+	Watch(ctx context.Context, changed func(), wrote func(Written))
+	// Wrote tells all processes, this one too, of writes.
+	Wrote(ctx context.Context, all []Written) error
+}
+
+// Written is word of a write. Without a Kind it is about the copier of Domain,
+// which has something to copy; with one it is about records of that kind (see
+// Domain.Bell). The zero Written stands for everything.
+type Written struct{ Domain, Kind string }
 
 // Change says who changes a state, what they call it, and why.
 type Change struct {

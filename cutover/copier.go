@@ -3,13 +3,14 @@ package cutover
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover/failpoint"
 )
 
 const (
-	copierRole   = "copier"
+	copierRole   = "copier" // of who shows what it does
 	copyBatch    = 500
 	gapRetryMin  = 200 * time.Millisecond
 	gapRetryMax  = 30 * time.Second
@@ -18,39 +19,50 @@ const (
 	roundTime = time.Minute
 )
 
-// copyLoop copies what the journal announces while this process leads.
-func (c *copies) copyLoop(ctx context.Context) {
+// copyLoop copies what the journal announces while this process leads. It looks
+// at the journal when it begins, when it is woken, and until there is nothing.
+func (c *copies) copyLoop(ctx context.Context, activities *activityBoard) {
 	run := newCopyRun(c)
-	activity := &activityLog{base: c.base, role: copierRole}
+	show := func(format string, args ...any) { activities.set(c.name, fmt.Sprintf(format, args...)) }
 	var reconciled int64
 	for ctx.Err() == nil {
 		s := c.local.current()
-		if s.Epoch != reconciled && !s.Sealed && c.mirror.reconcile(ctx, s) == nil {
-			reconciled = s.Epoch
+		rest := untilWoken
+		if s.Epoch != reconciled && !s.Sealed {
+			if c.mirror.reconcile(ctx, s) == nil {
+				reconciled = s.Epoch
+			} else {
+				rest = copierErrors
+			}
 		}
 		if !s.Phase.Copies() {
-			run.rest(ctx, s, time.Second)
+			activities.set(c.name, "")
+			run.rest(ctx, s, rest)
 			continue
 		}
 		if why, d := run.held(); d > 0 {
-			activity.set(ctx, "waits: %s", why)
+			show("waits: %s", why)
 			run.rest(ctx, s, d)
 			continue
 		}
 		n, err := run.round(ctx, s)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			activity.set(ctx, "waits: %s", err)
+			show("waits: %s", err)
 			c.engine.log.Warn("the copier waits", "domain", c.name, "error", err)
 			pause(ctx, copierErrors)
 		case n == 0:
-			activity.set(ctx, "%s", run.idle())
-			run.rest(ctx, s, c.engine.opts.CopyEvery)
+			show("%s", run.idle())
+			run.rest(ctx, s, min(rest, run.untilRetry()))
 		default:
-			activity.set(ctx, "%s", run.giveWay(ctx, s, n))
+			show("%s", run.giveWay(ctx, s, n))
 		}
 	}
 }
+
+// untilWoken is the rest of a copier for which nothing is to be expected by the
+// clock.
+const untilWoken = time.Hour
 
 // copyRun is one copier at work: it remembers which keys wait for a retry.
 type copyRun struct {
@@ -125,7 +137,16 @@ func (r *copyRun) idle() string {
 	return "has nothing to copy"
 }
 
-// rest waits until a write of this process, a change of state, or for d.
+// untilRetry is how long no record is to be tried again.
+func (r *copyRun) untilRetry() time.Duration {
+	next := untilWoken
+	for _, w := range r.waiting {
+		next = min(next, time.Until(w.at))
+	}
+	return next
+}
+
+// rest waits until there is word of a write, a change of state, or for d.
 func (r *copyRun) rest(ctx context.Context, s State, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -151,6 +172,9 @@ func (r *copyRun) round(ctx context.Context, s State) (int, error) {
 		return 0, err
 	}
 	full := len(notes) == limit
+	if !full {
+		r.dropWaiting(notes)
+	}
 	notes = r.due(notes)
 	if len(notes) == 0 {
 		return 0, nil
@@ -180,11 +204,24 @@ func (r *copyRun) due(notes []Note) []Note {
 	out := notes[:0:0]
 	now := time.Now()
 	for _, n := range notes {
-		if w, waits := r.waiting[n.Key]; !waits || now.After(w.at) {
+		if w, waits := r.waiting[n.Key]; !waits || !now.Before(w.at) {
 			out = append(out, n)
 		}
 	}
 	return out
+}
+
+// dropWaiting forgets the retries of keys that have no note any more: all notes
+// there are are these.
+func (r *copyRun) dropWaiting(notes []Note) {
+	if len(r.waiting) == 0 {
+		return
+	}
+	there := map[Key]bool{}
+	for _, n := range notes {
+		there[n.Key] = true
+	}
+	maps.DeleteFunc(r.waiting, func(k Key, _ retry) bool { return !there[k] })
 }
 
 func keysOf(notes []Note) []Key {

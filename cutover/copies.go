@@ -201,6 +201,9 @@ func (c *copies) awaitCopied(ctx context.Context, s State) error {
 	if err != nil {
 		return err
 	}
+	if len(notes) > 0 {
+		c.urge(ctx)
+	}
 	for try := 0; len(notes) > 0; try++ {
 		pause(ctx, min(lookFirst<<min(try, 8), lookMost))
 		if ctx.Err() != nil {
@@ -228,14 +231,15 @@ func (c *copies) expectCopies(ctx context.Context, s State) error {
 	if settings.CopyPaused {
 		return c.refuse(RemedyResume, "the copier of %s is paused", c.name)
 	}
+	c.urge(ctx)
 	return c.helpCopy(ctx, s)
 }
 
-// helpCopy copies while no process leads as the copier: a command may be run
-// when no server is up. It copies what awaitCopied may be waiting for and no
-// more: under steady writes there is always another note.
+// helpCopy copies while no process leads: a command may be run when no server is
+// up. It copies what awaitCopied may be waiting for and no more: under steady
+// writes there is always another note.
 func (c *copies) helpCopy(ctx context.Context, s State) error {
-	_, err := c.engine.opts.Control.Lead(ctx, copierRole, func(ctx context.Context) error {
+	_, err := c.engine.opts.Control.Lead(ctx, leaderRole, func(ctx context.Context) error {
 		run := newCopyRun(c)
 		for range awaitBatch / copyBatch {
 			if n, err := run.round(ctx, s); err != nil || n == 0 {
@@ -296,20 +300,16 @@ func (c *copies) lag(ctx context.Context, s State) (time.Duration, error) {
 		}
 		for _, n := range notes {
 			if gaps[n.Key.String()].Kind == "" {
-				return max(0, begin.Sub(n.At)), nil
+				age := max(0, begin.Sub(n.At))
+				if age > freshFor {
+					c.urge(ctx)
+				}
+				return age, nil
 			}
 		}
 		if len(notes) < limit || limit == awaitBatch {
 			return 0, nil
 		}
-	}
-}
-
-// wake tells the copier that there is something to copy.
-func (c *copies) wake() {
-	select {
-	case c.wrote <- struct{}{}:
-	default:
 	}
 }
 

@@ -58,9 +58,8 @@ type Invariant struct {
 
 // Domain is the handle with which services read and write.
 type Domain struct {
-	core  *domainCore
-	spec  Spec
-	bells bells
+	core *domainCore
+	spec Spec
 }
 
 // Name gives the domain's name.
@@ -138,11 +137,13 @@ func Update[R any](ctx context.Context, d *Domain, fn func(context.Context, Tx) 
 			return err
 		})
 	})
+	if mayHaveWritten(err) {
+		d.core.ring(put)
+	}
 	if err != nil {
 		var none R
 		return none, timely(ctx, err)
 	}
-	d.bells.ring(put)
 	return result, nil
 }
 

@@ -84,7 +84,7 @@ func (w *world) newBank(t *testing.T, id string, change ...func(*cutover.Options
 		Control: w.control, Process: cutover.Process{ID: id},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		// Short, so that a test of what happens without a lease is quick.
-		LeaseTTL: 500 * time.Millisecond, CopyEvery: 2 * time.Millisecond, MaxWait: 5 * time.Second,
+		LeaseTTL: 500 * time.Millisecond, LookEvery: 2 * time.Millisecond, MaxWait: 5 * time.Second,
 	}
 	for _, f := range change {
 		f(&o)

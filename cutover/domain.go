@@ -20,6 +20,7 @@ type domainCore struct {
 	copies   *copies
 	shadows  *shadows
 	gates    *gates
+	bells    *bells
 }
 
 // base is what never changes of a domain: what it is, and where it is kept.
@@ -89,6 +90,7 @@ func newCore(e *Engine, name string, kinds Kinds, queries []string) *domainCore 
 	c.copies = &copies{base: b, local: c.local, mirror: c.mirror, evidence: c.evidence, strays: c.strays, wrote: make(chan struct{}, 1)}
 	c.shadows = &shadows{base: b, local: c.local, states: c.states, evidence: c.evidence, copies: c.copies}
 	c.gates = &gates{b, c.states, c.evidence, c.strays, c.copies}
+	c.bells = new(bells)
 	c.router = &router{b, c.local, c.mirror, c.copies}
 	return c
 }

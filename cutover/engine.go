@@ -29,9 +29,10 @@ type Options struct {
 	// fallen silent keeps neither its caller nor a step that waits for its end.
 	// Default 15 s.
 	MaxTime time.Duration
-	// CopyEvery is how long the copier rests when there is nothing to copy and
-	// nobody wakes it. Default 100 ms.
-	CopyEvery time.Duration
+	// LookEvery is how often the process that leads looks for a write of which no
+	// word has come: at one journal in turn, or at one kind's part of a journal that
+	// is spread over the records (SpreadJournal). Default 1 s.
+	LookEvery time.Duration
 	// TombstoneLife is how long the secondary remembers a deleted record, once
 	// the backfill is over. A copier that was frozen for longer in the middle of
 	// a copy, and then goes on, would bring the record back there; a verify
@@ -55,6 +56,10 @@ type Engine struct {
 	terms   int64         // terms of leases so far, for renew alone
 	filling int           // the domain whose turn it is in lookFilled, for the agent alone
 	poke    chan struct{} // wakes the agent: something may have changed
+	role    atomic.Int32  // see Leads
+	running atomic.Bool   // Run was called
+	words   *words        // for other processes
+	stirred atomic.Bool   // something was written since the agent last looked
 	pool    *shadowPool
 	stop    context.CancelFunc
 	done    sync.WaitGroup
@@ -71,7 +76,7 @@ func NewEngine(o Options) *Engine {
 	setDefault(&o.MaxWait, 10*time.Second)
 	setDefault(&o.MaxWaiting, 10_000)
 	setDefault(&o.MaxTime, 15*time.Second)
-	setDefault(&o.CopyEvery, 100*time.Millisecond)
+	setDefault(&o.LookEvery, time.Second)
 	setDefault(&o.TombstoneLife, 7*24*time.Hour)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -83,6 +88,7 @@ func NewEngine(o Options) *Engine {
 		opts: o, log: o.Logger,
 		domains: map[string]*domainCore{},
 		poke:    make(chan struct{}, 1),
+		words:   newWords(),
 		pool:    newShadowPool(),
 	}
 }
@@ -169,11 +175,10 @@ func (e *Engine) MirroredState(ctx context.Context, domain string) (State, error
 	return c.mirror.read(ctx)
 }
 
-// CoordinatorRole and CopierRole name the roles (see StateControl.Lead) of who
-// takes a domain through a step, and of who copies its writes: one process for
-// all domains, which all processes with both databases must have alike.
+// CoordinatorRole and LeaderRole name the roles (see StateControl.Lead) of who
+// takes a domain through a step, and of who leads all processes (see Leads).
 func CoordinatorRole(domain string) string { return coordinatorRole + ":" + domain }
-func CopierRole(string) string             { return copierRole }
+func LeaderRole() string                   { return leaderRole }
 
 // OpCount says how many operations of a domain ran on a database.
 type OpCount struct {

@@ -21,3 +21,6 @@ func (e *Engine) AwaitCopied(ctx context.Context, domain string) error {
 	c := e.domains[domain]
 	return c.copies.awaitCopied(ctx, c.local.current())
 }
+
+// EngineOf gives a domain's engine.
+func EngineOf(d *Domain) *Engine { return d.core.engine }

@@ -398,15 +398,13 @@ func (c *gates) gateWayBack(ctx context.Context, s State, _ GateOptions) (GateLi
 		l.Evidence = fmt.Sprintf("drill: %d of %d records copied back differ, at %s", drill.Differences(), drill.Copied, drill.Started.Format(time.DateTime))
 		return l, nil
 	}
-	history, err := c.engine.opts.Control.History(ctx, c.name, historyAll)
+	began, err := c.engine.opts.Control.Began(ctx, c.name)
 	if err != nil {
 		return l, err
 	}
-	for _, h := range history {
-		if h.From.Phase == PhaseMirror && h.To.Phase == PhaseDual {
-			l.OK, l.Evidence = true, "rolled back at "+h.At.Format(time.DateTime)
-			return l, nil
-		}
+	if at := began.RolledBackAt; !at.IsZero() {
+		l.OK, l.Evidence = true, "rolled back at "+at.Format(time.DateTime)
+		return l, nil
 	}
 	l.needs(RemedyDrill, "neither a drill nor a rollback has been done yet")
 	return l, nil

@@ -54,10 +54,13 @@ func (c *local) changedSince(s State) <-chan struct{} {
 	return c.changed
 }
 
-func (c *local) setSettings(s Settings) {
+// setSettings says whether they are others than before.
+func (c *local) setSettings(s Settings) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	changed := c.settings != s
 	c.settings = s
+	return changed
 }
 
 func (c *local) currentSettings() Settings {

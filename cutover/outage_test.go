@@ -130,7 +130,7 @@ func (w *muteWorld) open(t *testing.T, id string) *bank {
 	t.Helper()
 	e := cutover.NewEngine(cutover.Options{
 		Control: w.control, Process: cutover.Process{ID: id}, Logger: quiet,
-		LeaseTTL: 500 * time.Millisecond, CopyEvery: 2 * time.Millisecond, MaxTime: 300 * time.Millisecond,
+		LeaseTTL: 500 * time.Millisecond, LookEvery: 2 * time.Millisecond, MaxTime: 300 * time.Millisecond,
 	})
 	d := cutover.NewDomain(e, bankSpec(w.source, w.target))
 	if err := e.Open(t.Context()); err != nil {

@@ -2,10 +2,7 @@ package cutover
 
 import (
 	"context"
-	"sync"
 	"time"
-
-	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
 // Run takes part in the moves of all domains until Close: it keeps this
@@ -14,28 +11,20 @@ import (
 // does not call it.
 func (e *Engine) Run(ctx context.Context) {
 	ctx, e.stop = context.WithCancel(ctx)
-	for _, name := range e.order {
-		c := e.domains[name]
-		for _, store := range []Store{c.source, c.target} {
-			if r, ok := store.(Recoverer); ok {
-				e.goDo(func() { c.recover(ctx, r) })
-			}
-		}
-	}
+	e.running.Store(true)
+	e.goDo(func() { e.recoverInTurn(ctx) })
 	if e.opts.Control == nil {
 		e.goDo(func() { e.watchMirror(ctx) })
 		return
 	}
-	e.renew(ctx)
+	e.renew(ctx, true)
 	e.goDo(func() { e.agent(ctx) })
-	e.goDo(func() { e.opts.Control.Watch(ctx, e.wakeAgent) })
+	e.goDo(func() { e.opts.Control.Watch(ctx, e.wakeAgent, e.heard) })
+	e.goDo(func() { e.spread(ctx) })
+	e.goDo(func() { e.lead(ctx) })
 	e.goDo(func() { e.pool.run(ctx) })
 	e.goDo(func() { e.flushShadows(ctx) })
-	moving := e.moving()
-	if len(moving) > 0 {
-		e.goDo(func() { e.lead(ctx, moving) })
-	}
-	for _, c := range moving {
+	for _, c := range e.moving() {
 		e.goDo(func() { c.copies.forgetTombstones(ctx) })
 		e.goDo(func() { c.states.mendSeals(ctx) })
 	}
@@ -72,13 +61,9 @@ func (e *Engine) Close(ctx context.Context) error {
 func (e *Engine) watchMirror(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, time.Second)
-		for _, name := range e.order {
+		for name, kept := range e.mirrored(ctx) {
 			c := e.domains[name]
-			if !c.mirror.present() {
-				continue
-			}
-			kept, err := c.mirror.read(ctx)
-			if err != nil || kept.Epoch <= max(1, c.local.current().Epoch) {
+			if kept.Epoch <= max(1, c.local.current().Epoch) {
 				continue
 			}
 			e.log.Error("others are moving this domain, and this process was given no control plane: it serves the domain no more", "domain", name)
@@ -87,20 +72,38 @@ func (e *Engine) watchMirror(ctx context.Context) {
 	}
 }
 
-// recoverEvery is how often a process looks for what dead writers left.
-const recoverEvery = 5 * time.Second
-
-// recover clears away what dead writers left, in every process that serves the
-// domain and in every phase: neither a copier nor a writer that meets it may
-// come by. A database that is away has its turn when it is back.
-func (c *base) recover(ctx context.Context, r Recoverer) {
-	for ctx.Err() == nil {
-		err := r.Recover(ctx)
-		if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
-			c.engine.log.Warn("what dead writers left was not cleared away", "domain", c.name, "error", err)
+// mirrored reads the domains' mirrors, those of one place with one question. What
+// cannot be read is left out.
+func (e *Engine) mirrored(ctx context.Context) map[string]State {
+	out := map[string]State{}
+	places := map[any]map[string]State{}
+	for _, name := range e.order {
+		c := e.domains[name]
+		shared, ok := c.source.(SharedMirror)
+		switch {
+		case ok && places[shared.Place()] == nil:
+			places[shared.Place()] = readShared(ctx, shared)
+			fallthrough
+		case ok:
+			out[name] = places[shared.Place()][name]
+		case c.mirror.present():
+			if kept, err := c.mirror.read(ctx); err == nil {
+				out[name] = kept
+			}
 		}
-		pause(ctx, recoverEvery)
 	}
+	return out
+}
+
+// readShared gives what a place keeps; nothing when it does not answer.
+func readShared(ctx context.Context, m SharedMirror) map[string]State {
+	ctx, cancel := context.WithTimeout(ctx, mirrorTime)
+	defer cancel()
+	states, err := m.ReadStates(ctx)
+	if err != nil || states == nil {
+		return map[string]State{}
+	}
+	return states
 }
 
 func (e *Engine) goDo(do func()) {
@@ -111,50 +114,63 @@ func (e *Engine) goDo(do func()) {
 	}()
 }
 
-func (e *Engine) wakeAgent() {
-	select {
-	case e.poke <- struct{}{}:
-	default:
-	}
-}
+func (e *Engine) wakeAgent() { wake(e.poke) }
+
+// learnEvery is how many renewals of the lease come to one reading of states and
+// settings where nobody says that one has changed.
+const learnEvery = 5
 
 // agent renews the lease, and looks at the control plane whenever something
 // may have changed.
 func (e *Engine) agent(ctx context.Context) {
 	tick := time.NewTicker(e.opts.LeaseTTL / 5)
 	defer tick.Stop()
-	for {
-		e.renew(ctx)
-		e.reloadSettings(ctx)
+	woken := true
+	for n := 0; ; n++ {
+		learn := woken || n%learnEvery == 0
+		e.renew(ctx, learn)
+		if learn {
+			e.reloadSettings(ctx)
+		}
+		if e.stirred.Swap(false) || learn {
+			e.lookFilled(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-e.poke:
+			woken = true
+			discard(tick.C) // the look that follows will do for both
 		case <-tick.C:
+			woken = discard(e.poke)
 		}
-		discard(e.poke) // the look that follows will do for both
-		discard(tick.C)
 	}
 }
 
-// discard takes away what waits in a channel of one.
-func discard[T any](c <-chan T) {
+// discard takes away what waits in a channel of one, and says whether something
+// did.
+func discard[T any](c <-chan T) bool {
 	select {
 	case <-c:
+		return true
 	default:
+		return false
 	}
 }
 
-// renew learns the states, acknowledges them and renews the lease.
+// renew acknowledges the states and renews the lease; with learn it reads them
+// before.
 //
 // While the old lease holds, nobody can have gone on without this process. Once
 // it has run out somebody may have: a process that was frozen, or has just
 // started, and renewed its lease on what it knew before would answer writes to
 // a database that is no longer primary. So a lease that does not continue an
 // old one counts only when the states were read after it was there.
-func (e *Engine) renew(ctx context.Context) {
-	if err := e.reload(ctx); err != nil && ctx.Err() == nil {
-		e.log.Warn("the control plane does not answer", "error", err)
+func (e *Engine) renew(ctx context.Context, learn bool) {
+	if learn {
+		if err := e.reload(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("the control plane does not answer", "error", err)
+		}
 	}
 	if ctx.Err() != nil {
 		return
@@ -197,9 +213,8 @@ func (e *Engine) reload(ctx context.Context) error {
 	return nil
 }
 
-// reloadSettings takes over the settings, and looks whether shadow reads have
-// something to compare with; after the acknowledgement, for which a switch may
-// be waiting.
+// reloadSettings takes over the settings; after the acknowledgement, for which a
+// switch may be waiting.
 func (e *Engine) reloadSettings(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, e.opts.LeaseTTL/5)
 	defer cancel()
@@ -212,14 +227,18 @@ func (e *Engine) reloadSettings(ctx context.Context) {
 		if !set {
 			settings = DefaultSettings
 		}
-		e.domains[name].local.setSettings(settings)
+		if c := e.domains[name]; c.local.setSettings(settings) {
+			wake(c.copies.wrote) // they may hold the copier, or let it go
+		}
 	}
-	e.lookFilled(ctx)
 }
 
 // lookFilled has one domain at a time look whether its backfill is complete,
-// each in its turn, so that many domains ask no more than one.
+// so that shadow reads have something to compare with: each in its turn, so that
+// many domains ask no more than one.
 func (e *Engine) lookFilled(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, e.opts.LeaseTTL/5)
+	defer cancel()
 	for range e.order {
 		c := e.domains[e.order[e.filling%len(e.order)]]
 		e.filling++
@@ -263,40 +282,4 @@ func (e *Engine) leaseTerm() int64 {
 		return 0
 	}
 	return l.term
-}
-
-// lead copies for all domains while this process leads those that copy, and
-// tries to become their leader every second otherwise.
-func (e *Engine) lead(ctx context.Context, domains []*domainCore) {
-	for ctx.Err() == nil {
-		_, err := e.opts.Control.Lead(ctx, copierRole, func(ctx context.Context) error { return copyAll(ctx, domains) })
-		if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
-			e.log.Warn("stopped leading", "role", copierRole, "error", err)
-		}
-		pause(ctx, time.Second)
-	}
-}
-
-// Lead runs do while this process alone, of all that have the same control
-// plane, holds a role of the application's, and returns false when another one
-// holds it. do's context ends when the role may have been lost; do may outlive
-// it by seconds, so what it does must be right when it is done twice. Without a
-// control plane every process has every role. Errors: what do returns;
-// fault.Unavailable when the control plane is away.
-func (e *Engine) Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error) {
-	if e.opts.Control == nil {
-		return true, do(ctx)
-	}
-	return e.opts.Control.Lead(ctx, "application:"+role, do)
-}
-
-// copyAll copies for each domain by itself, so that a slow one holds up no
-// other, until ctx ends.
-func copyAll(ctx context.Context, domains []*domainCore) error {
-	var copiers sync.WaitGroup
-	for _, c := range domains {
-		copiers.Go(func() { c.copies.copyLoop(ctx) })
-	}
-	copiers.Wait()
-	return ctx.Err()
 }

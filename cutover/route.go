@@ -82,9 +82,11 @@ func (c *router) update(ctx context.Context, run func(ctx context.Context, sourc
 		}
 		err = c.updateIn(ctx, s, term, run)
 		var own refused
+		if mayHaveWritten(err) {
+			c.copies.tell(s)
+		}
 		switch {
 		case err == nil:
-			c.copies.wake()
 			return nil
 		case errors.As(err, &own):
 			return own.error

@@ -147,32 +147,14 @@ func (c *states) inPlace(ctx context.Context, what string, do func(context.Conte
 
 // startEpoch gives the epoch in which the present move began.
 func (c *states) startEpoch(ctx context.Context) (int64, error) {
-	return c.epochOf(ctx, func(h HistoryLine) bool { return h.From.Phase == PhaseSource && h.To.Phase == PhaseDual })
+	began, err := c.engine.opts.Control.Began(ctx, c.name)
+	return began.Move, err
 }
 
 // phaseEpoch gives the epoch in which the present phase began.
 func (c *states) phaseEpoch(ctx context.Context) (int64, error) {
-	return c.epochOf(ctx, func(h HistoryLine) bool { return h.From.Phase != h.To.Phase })
-}
-
-func (c *states) epochOf(ctx context.Context, is func(HistoryLine) bool) (int64, error) {
-	history, err := c.engine.opts.Control.History(ctx, c.name, historyAll)
-	for _, h := range history {
-		if is(h) {
-			return h.To.Epoch, err
-		}
-	}
-	return 0, err
-}
-
-func (c *states) phaseBegan(ctx context.Context, since int64) (time.Time, error) {
-	history, err := c.engine.opts.Control.History(ctx, c.name, historyAll)
-	for _, h := range history {
-		if h.To.Epoch == since {
-			return h.At, err
-		}
-	}
-	return time.Time{}, err
+	began, err := c.engine.opts.Control.Began(ctx, c.name)
+	return began.Phase, err
 }
 
 // mendSeals opens a domain whose coordinator died while it was sealed: before

@@ -49,17 +49,17 @@ func (e *Engine) Status(ctx context.Context, domain string) (Status, error) {
 
 func (c *domainCore) fill(ctx context.Context, state State, out *Status) error {
 	control := c.engine.opts.Control
-	since, err := c.states.phaseEpoch(ctx)
+	began, err := control.Began(ctx, c.name)
 	if err != nil {
 		return err
 	}
+	out.Since = began.PhaseAt
 	for _, read := range []func() error{
-		func() (err error) { out.Since, err = c.states.phaseBegan(ctx, since); return },
 		func() (err error) { out.OpenGaps, err = control.CountOpenGaps(ctx, c.name); return },
 		func() (err error) { out.Settings, err = control.Settings(ctx, c.name); return },
 		func() (err error) { out.Working, err = control.Activities(ctx, c.name); return },
 		func() (err error) { out.Processes, err = control.Processes(ctx); return },
-		func() (err error) { out.Shadow, err = control.Shadow(ctx, c.name, since); return },
+		func() (err error) { out.Shadow, err = control.Shadow(ctx, c.name, began.Phase); return },
 		func() (err error) { out.Backfill, err = c.evidence.backfillProgress(ctx); return },
 		func() (err error) { out.Verify, err = c.evidence.newestVerify(ctx); return },
 	} {

@@ -106,8 +106,17 @@ type Store interface {
 // store is one.
 type Recoverer interface {
 	// Recover finishes or rolls back what dead writers left. It leaves alone
-	// what a live one may be at.
-	Recover(ctx context.Context) error
+	// what a live one may be at. found says that there was either: there may be
+	// new notes, now or soon.
+	Recover(ctx context.Context) (found bool, err error)
+}
+
+// SpreadJournal is a Store whose notes lie with the records that they announce,
+// so that to look for one costs a question per kind. The MongoDB store is one.
+type SpreadJournal interface {
+	// HasNotes says whether there is a note of a kind, by one question; the note of
+	// a commit that is not decided counts.
+	HasNotes(ctx context.Context, kind string) (bool, error)
 }
 
 // StateMirror is a Store that keeps a second copy of the domain's state, so
@@ -118,6 +127,16 @@ type StateMirror interface {
 	ReadState(ctx context.Context) (State, error)
 	// WriteState writes s unless a state of a later epoch is there.
 	WriteState(ctx context.Context, s State) error
+}
+
+// SharedMirror is a StateMirror that keeps the states of several domains in one
+// place. The MongoDB store is one.
+type SharedMirror interface {
+	StateMirror
+	// Place names the place: it is equal for all domains whose states are there.
+	Place() any
+	// ReadStates is ReadState for all domains of the place at once.
+	ReadStates(ctx context.Context) (map[string]State, error)
 }
 
 // ApplyOptions tune Apply.
@@ -138,6 +157,9 @@ type Item struct {
 	Record  Record // nil when missing, deleted or unreadable
 	Deleted bool   // a tombstone of revision Rev
 	Err     error  // why the stored record does not decode
+	// Stale names the unique rules of which another key is stored than the
+	// record derives: somebody else than this version of the program wrote it.
+	Stale []string
 }
 
 // Missing says that there is neither record nor tombstone.

@@ -288,7 +288,9 @@ func TestTheCopierIsNotRestedBelowTheRateAtWhichNotesArrive(t *testing.T) {
 func TestACopierThatKeepsUpGivesWayToABusyPrimary(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1)
+		w := newWorld(t, 0)
+		w.banks = []*bank{w.newBank(t, "p0", func(o *cutover.Options) { o.LookEvery = time.Second })}
+		running(t, w.engine())
 		w.copyOver(t)
 		w.set(t, cutover.Settings{MaxLatencyMS: 1})
 		var rounds atomic.Int64

@@ -18,8 +18,9 @@ type World struct {
 	Conf config.Config
 	Log  *slog.Logger
 	DB   map[string]*cutover.Domain // by name
-	// Lead runs do while this process alone has a role, see cutover.Engine.
-	Lead func(ctx context.Context, role string, do func(context.Context) error) (bool, error)
+	// Leads says that this process is the one that works for all, see
+	// cutover.Engine.
+	Leads func() bool
 }
 
 // Program is all domains at work. What one asks another goes through it, so
@@ -53,7 +54,7 @@ func Open(w World) (*Program, error) {
 
 // dispatcher wires who handles which domain's events.
 func (p *Program) dispatcher() (*event.Dispatcher, error) {
-	o := event.Options{Sends: map[string][]event.Sent{}, Lead: p.Lead, Log: p.Log}
+	o := event.Options{Sends: map[string][]event.Sent{}, Leads: p.Leads, Log: p.Log}
 	for _, d := range p.domains {
 		o.Domains = append(o.Domains, p.DB[d.Name])
 		o.Sends[d.Name] = d.Sends
@@ -72,12 +73,13 @@ func (p *Program) Routes(api *web.API) {
 }
 
 // Jobs are what a serving process does besides answering. Each runs until its
-// context ends.
+// context ends, in every process, and does something in the one that leads: all
+// of it may happen twice.
 func (p *Program) Jobs() []func(context.Context) {
 	jobs := []func(context.Context){p.events.Run}
 	for _, s := range p.services {
 		for _, j := range s.Jobs() {
-			jobs = append(jobs, func(ctx context.Context) { j.Run(ctx, p.Log) })
+			jobs = append(jobs, func(ctx context.Context) { j.Run(ctx, p.Leads, p.Log) })
 		}
 	}
 	return jobs

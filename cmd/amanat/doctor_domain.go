@@ -210,7 +210,7 @@ const lagWarned = 5 * time.Second
 
 // checkCopier asks whether a process copies, if any runs at all.
 func (d *doctor) checkCopier(ctx context.Context, domain string) error {
-	led, err := d.plane.Led(ctx, cutover.CopierRole(domain))
+	led, err := d.plane.Led(ctx, cutover.LeaderRole())
 	if err == nil && !led && slices.ContainsFunc(d.processes, func(p cutover.Process) bool { return p.Alive }) {
 		d.fail(domain, "restart a process that has both PG_URL and MONGODB_URI", "processes run, and none of them copies")
 	}

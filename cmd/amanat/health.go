@@ -10,8 +10,11 @@ import (
 )
 
 const (
-	pingTime  = time.Second
-	pingEvery = time.Second
+	pingTime = time.Second
+	// pingEvery is how often a database is asked that answers, pingAgain one that
+	// does not.
+	pingEvery = 5 * time.Second
+	pingAgain = time.Second
 )
 
 // health answers GET /api/health. It is public, so there is nothing secret in
@@ -54,16 +57,17 @@ func (h *health) each(do func(name string)) {
 	all.Wait()
 }
 
-// watch asks each database every second until ctx ends.
+// watch asks each database now and then until ctx ends.
 func (h *health) watch(ctx context.Context) {
 	h.each(func(name string) {
-		tick := time.NewTicker(pingEvery)
-		defer tick.Stop()
-		for {
+		for ctx.Err() == nil {
+			rest := pingEvery
+			if !h.answers[name].Load() {
+				rest = pingAgain
+			}
 			select {
 			case <-ctx.Done():
-				return
-			case <-tick.C:
+			case <-time.After(rest):
 				h.look(ctx, name)
 			}
 		}

@@ -50,7 +50,10 @@ func migrate(ctx context.Context, url string) error {
 		return err
 	}
 	defer db.Close()
-	_, err = db.Up(ctx, postgresql.Sources()...)
+	if _, err = db.Up(ctx, postgresql.Sources()...); err != nil {
+		return err
+	}
+	_, err = mendKeys(ctx, db, false)
 	return err
 }
 

@@ -101,7 +101,7 @@ func thisProcess(conf config.Config) cutover.Process {
 
 // program puts the domains to work on this process's databases.
 func (a *app) program() (*domain.Program, error) {
-	return domain.Open(domain.World{Conf: a.conf, Log: a.log, DB: a.domains, Lead: a.engine.Lead})
+	return domain.Open(domain.World{Conf: a.conf, Log: a.log, DB: a.domains, Leads: a.engine.Leads})
 }
 
 // spec describes a domain on the databases at hand.

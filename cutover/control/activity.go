@@ -8,12 +8,19 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 )
 
-// SetActivity: see cutover.ActivityControl. It also removes what was told long ago.
-func (p *Plane) SetActivity(ctx context.Context, a cutover.Activity) error {
+// SetActivities: see cutover.ActivityControl. It also removes what was told long ago.
+func (p *Plane) SetActivities(ctx context.Context, all []cutover.Activity) error {
+	columns := make([][]string, 4)
+	for _, a := range all {
+		for i, v := range []string{a.Domain, a.Role, a.Who, text(a.Doing, 0)} {
+			columns[i] = append(columns[i], v)
+		}
+	}
 	_, err := p.exec(ctx, `WITH old AS (DELETE FROM cutover_activities WHERE at < now() - interval '1 hour')
-		INSERT INTO cutover_activities (domain, role, who, doing, at) VALUES ($1, $2, $3, $4, now())
+		INSERT INTO cutover_activities (domain, role, who, doing, at)
+		SELECT domain, role, who, doing, now() FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS t(domain, role, who, doing)
 		ON CONFLICT (domain, role, who) DO UPDATE SET doing = excluded.doing, at = excluded.at`,
-		a.Domain, a.Role, a.Who, text(a.Doing, 0))
+		columns[0], columns[1], columns[2], columns[3])
 	return err
 }
 

@@ -30,9 +30,13 @@ const (
 	// mostHeld bounds the connections that hold something: a role, a chunk.
 	mostHeld = 64
 	// silence is after how long the server ends a session that holds something
-	// and says nothing. A holder at work pings every second; a frozen process, or
+	// and says nothing. A holder at work pings every pingEvery; a frozen process, or
 	// one whose machine is gone without a word, would keep what it holds for good.
 	silence = 8 * time.Second
+	// knownFor is how long a connection that was used counts as one that works. A
+	// pool would ask each that has rested for a second, which is how often most
+	// calls here come.
+	knownFor = 3 * time.Second
 )
 
 // Plane is the control plane. It is safe for concurrent use.
@@ -55,6 +59,7 @@ func Connect(ctx context.Context, url string) (*Plane, error) {
 		return nil, unreadable()
 	}
 	config.MaxConns = poolSize
+	config.ShouldPing = restedLong
 	config.ConnConfig.ConnectTimeout = reachTime
 	config.ConnConfig.RuntimeParams["application_name"] = "amanat-control"
 	endSilent(config, "idle_in_transaction_session_timeout")
@@ -75,10 +80,13 @@ func Open(_ context.Context, pool *pgxpool.Pool) *Plane {
 		config := pool.Config()
 		config.MaxConns, config.MinConns, config.MinIdleConns = mostHeld, 0, 0
 		endSilent(config, "idle_in_transaction_session_timeout", "idle_session_timeout")
-		config.MaxConnIdleTime, config.HealthCheckPeriod = silence/2, pollEvery // one that holds nothing does not ping
+		config.ShouldPing = restedLong
+		config.MaxConnIdleTime, config.HealthCheckPeriod = silence/2, time.Second // one that holds nothing does not ping
 		return pgxpool.NewWithConfig(context.Background(), config)
 	})}
 }
+
+func restedLong(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > knownFor }
 
 // endSilent has the server end a session after silence, within a transaction
 // or outside one.

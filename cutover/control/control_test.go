@@ -381,13 +381,17 @@ func TestWatchSeesEachChangeAndReconnects(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var calls atomic.Int64
+	words := make(chan cutover.Written, 100)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { b.Watch(ctx, func() { calls.Add(1) }); close(ended) }()
+	go func() {
+		b.Watch(ctx, func() { calls.Add(1) }, func(w cutover.Written) { words <- w })
+		close(ended)
+	}()
 	listening := func() bool {
 		var n int
 		err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-			AND pid <> pg_backend_pid() AND (query LIKE 'LISTEN%' OR query = '-- ping')`).Scan(&n)
+			AND pid <> pg_backend_pid() AND (query LIKE 'LISTEN%' OR query LIKE '%string_agg%')`).Scan(&n)
 		return err == nil && n == 1
 	}
 	rings := func(change func()) time.Duration {
@@ -398,19 +402,84 @@ func TestWatchSeesEachChangeAndReconnects(t *testing.T) {
 		return time.Since(begin)
 	}
 	eventually(t, "it listens", listening)
+	equal(t, "word of anything", <-words, cutover.Written{})
 	time.Sleep(100 * time.Millisecond)
 	rings(func() { b.register(t, cutover.PhaseSource) })
-	time.Sleep(1200 * time.Millisecond)
+	time.Sleep(2500 * time.Millisecond) // what listens has looked once more
 	quiet := calls.Load()
-	time.Sleep(1200 * time.Millisecond)
+	time.Sleep(2500 * time.Millisecond)
 	equal(t, "calls without a change", calls.Load(), quiet)
 	if took := rings(func() { check(t, b.SetSettings(t.Context(), "payment", cutover.Settings{})) }); took > 500*time.Millisecond {
 		t.Errorf("a notification took %v", took)
 	}
-	rings(func() { equal(t, "killed", b.killBackends(t, "%LISTEN%")+b.killBackends(t, "-- ping"), 1) })
+	all := []cutover.Written{{Domain: "payment"}, {Domain: "user", Kind: "user_event"}}
+	check(t, b.Wrote(t.Context(), all))
+	equal(t, "words", []cutover.Written{<-words, <-words}, all)
+	rings(func() { equal(t, "killed", b.killBackends(t, "%LISTEN%")+b.killBackends(t, "%string_agg%"), 1) })
 	eventually(t, "it listens again", listening)
+	equal(t, "word of anything after a break", <-words, cutover.Written{})
 	cancel()
 	<-ended
+}
+
+// TestAListenerThatHearsAllTheTimeIsNotEnded: the server counts as silence what a
+// client does not say, whatever it hears.
+func TestAListenerThatHearsAllTheTimeIsNotEnded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var begun, heard atomic.Int64
+	go b.Watch(t.Context(), func() {}, func(w cutover.Written) {
+		if w == (cutover.Written{}) {
+			begun.Add(1)
+			return
+		}
+		heard.Add(1)
+	})
+	for began := time.Now(); time.Since(began) < 10*time.Second; time.Sleep(100 * time.Millisecond) {
+		check(t, b.Wrote(t.Context(), []cutover.Written{{Domain: "payment"}}))
+	}
+	equal(t, "times that it began to listen", begun.Load(), 1)
+	if heard.Load() == 0 {
+		t.Error("it has heard nothing")
+	}
+}
+
+func TestBeganIsReadOutOfAnyHistory(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	began, err := b.Began(t.Context(), "payment")
+	check(t, err)
+	equal(t, "of an unknown domain", began, cutover.Began{})
+	s := b.register(t, cutover.PhaseSource)
+	began, err = b.Began(t.Context(), "payment")
+	check(t, err)
+	equal(t, "of one that has never moved", began, cutover.Began{})
+	step := func(phase cutover.Phase, sealed bool) {
+		t.Helper()
+		to := cutover.State{Domain: s.Domain, Phase: phase, Epoch: s.Epoch + 1, Sealed: sealed}
+		check(t, b.Advance(t.Context(), s, to, cutover.Change{Action: "test"}))
+		s = to
+	}
+	step(cutover.PhaseDual, false)   // 2
+	step(cutover.PhaseSource, false) // 3
+	step(cutover.PhaseDual, false)   // 4
+	step(cutover.PhaseDual, true)    // 5
+	step(cutover.PhaseMirror, true)  // 6
+	step(cutover.PhaseMirror, false) // 7
+	began, err = b.Began(t.Context(), "payment")
+	check(t, err)
+	equal(t, "epochs", [2]int64{began.Move, began.Phase}, [2]int64{4, 6})
+	equal(t, "never rolled back", began.RolledBackAt.IsZero(), true)
+	step(cutover.PhaseMirror, true) // 8
+	step(cutover.PhaseDual, true)   // 9
+	step(cutover.PhaseDual, false)  // 10
+	began, err = b.Began(t.Context(), "payment")
+	check(t, err)
+	equal(t, "epochs after a rollback", [2]int64{began.Move, began.Phase}, [2]int64{4, 9})
+	history, err := b.History(t.Context(), "payment", 2)
+	check(t, err)
+	equal(t, "rolled back", began.RolledBackAt, history[1].At)
+	equal(t, "the phase began", began.PhaseAt, history[1].At)
 }
 
 func TestLeadIsHeldByOneAtATime(t *testing.T) {
@@ -691,6 +760,9 @@ func TestChunkIsFreeAgainAfterFailureOrLostWorker(t *testing.T) {
 		}
 	})
 	checkKind(t, err, fault.Unavailable)
+	if !errors.Is(err, cutover.ErrClaimLost) {
+		t.Errorf("got %v, want that the claim was lost", err)
+	}
 	// The server takes a moment to notice that the worker is gone.
 	eventually(t, "found again", func() bool {
 		found, err = b.WithChunk(t.Context(), "payment", 2, "payment", func(context.Context, cutover.Chunk) (int64, int64, error) { return 7, 0, nil })
@@ -798,7 +870,7 @@ func TestActivitiesAreTheNewestOfEachWorkerAndPass(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	tell := func(role, who, doing string) {
-		check(t, b.SetActivity(t.Context(), cutover.Activity{Domain: "payment", Role: role, Who: who, Doing: doing}))
+		check(t, b.SetActivities(t.Context(), []cutover.Activity{{Domain: "payment", Role: role, Who: who, Doing: doing}}))
 	}
 	tell("copier", "p1", "copies")
 	tell("backfill", "p2", "waits")

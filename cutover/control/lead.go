@@ -11,9 +11,9 @@ import (
 
 // Lead: see cutover.StateControl. The role is a lock of a session of its own,
 // so it is free again when the process dies, and some seconds after it has
-// fallen silent. do may outlive the role by the time it takes to notice: three
-// seconds at most when the network is cut, and longer in a process that was
-// frozen. What must not happen twice is guarded by Advance.
+// fallen silent. do may outlive the role in a process that was frozen; one whose
+// network is cut knows it before anybody else has the role. What must not happen
+// twice is guarded by Advance.
 func (p *Plane) Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error) {
 	held, err := p.hold(ctx)
 	if err != nil {
@@ -68,11 +68,10 @@ func whileAlive(ctx context.Context, conn *pgx.Conn, do func(context.Context) er
 	var gone error
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
-		for watching.Err() == nil {
-			if _, err := await(watching, conn); err != nil && watching.Err() == nil {
-				gone = away(err)
-				cancel()
-			}
+		err := attend(watching, conn, nil, func(ctx context.Context) error { return send(ctx, conn, "-- ping") })
+		if watching.Err() == nil {
+			gone = away(err)
+			cancel()
 		}
 	})
 	err := do(ctx)

@@ -125,6 +125,26 @@ func (p *Plane) History(ctx context.Context, domain string, limit int) ([]cutove
 		FROM cutover_history WHERE domain = $1 ORDER BY id DESC LIMIT nullif($2::bigint, 0)`, domain, limit)
 }
 
+// Began: see cutover.StateControl. Each part is answered by an index of changes
+// of phase, of which there are few in any history.
+func (p *Plane) Began(ctx context.Context, domain string) (b cutover.Began, err error) {
+	err = p.call(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		var at, back *timestamp
+		err := c.QueryRow(ctx, `SELECT coalesce(move.to_epoch, 0), coalesce(phase.to_epoch, 0), phase.at, back.at FROM (SELECT) one
+			LEFT JOIN LATERAL (SELECT to_epoch FROM cutover_history WHERE domain = $1 AND from_phase <> to_phase
+				AND from_phase = $2 AND to_phase = $3 ORDER BY to_epoch DESC LIMIT 1) move ON true
+			LEFT JOIN LATERAL (SELECT to_epoch, at FROM cutover_history WHERE domain = $1 AND from_phase <> to_phase
+				ORDER BY to_epoch DESC LIMIT 1) phase ON true
+			LEFT JOIN LATERAL (SELECT at FROM cutover_history WHERE domain = $1 AND from_phase <> to_phase
+				AND from_phase = $4 AND to_phase = $3 ORDER BY to_epoch DESC LIMIT 1) back ON true`,
+			domain, cutover.PhaseSource.Stored(), cutover.PhaseDual.Stored(), cutover.PhaseMirror.Stored()).
+			Scan(&b.Move, &b.Phase, &at, &back)
+		b.PhaseAt, b.RolledBackAt = orZero(at), orZero(back)
+		return err
+	})
+	return b, err
+}
+
 // AllSettings: see cutover.StateControl.
 func (p *Plane) AllSettings(ctx context.Context) (map[string]cutover.Settings, error) {
 	all := map[string]cutover.Settings{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type Control struct {
 	documents  []cutover.Document
 	touched    map[string]map[cutover.Key]time.Time
 	watchers   map[int]func()
+	listeners  map[int]func(cutover.Written)
 	watches    int
 	leads      map[string]bool
 	fences     sync.Map // domain → *fence
@@ -57,7 +59,7 @@ func NewControl() *Control {
 		states: map[string]cutover.State{}, history: map[string][]cutover.HistoryLine{},
 		settings: map[string]cutover.Settings{}, activities: map[activityKey]cutover.Activity{}, processes: map[string]cutover.Process{},
 		chunks: map[string][]*chunk{}, touched: map[string]map[cutover.Key]time.Time{},
-		watchers: map[int]func(){}, leads: map[string]bool{},
+		watchers: map[int]func(){}, listeners: map[int]func(cutover.Written){}, leads: map[string]bool{},
 	}
 }
 
@@ -201,17 +203,52 @@ func (c *Control) History(_ context.Context, domain string, limit int) ([]cutove
 	return append([]cutover.HistoryLine(nil), h[:min(limit, len(h))]...), nil
 }
 
-func (c *Control) Watch(ctx context.Context, changed func()) {
+func (c *Control) Began(_ context.Context, domain string) (b cutover.Began, err error) {
+	if err := c.enter("began"); err != nil {
+		return b, err
+	}
+	defer c.mu.Unlock()
+	for _, h := range slices.Backward(c.history[domain]) { // the oldest first
+		if h.From.Phase == h.To.Phase {
+			continue
+		}
+		b.Phase, b.PhaseAt = h.To.Epoch, h.At
+		switch {
+		case h.From.Phase == cutover.PhaseSource && h.To.Phase == cutover.PhaseDual:
+			b.Move = h.To.Epoch
+		case h.From.Phase == cutover.PhaseMirror && h.To.Phase == cutover.PhaseDual:
+			b.RolledBackAt = h.At
+		}
+	}
+	return b, nil
+}
+
+func (c *Control) Watch(ctx context.Context, changed func(), wrote func(cutover.Written)) {
 	c.mu.Lock()
 	c.watches++
 	id := c.watches
-	c.watchers[id] = changed
+	c.watchers[id], c.listeners[id] = changed, wrote
 	c.mu.Unlock()
 	changed()
+	wrote(cutover.Written{})
 	<-ctx.Done()
 	c.mu.Lock()
 	delete(c.watchers, id)
+	delete(c.listeners, id)
 	c.mu.Unlock()
+}
+
+func (c *Control) Wrote(_ context.Context, all []cutover.Written) error {
+	if err := c.enter("wrote"); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	for _, listener := range c.listeners {
+		for _, w := range all {
+			listener(w)
+		}
+	}
+	return nil
 }
 
 func (c *Control) Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error) {
@@ -267,13 +304,15 @@ type activityKey struct{ domain, role, who string }
 // activityLife is how long an activity is returned.
 const activityLife = 30 * time.Second
 
-func (c *Control) SetActivity(_ context.Context, a cutover.Activity) error {
+func (c *Control) SetActivities(_ context.Context, all []cutover.Activity) error {
 	if err := c.enter("tell"); err != nil {
 		return err
 	}
 	defer c.mu.Unlock()
-	a.At = time.Now()
-	c.activities[activityKey{a.Domain, a.Role, a.Who}] = a
+	for _, a := range all {
+		a.At = time.Now()
+		c.activities[activityKey{a.Domain, a.Role, a.Who}] = a
+	}
 	return nil
 }
 

@@ -291,22 +291,37 @@ func (c plane) Barrier(ctx context.Context, domain string) error {
 	return c.p.look(ctx, pg, "barrier", nil, func() error { return c.Control.Barrier(ctx, domain) })
 }
 
-// Watch hears of changes by messages that may come late, or never.
-func (c plane) Watch(ctx context.Context, changed func()) {
-	bell := c.p.world.listen(c.p)
+// Watch hears of changes, and of writes, by messages that may come late, or never.
+func (c plane) Watch(ctx context.Context, changed func(), wrote func(cutover.Written)) {
+	bell, words := c.p.world.listen(c.p)
 	ctx = as(ctx, "watch")
+	if c.p.look(ctx, pg, "notify", nil, nil) == nil {
+		changed()
+		wrote(cutover.Written{})
+	}
 	for {
-		if c.p.look(ctx, pg, "notify", nil, nil) == nil {
-			changed()
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.p.dead:
 			return
 		case <-bell:
+			if c.p.look(ctx, pg, "notify", nil, nil) == nil {
+				changed()
+			}
+		case w := <-words:
+			if c.p.look(ctx, pg, "word", w.Domain, nil) == nil {
+				wrote(w)
+			}
 		}
 	}
+}
+
+func (c plane) Wrote(ctx context.Context, all []cutover.Written) error {
+	return c.p.look(as(ctx, "word"), pg, "wrote", len(all), func() error {
+		c.p.world.spread(all)
+		return nil
+	})
 }
 
 func (c plane) Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error) {

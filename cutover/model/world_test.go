@@ -52,6 +52,7 @@ type world struct {
 	keys      int
 	roles     map[string]*session
 	bells     map[*process]chan struct{}
+	words     map[*process]chan cutover.Written
 	txns      map[*memdb.Txn]bool
 	oracle    oracle
 	endSeq    int64             // a mutant's end position
@@ -87,7 +88,7 @@ func newWorld(seed uint64, m mutant) *world {
 	w := &world{
 		sched:  newScheduler(seed),
 		source: memdb.New("mongo", kinds), target: memdb.New("postgres", kinds), control: memdb.NewControl(),
-		mutant: m, keys: legacy, roles: map[string]*session{}, bells: map[*process]chan struct{}{},
+		mutant: m, keys: legacy, roles: map[string]*session{}, bells: map[*process]chan struct{}{}, words: map[*process]chan cutover.Written{},
 		txns: map[*memdb.Txn]bool{},
 	}
 	n := uint64(0)
@@ -123,7 +124,7 @@ func (w *world) start(name string, place int) *process {
 	w.mu.Unlock()
 	p.engine = cutover.NewEngine(cutover.Options{
 		Control: plane{w.control, p}, Process: cutover.Process{ID: name}, Logger: slog.New(slog.DiscardHandler),
-		LeaseTTL: leaseTTL, CopyEvery: time.Second, MaxWait: 8 * time.Second,
+		LeaseTTL: leaseTTL, LookEvery: time.Second, MaxWait: 8 * time.Second,
 		Random: func(n int64) int64 { return n - 1 }, // no shadow reads but where all are
 	})
 	p.domain = cutover.NewDomain(p.engine, cutover.Spec{
@@ -418,13 +419,14 @@ func (w *world) victim(who int) *process {
 	return nil
 }
 
-// listen gives the bell that rings when a state has changed.
-func (w *world) listen(p *process) chan struct{} {
+// listen gives the bell that rings when a state has changed, and where words of
+// writes come.
+func (w *world) listen(p *process) (chan struct{}, chan cutover.Written) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	bell := make(chan struct{}, 1)
-	w.bells[p] = bell
-	return bell
+	w.bells[p] = make(chan struct{}, 1)
+	w.words[p] = make(chan cutover.Written, 1)
+	return w.bells[p], w.words[p]
 }
 
 func (w *world) ring() {
@@ -434,6 +436,20 @@ func (w *world) ring() {
 		select {
 		case bell <- struct{}{}:
 		default:
+		}
+	}
+}
+
+// spread brings words of writes to all; what nobody has taken yet is enough.
+func (w *world) spread(all []cutover.Written) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, words := range w.words {
+		for _, one := range all {
+			select {
+			case words <- one:
+			default:
+			}
 		}
 	}
 }

@@ -200,10 +200,9 @@ func (s *store) setAside(ctx context.Context) ([]adoption, error) {
 }
 
 // concludeAdoptions carries out what a process that died has left aside.
-func (s *store) concludeAdoptions(ctx context.Context, now time.Time) error {
-	aside, err := s.setAside(ctx)
-	if err != nil || len(aside) == 0 {
-		return err
+func (s *store) concludeAdoptions(ctx context.Context, aside []adoption, now time.Time) error {
+	if len(aside) == 0 {
+		return nil
 	}
 	kept, err := s.ReadState(ctx)
 	if err != nil || kept.Epoch > 0 && (kept.Sealed || !kept.Phase.PrimaryIsSource()) {

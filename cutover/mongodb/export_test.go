@@ -42,7 +42,10 @@ func OpenHeard(uri, name string, ear *driverevent.CommandMonitor) (*DB, error) {
 func (db *DB) Raw(name string) *mongo.Collection { return db.db.Collection(name) }
 
 // Recover is a Side's Recover.
-func Recover(ctx context.Context, s cutover.Side) error { return s.(*store).Recover(ctx) }
+func Recover(ctx context.Context, s cutover.Side) error {
+	_, err := s.(*store).Recover(ctx)
+	return err
+}
 
 // EncodeDecode takes a record through its document.
 func EncodeDecode(r cutover.Record) (cutover.Record, error) {

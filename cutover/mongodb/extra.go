@@ -198,7 +198,7 @@ func graftGroup(doc bson.D, f shape.Field, text json.RawMessage) (bson.D, json.R
 	group := bson.D{}
 	if i >= 0 {
 		group, _ = doc[i].Value.(bson.D)
-	} else if _, must := firstMoney(f); must || f.Pointer && hasMoney(f) {
+	} else if _, must := firstMoney(&f); must || f.Pointer && hasMoney(f) {
 		return doc, text, nil // a group without its money would not be readable
 	}
 	group, rest, err := graft(group, f.Fields, tree)
@@ -217,7 +217,7 @@ func graftGroup(doc bson.D, f shape.Field, text json.RawMessage) (bson.D, json.R
 // hasMoney says that an optional group, when it is there, must have money.
 func hasMoney(f shape.Field) bool {
 	f.Pointer = false
-	_, must := firstMoney(f)
+	_, must := firstMoney(&f)
 	return must
 }
 

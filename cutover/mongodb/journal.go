@@ -29,7 +29,7 @@ var unmark = bson.D{{Key: "$unset", Value: bson.D{
 // Notes gives the oldest notes, see cutover.Store. The note of a commit that
 // is not decided is none yet.
 func (s *store) Notes(ctx context.Context, limit int) ([]cutover.Note, error) {
-	if err := s.Recover(ctx); fault.Is(err, fault.Unavailable) || err != nil && ctx.Err() != nil {
+	if _, err := s.Recover(ctx); fault.Is(err, fault.Unavailable) || err != nil && ctx.Err() != nil {
 		return nil, err
 	}
 	found, err := ofEach(s, func(col *collection) ([]cutover.Note, error) { return s.notesIn(ctx, col, limit) })
@@ -57,6 +57,19 @@ func ofEach[T any](s *store, ask func(*collection) (T, error)) ([]T, error) {
 		return err
 	})
 	return answers, err
+}
+
+// HasNotes asks one collection, see cutover.SpreadJournal.
+func (s *store) HasNotes(ctx context.Context, kind string) (bool, error) {
+	col, err := s.of(kind)
+	if err != nil {
+		return false, err
+	}
+	err = col.coll.FindOne(ctx, withNote, options.FindOne().SetProjection(bson.D{{Key: fieldID, Value: 1}})).Err()
+	if err == mongo.ErrNoDocuments {
+		return false, nil
+	}
+	return err == nil, translate(err, reading)
 }
 
 func (s *store) notesIn(ctx context.Context, col *collection, limit int) ([]cutover.Note, error) {

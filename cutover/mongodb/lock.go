@@ -245,21 +245,26 @@ func (s *store) conclude(ctx context.Context, rec *commit, now time.Time) error 
 	return nil
 }
 
-// Recover finishes or rolls back what dead writers of this domain left.
-func (s *store) Recover(ctx context.Context) error {
-	now, err := s.db.clock.within(ctx, s.db, trustFor/2)
-	if err != nil {
-		return err
-	}
+// Recover finishes or rolls back what dead writers of this domain left, see
+// cutover.Recoverer.
+func (s *store) Recover(ctx context.Context) (found bool, err error) {
 	recs, err := s.commitRecords(ctx)
 	if err != nil {
-		return err
+		return false, err
+	}
+	aside, err := s.setAside(ctx)
+	if err != nil || len(recs)+len(aside) == 0 {
+		return false, err
+	}
+	now, err := s.db.clock.within(ctx, s.db, trustFor/2)
+	if err != nil {
+		return true, err
 	}
 	var errs []error
 	for i := range recs {
 		errs = append(errs, s.conclude(ctx, &recs[i], now))
 	}
-	return errors.Join(append(errs, s.concludeAdoptions(ctx, now))...)
+	return true, errors.Join(append(errs, s.concludeAdoptions(ctx, aside, now))...)
 }
 
 // commitRecords reads those of the domain's commit records for which more
@@ -286,8 +291,7 @@ type serverClock struct {
 const trustFor = 20 * time.Second
 
 // now returns the server's time by a recent measurement, never a later one than
-// it is. It costs nothing where Recover is called all the time, which measures
-// anew before a measurement has grown too old.
+// it is.
 func (c *serverClock) now(ctx context.Context, db *DB) (time.Time, error) {
 	return c.within(ctx, db, trustFor)
 }

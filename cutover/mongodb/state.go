@@ -29,8 +29,34 @@ func (s *store) ReadState(ctx context.Context) (cutover.State, error) {
 	if err != nil {
 		return cutover.State{}, translate(err, reading)
 	}
+	return d.state()
+}
+
+func (d stateDoc) state() (cutover.State, error) {
 	phase, err := cutover.ParsePhase(d.Phase)
 	return cutover.State{Domain: d.Domain, Phase: phase, Epoch: d.Epoch, Sealed: d.Sealed}, err
+}
+
+// Place: see cutover.SharedMirror.
+func (s *store) Place() any { return s.db }
+
+// ReadStates: see cutover.SharedMirror.
+func (s *store) ReadStates(ctx context.Context) (map[string]cutover.State, error) {
+	cur, err := s.db.state.Find(ctx, bson.D{})
+	if err != nil {
+		return nil, translate(err, reading)
+	}
+	var docs []stateDoc
+	if err := cur.All(ctx, &docs); err != nil {
+		return nil, translate(err, reading)
+	}
+	out := map[string]cutover.State{}
+	for _, d := range docs {
+		if out[d.Domain], err = d.state(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // WriteState writes st unless a state of a later epoch is there.

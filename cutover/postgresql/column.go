@@ -3,7 +3,10 @@ package postgresql
 import (
 	"encoding"
 	"fmt"
+	"math/big"
 	"reflect"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -55,7 +58,7 @@ func newColumn(name string, at place, optional bool) column {
 func isKey(f shape.Field) bool { return f.Name == "_id" }
 
 // encode gives the column's parameter; nil is NULL.
-func (c column) encode(root reflect.Value) (any, error) {
+func (c *column) encode(root reflect.Value) (any, error) {
 	v, ok := c.at.value(root)
 	f := c.at.field
 	if !ok || f.Pointer && v.IsNil() {
@@ -83,7 +86,7 @@ func isAbsent(f shape.Field, v reflect.Value) bool {
 }
 
 // decode puts a scanned value in its place in root.
-func (c column) decode(h holder, root reflect.Value) error {
+func (c *column) decode(h holder, root reflect.Value) error {
 	if h.null() {
 		return nil
 	}
@@ -155,8 +158,18 @@ func marshalled(v reflect.Value) (any, error) {
 	return string(b), err
 }
 
-func unmarshal(text string, v reflect.Value) error {
-	return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
+// unmarshal spares identities, of which every record has several, the way over
+// bytes.
+func unmarshal(text string, v reflect.Value) (err error) {
+	switch to := v.Addr().Interface().(type) {
+	case *cutover.ID:
+		if text != "" {
+			*to, err = cutover.ParseID(text)
+		}
+		return err
+	default:
+		return to.(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
+	}
 }
 
 // numeric gives money exactly: digits and exponent, never a float.
@@ -219,7 +232,7 @@ func (h *timeHolder) decode(v reflect.Value) error {
 	if h.InfinityModifier != pgtype.Finite {
 		return fmt.Errorf("an infinite time")
 	}
-	v.Set(reflect.ValueOf(h.Time.UTC()))
+	*v.Addr().Interface().(*time.Time) = h.Time.UTC()
 	return nil
 }
 
@@ -232,5 +245,29 @@ func (h *numericHolder) decode(v reflect.Value) error {
 		return fmt.Errorf("not a number")
 	}
 	// Through text, so that money's own rules on digits and integers hold.
-	return unmarshal(money.AmountOf(decimal.NewFromBigInt(h.Int, h.Exp)).String(), v)
+	return unmarshal(plainDecimal(h.Int, h.Exp), v)
+}
+
+// plainDecimal writes i·10^exp without exponent and trailing zeros.
+func plainDecimal(i *big.Int, exp int32) string {
+	if !i.IsInt64() || exp > 0 || exp < -18 {
+		return money.AmountOf(decimal.NewFromBigInt(i, exp)).String()
+	}
+	n := i.Int64()
+	for ; exp < 0 && n%10 == 0; exp++ {
+		n /= 10
+	}
+	if exp == 0 {
+		return strconv.FormatInt(n, 10)
+	}
+	scale := int64(1)
+	for range -exp {
+		scale *= 10
+	}
+	sign, fraction := "", strconv.FormatInt(max(n%scale, -(n%scale)), 10)
+	if n < 0 {
+		sign = "-"
+	}
+	zeros := strings.Repeat("0", int(-exp)-len(fraction))
+	return sign + strconv.FormatInt(max(n/scale, -(n/scale)), 10) + "." + zeros + fraction
 }

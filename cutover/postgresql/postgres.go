@@ -69,6 +69,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 		}
 	}
 	config.AfterConnect = declare
+	config.ShouldPing = restedLong
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, translate(err)
@@ -99,7 +100,20 @@ func (db *DB) Close() { db.pool.Close() }
 func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 
 // Ping says whether the database answers.
-func (db *DB) Ping(ctx context.Context) error { return translate(db.pool.Ping(ctx)) }
+func (db *DB) Ping(ctx context.Context) error {
+	ctx = context.WithValue(ctx, pinging{}, true)
+	return translate(db.again(ctx, func() error { return db.pool.Ping(ctx) }))
+}
+
+// pinging marks the context of a Ping, before which its connection need not be
+// asked.
+type pinging struct{}
+
+// restedLong has the pool ask a connection whether it still works, before it is
+// used after a rest.
+func restedLong(ctx context.Context, p pgxpool.ShouldPingParams) bool {
+	return p.IdleDuration > time.Second && ctx.Value(pinging{}) == nil
+}
 
 var (
 	// snapshot is the isolation of what must see one state throughout.

@@ -72,6 +72,15 @@ CREATE TABLE specimen_handled_events (
 	id object_id PRIMARY KEY, rev bigint NOT NULL, created_at timestamptz(3), updated_at timestamptz(3), extra jsonb,
 	type text NOT NULL DEFAULT ''
 );
+CREATE INDEX shelves_above_id_idx ON shelves (above_id, id);
+CREATE INDEX specimens_shelf_id_idx ON specimens (shelf_id, id);
+CREATE INDEX specimens_name_idx ON specimens (name, id);
+CREATE INDEX specimens_order_idx ON specimens ("order", id);
+CREATE INDEX specimens_at_idx ON specimens (at NULLS FIRST, id);
+CREATE INDEX specimens_flag_idx ON specimens (flag, id);
+CREATE INDEX specimens_state_idx ON specimens (state, id);
+CREATE INDEX specimen_events_parked_next_at_idx ON specimen_events (parked, next_at NULLS FIRST, id);
+CREATE INDEX specimen_handled_events_created_at_idx ON specimen_handled_events (created_at NULLS FIRST, id);
 CALL cutover_guard('shelves', 'specimens', 'specimen_lines', 'specimen_steps', 'specimen_marks',
 	'specimen_events', 'specimen_handled_events');
 `

@@ -139,6 +139,10 @@ func (u *User) erase() {
 // CanonicalEmail is the form in which addresses are stored and compared.
 func CanonicalEmail(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
+// EmailKey is what must be unique: two accounts have no address in common,
+// however it is written.
+func (u *User) EmailKey() string { return CanonicalEmail(u.Email) }
+
 // Recipient is somebody to send a letter to.
 type Recipient struct {
 	Email string `json:"email" format:"email" maxLength:"254"`

@@ -37,6 +37,7 @@ type Service struct {
 	log       *slog.Logger
 	passwords *passwords
 	chainKey  []byte // derives successors of refresh tokens
+	verified  verified
 }
 
 // New makes the service. Errors: when a secret is too short, or something is

@@ -12,9 +12,13 @@ import (
 )
 
 const (
-	role     = "events"
-	askEvery = time.Second // for events that another process has put, and for those that are due again
-	perRound = 100
+	// lookEvery is how often one domain in turn is asked for events of which no
+	// bell has told.
+	lookEvery = 10 * time.Second
+	perRound  = 100
+	// restTime is how long a domain rests whose database has trouble, or that has
+	// more events to try again than a round takes.
+	restTime = time.Second
 	// againPerRound is how many events that have failed before are tried in a
 	// round, so that new ones do not wait for long behind slow failures.
 	againPerRound = 10
@@ -33,17 +37,24 @@ type Options struct {
 	Domains  []*cutover.Domain // all that send or handle events
 	Sends    map[string][]Sent // by domain
 	Handlers []Handling
-	// Lead runs do while this process alone has a role, see cutover.Engine.
-	Lead func(ctx context.Context, role string, do func(context.Context) error) (bool, error)
-	Log  *slog.Logger
-	Now  func() time.Time
+	// Leads says whether this process shall deliver, see cutover.Engine.
+	Leads func() bool
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 // Dispatcher delivers the events of all domains. Make it with NewDispatcher.
 type Dispatcher struct {
 	Options
-	senders  []*cutover.Domain
+	senders  []*sender
 	handlers map[string]Handler
+}
+
+// sender is a domain that sends events.
+type sender struct {
+	domain *cutover.Domain
+	put    <-chan struct{} // something comes when there may be new ones
+	turn   chan struct{}   // it is its turn to be asked without a reason
 }
 
 // NewDispatcher makes a Dispatcher. Its error is that of Check.
@@ -55,7 +66,7 @@ func NewDispatcher(o Options) (*Dispatcher, error) {
 	var sends []Sent
 	for _, domain := range o.Domains {
 		if len(o.Sends[domain.Name()]) > 0 {
-			d.senders = append(d.senders, domain)
+			d.senders = append(d.senders, &sender{domain, domain.Bell(kindOf(domain.Name())), make(chan struct{}, 1)})
 			sends = append(sends, o.Sends[domain.Name()]...)
 		}
 	}
@@ -68,19 +79,13 @@ func NewDispatcher(o Options) (*Dispatcher, error) {
 // Run delivers until ctx ends, while this process leads. While nobody can tell
 // who leads, it delivers all the same: twice is better than not at all.
 func (d *Dispatcher) Run(ctx context.Context) {
-	for ctx.Err() == nil {
-		_, err := d.Lead(ctx, role, d.deliver)
-		switch {
-		case err == nil || ctx.Err() != nil:
-		case fault.Is(err, fault.Unavailable):
-			for _, from := range d.senders {
-				d.round(ctx, from)
-			}
-		default:
-			d.Log.Warn("events are not delivered by this process any more", "error", err)
-		}
-		pause(ctx, askEvery)
+	var running sync.WaitGroup
+	for _, s := range d.senders {
+		running.Go(func() { d.follow(ctx, s) })
 	}
+	running.Go(func() { d.takeTurns(ctx) })
+	running.Go(func() { d.forget(ctx) })
+	running.Wait()
 }
 
 func pause(ctx context.Context, t time.Duration) {
@@ -90,61 +95,81 @@ func pause(ctx context.Context, t time.Duration) {
 	}
 }
 
-// deliver follows each domain by itself until ctx ends.
-func (d *Dispatcher) deliver(ctx context.Context) error {
-	var running sync.WaitGroup
-	for _, from := range d.senders {
-		running.Go(func() { d.follow(ctx, from) })
+// takeTurns has one sender after the other asked for events of which no bell has
+// told: of a process that died before it could.
+func (d *Dispatcher) takeTurns(ctx context.Context) {
+	for n := 0; ctx.Err() == nil && len(d.senders) > 0; n++ {
+		pause(ctx, lookEvery)
+		select {
+		case d.senders[n%len(d.senders)].turn <- struct{}{}:
+		default: // it is at work
+		}
 	}
-	running.Go(func() { d.forget(ctx) })
-	running.Wait()
-	return ctx.Err()
 }
 
-// follow delivers a domain's events at once when this process has put some, and
-// looks for others now and then.
-func (d *Dispatcher) follow(ctx context.Context, from *cutover.Domain) {
-	put := from.Bell(kindOf(from.Name()))
-	tick := time.NewTicker(askEvery)
-	defer tick.Stop()
-	for {
-		for ctx.Err() == nil && d.round(ctx, from) {
+// follow delivers a domain's events when there may be new ones, and those that
+// failed when they are due again.
+func (d *Dispatcher) follow(ctx context.Context, from *sender) {
+	for ctx.Err() == nil {
+		next := untilPut
+		if d.Leads() {
+			next = d.work(ctx, from.domain)
 		}
+		again := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
-			return
-		case <-put:
-		case <-tick.C:
+		case <-from.put:
+		case <-from.turn:
+		case <-again.C:
 		}
+		again.Stop()
 	}
 }
 
-// round delivers what is due, and says whether there may be more.
-func (d *Dispatcher) round(ctx context.Context, from *cutover.Domain) (more bool) {
+// untilPut is the wait of a domain that has no events.
+const untilPut = time.Hour
+
+// work delivers all that is due, and returns when more will be.
+func (d *Dispatcher) work(ctx context.Context, from *cutover.Domain) (next time.Duration) {
+	for more := true; more && ctx.Err() == nil; {
+		more, next = d.round(ctx, from)
+	}
+	return next
+}
+
+// round delivers what is due, and says whether there may be more, and when more
+// will be.
+func (d *Dispatcher) round(ctx context.Context, from *cutover.Domain) (more bool, next time.Duration) {
 	events, err := cutover.View(ctx, from, QueryPending, func(ctx context.Context, tx cutover.Tx) ([]Event, error) {
 		return Waiting(ctx, tx, perRound)
 	})
 	if err != nil {
 		d.warn(ctx, err, "events not read", "domain", from.Name())
-		return false
+		return false, restTime
 	}
-	again, more := 0, len(events) == perRound
+	again, more, next := 0, len(events) == perRound, untilPut
 	for _, e := range events {
 		if e.Attempts > 0 {
 			again++
 		}
 		switch {
-		case ctx.Err() != nil || e.NextAt.After(d.Now()):
-			return false
+		case ctx.Err() != nil:
+			return false, next
+		case e.NextAt.After(d.Now()):
+			return false, min(next, e.NextAt.Sub(d.Now()))
 		case again > againPerRound:
-			return more
+			return more, restTime
 		}
-		if err := d.deliverOne(ctx, from, e); err != nil {
+		failed, err := d.deliverOne(ctx, from, e)
+		if failed {
+			next = min(next, firstWait)
+		}
+		if err != nil {
 			d.warn(ctx, err, "what became of an event was not stored", "domain", from.Name(), "event", e.ID.String())
-			more = false // the database has trouble: rest, as if there were nothing to do
+			more, next = false, min(next, restTime) // the database has trouble: rest, as if there were nothing to do
 		}
 	}
-	return more
+	return more, next
 }
 
 func (d *Dispatcher) warn(ctx context.Context, err error, message string, about ...any) {
@@ -153,28 +178,29 @@ func (d *Dispatcher) warn(ctx context.Context, err error, message string, about 
 	}
 }
 
-// deliverOne removes the event once its handler has succeeded. Where somebody
-// else has changed it meanwhile, it has been seen to.
-func (d *Dispatcher) deliverOne(ctx context.Context, from *cutover.Domain, e Event) error {
-	failed := d.handle(ctx, e)
-	if failed != nil && ctx.Err() != nil {
-		return nil // this process stops: the next one tries
+// deliverOne removes the event once its handler has succeeded; failed says that
+// it is to be tried again. Where somebody else has changed it meanwhile, it has
+// been seen to.
+func (d *Dispatcher) deliverOne(ctx context.Context, from *cutover.Domain, e Event) (failed bool, err error) {
+	why := d.handle(ctx, e)
+	if why != nil && ctx.Err() != nil {
+		return true, nil // this process stops: the next one tries
 	}
-	_, err := cutover.Update(ctx, from, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
+	_, err = cutover.Update(ctx, from, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
 		e := e
-		if failed == nil {
+		if why == nil {
 			return struct{}{}, tx.Delete(ctx, &e)
 		}
-		e.fail(failed, d.Now())
+		e.fail(why, d.Now())
 		return struct{}{}, tx.Put(ctx, &e)
 	})
-	if failed != nil {
-		d.warn(ctx, failed, "event not delivered", "domain", from.Name(), "event", e.ID.String(), "type", e.Type, "attempt", e.Attempts+1)
+	if why != nil {
+		d.warn(ctx, why, "event not delivered", "domain", from.Name(), "event", e.ID.String(), "type", e.Type, "attempt", e.Attempts+1)
 	}
 	if fault.Is(err, fault.Conflict) {
-		return nil
+		err = nil
 	}
-	return err
+	return why != nil, err
 }
 
 // handle calls the handler. A type without one is a failure like others: where
@@ -216,13 +242,16 @@ func reason(err error) string {
 
 // forget removes, now and then, what marks events of long ago as handled.
 func (d *Dispatcher) forget(ctx context.Context) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && len(d.Domains) > 0 {
 		for _, domain := range d.Domains {
+			pause(ctx, forgetEvery/time.Duration(len(d.Domains)))
+			if !d.Leads() || ctx.Err() != nil {
+				continue
+			}
 			if err := d.forgetIn(ctx, domain); err != nil {
 				d.warn(ctx, err, "handled events are not forgotten", "domain", domain.Name())
 			}
 		}
-		pause(ctx, forgetEvery)
 	}
 }
 

@@ -124,16 +124,14 @@ func (b *bundle) only(t *testing.T) event.Event {
 	return list[0]
 }
 
-func alone(ctx context.Context, _ string, do func(context.Context) error) (bool, error) {
-	return true, do(ctx)
-}
+func alone() bool { return true }
 
 func (b *bundle) options() event.Options {
 	return event.Options{
 		Domains:  []*cutover.Domain{b.post, b.home},
 		Sends:    map[string][]event.Sent{"post": {posted}},
 		Handlers: []event.Handling{event.On(posted, b.receive)},
-		Lead:     alone, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: b.clock,
+		Leads:    alone, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: b.clock,
 	}
 }
 
@@ -369,28 +367,13 @@ func TestEventsOfThisProcessAndOfOthersAreDelivered(t *testing.T) {
 	b.wait(t, "after")
 }
 
-func TestEventsAreDeliveredWhileNobodyCanTellWhoLeads(t *testing.T) {
-	b := setup(t)
-	o := b.options()
-	o.Lead = func(context.Context, string, func(context.Context) error) (bool, error) {
-		return false, fault.New(fault.Unavailable, "the control plane is away")
-	}
-	d, err := event.NewDispatcher(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	run(t, d)
-	b.send(t, posted, "x")
-	b.wait(t, "x")
-}
-
 func TestWhoDoesNotLeadDeliversNothing(t *testing.T) {
 	b := setup(t)
 	asked := make(chan struct{}, 10)
 	o := b.options()
-	o.Lead = func(context.Context, string, func(context.Context) error) (bool, error) {
+	o.Leads = func() bool {
 		asked <- struct{}{}
-		return false, nil
+		return false
 	}
 	d, err := event.NewDispatcher(o)
 	if err != nil {
@@ -402,5 +385,25 @@ func TestWhoDoesNotLeadDeliversNothing(t *testing.T) {
 	<-asked
 	if b.count("x") != 0 {
 		t.Error("it was delivered")
+	}
+}
+
+// TestTheNextLookIsWhenAnEventIsDue: nobody asks for what is not.
+func TestTheNextLookIsWhenAnEventIsDue(t *testing.T) {
+	b := setup(t)
+	d := b.dispatcher(t)
+	if next := d.Work(t.Context(), b.post); next < time.Hour {
+		t.Errorf("without events it looks again after %s", next)
+	}
+	b.setTrouble("x", errors.New("not today"))
+	b.send(t, posted, "x")
+	if next := d.Work(t.Context(), b.post); next != time.Second {
+		t.Errorf("after a failure it looks again after %s, want a second", next)
+	}
+	b.later(time.Second)
+	d.Work(t.Context(), b.post)
+	b.later(500 * time.Millisecond)
+	if next := d.Work(t.Context(), b.post); next != 1500*time.Millisecond {
+		t.Errorf("half a second after the second failure it looks again after %s, want the rest of two seconds", next)
 	}
 }

@@ -32,6 +32,7 @@ func Get(ctx context.Context, d *cutover.Domain, id cutover.ID) (Event, error) {
 // Retry has an event delivered at once, as if it had never been tried. Errors:
 // fault.NotFound.
 func Retry(ctx context.Context, d *cutover.Domain, id cutover.ID) (Event, error) {
+	d.Bell(kindOf(d.Name())) // so that word of it goes to who delivers
 	return cutover.Update(ctx, d, func(ctx context.Context, tx cutover.Tx) (Event, error) {
 		e, err := cutover.Get[Event](ctx, tx, id)
 		if err != nil {
@@ -46,6 +47,7 @@ func (e *Event) again() { e.Attempts, e.NextAt, e.Parked, e.Reason = 0, time.Tim
 
 // RetryParked is Retry for parked events, at most limit; it returns how many.
 func RetryParked(ctx context.Context, d *cutover.Domain, limit int) (int, error) {
+	d.Bell(kindOf(d.Name())) // as in Retry
 	return cutover.Update(ctx, d, func(ctx context.Context, tx cutover.Tx) (int, error) {
 		parked, err := Parked(ctx, tx, limit)
 		for i := 0; i < len(parked) && err == nil; i++ {

@@ -1,5 +1,5 @@
-// Package job is what a domain does besides answering: again and again, in
-// every serving process, so that all of it may happen twice.
+// Package job is what a domain does besides answering: again and again, in the
+// process that leads. All of it may happen twice.
 package job
 
 import (
@@ -16,8 +16,9 @@ type Job struct {
 	Do func(context.Context) (done int, err error)
 }
 
-// Run does the job until ctx ends. A failure is logged, and tried again.
-func (j Job) Run(ctx context.Context, log *slog.Logger) {
+// Run does the job while this process leads, until ctx ends. A failure is
+// logged, and tried again.
+func (j Job) Run(ctx context.Context, leads func() bool, log *slog.Logger) {
 	tick := time.NewTicker(j.Every)
 	defer tick.Stop()
 	for {
@@ -25,6 +26,9 @@ func (j Job) Run(ctx context.Context, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if !leads() {
+			continue
 		}
 		n, err := j.Do(ctx)
 		switch {

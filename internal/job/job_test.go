@@ -25,7 +25,7 @@ func TestAJobIsDoneAgainAlsoAfterItFailed(t *testing.T) {
 			stop()
 		}
 		return 2, nil
-	}}.Run(ctx, slog.New(slog.NewTextHandler(&log, nil)))
+	}}.Run(ctx, func() bool { return true }, slog.New(slog.NewTextHandler(&log, nil)))
 	if text := log.String(); runs < 3 || !strings.Contains(text, "no broom") || !strings.Contains(text, "job=sweep done=2") {
 		t.Errorf("%d runs, and the log says %q", runs, text)
 	}
