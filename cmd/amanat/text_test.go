@@ -256,7 +256,10 @@ func TestAServiceRefusesWhatItsRoutesRefuse(t *testing.T) {
 		}{body, call}
 	}
 	address := user.AddressInput{Label: long, FullName: "a\u202eb", Street: " ", City: "", Country: "x"}
-	add("add-address", address, func(ctx context.Context) error { _, err := s.program.Users.AddAddress(ctx, seller, address); return err })
+	add("add-address", address, func(ctx context.Context) error {
+		_, err := s.program.Users.AddAddress(ctx, seller, address)
+		return err
+	})
 	account := user.NewAccount{Email: "nobody", Password: "short", FirstName: "", LastName: long, Role: "king"}
 	add("create-user", account, func(ctx context.Context) error { _, err := s.program.Users.CreateUser(ctx, admin, account); return err })
 	login := user.Credentials{Email: long, Password: long}
