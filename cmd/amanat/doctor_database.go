@@ -123,7 +123,7 @@ func (d *doctor) checkMigrations(ctx context.Context) error {
 }
 
 func (d *doctor) checkTables(ctx context.Context) error {
-	diffs, err := postgresql.Compare(ctx, d.pg, domain.All)
+	diffs, err := postgresql.Compare(ctx, d.pg, domain.Definitions())
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func toldAs(diff string, gone []postgresql.Declared) bool {
 // checkKeys looks at the newest rows; "amanat verify" compares all.
 func (d *doctor) checkKeys(ctx context.Context) error {
 	faults := len(d.findings)
-	for _, def := range domain.All {
+	for _, def := range domain.Definitions() {
 		unmended, err := d.pg.UnmendedKeys(ctx, def)
 		if err != nil {
 			return err

@@ -311,11 +311,11 @@ func (d *doctor) checkEvents(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		side, there := d.spec(def).Target, d.has[needTables]
+		side, there := d.spec(def.Definition).Target, d.has[needTables]
 		if s.Phase.PrimaryIsSource() {
-			side, there = d.spec(def).Source, d.has[needMongo]
+			side, there = d.spec(def.Definition).Source, d.has[needMongo]
 		}
-		if len(sends[def.Name]) == 0 || s.Phase == "" || side == nil || !there {
+		if len(def.Sends) == 0 || s.Phase == "" || side == nil || !there {
 			continue
 		}
 		if err := d.countParked(ctx, def.Name, side); err != nil {

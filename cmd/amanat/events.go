@@ -13,6 +13,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/internal/event"
 )
 
@@ -39,7 +40,7 @@ parked: it waits until it is retried or dropped by hand. Neither holds up others
 // send events.
 func (c *cli) withEvents(ctx context.Context, args []string, do func(*app, []*cutover.Domain) error) error {
 	return c.withEngineFromEnv(ctx, func(a *app) error {
-		names := slices.DeleteFunc(slices.Clone(a.engine.Domains()), func(name string) bool { return len(sends[name]) == 0 })
+		names := senders()
 		if len(args) > 0 {
 			if !slices.Contains(names, args[0]) {
 				return fault.New(fault.Invalid, "no domain %q sends events; there are %s", args[0], strings.Join(names, ", "))
@@ -55,6 +56,16 @@ func (c *cli) withEvents(ctx context.Context, args []string, do func(*app, []*cu
 		}
 		return do(a, domains)
 	})
+}
+
+// senders names the domains that send events.
+func senders() (names []string) {
+	for _, d := range domain.All {
+		if len(d.Sends) > 0 {
+			names = append(names, d.Name)
+		}
+	}
+	return names
 }
 
 func (c *cli) eventsListCommand() *cobra.Command {

@@ -48,7 +48,7 @@ func (c *cli) mendAll(ctx context.Context, a *app) error {
 // which it is on record.
 func mendKeys(ctx context.Context, db *postgresql.DB, again bool) (total int, err error) {
 	var errs []error
-	for _, d := range domain.All {
+	for _, d := range domain.Definitions() {
 		n, err := db.MendKeys(ctx, d, again)
 		if fault.Is(err, fault.Unavailable) {
 			return total, err
@@ -101,7 +101,7 @@ func (c *cli) draftAgainst(ctx context.Context, db *postgresql.DB, d cutover.Def
 
 func domainNamed(name string) (cutover.Definition, error) {
 	var names []string
-	for _, d := range domain.All {
+	for _, d := range domain.Definitions() {
 		if d.Name == name {
 			return d, nil
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/internal/config"
 	"github.com/amanat-dev/amanat/internal/web"
 )
@@ -76,7 +77,7 @@ func serve(ctx context.Context, conf config.Config, log *slog.Logger) (err error
 	if err := a.ready(ctx); err != nil {
 		return err
 	}
-	s, err := newServices(a)
+	p, err := a.program()
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func serve(ctx context.Context, conf config.Config, log *slog.Logger) (err error
 	if err != nil {
 		return fault.Wrap(err, fault.Unavailable, "cannot listen on %s: set another PORT or HOST; amanat serve", address)
 	}
-	return a.run(ctx, s, listener)
+	return a.run(ctx, p, listener)
 }
 
 // ready says whether this process may serve, as things are recorded.
@@ -160,15 +161,15 @@ func (a *app) indexLater(ctx context.Context) {
 
 // run serves on listener until ctx ends, and then stops in the reverse order of
 // its start: requests need the jobs' events, and both need the lease.
-func (a *app) run(ctx context.Context, s *services, listener net.Listener) error {
+func (a *app) run(ctx context.Context, p *domain.Program, listener net.Listener) error {
 	a.engine.Run(context.WithoutCancel(ctx))
 	defer a.leave(ctx)
 	h := a.newHealth(ctx)
-	stopJobs := startJobs(ctx, append(s.jobs(a), a.indexLater, h.watch))
+	stopJobs := startJobs(ctx, append(p.Jobs(), a.indexLater, h.watch))
 	defer stopJobs()
 	a.log.Info("serving", "address", listener.Addr().String(), "version", buildVersion(), "process", a.process.ID,
 		"mongo", a.conf.MongoURI, "postgres", a.conf.PGURL)
-	err := web.Serve(ctx, listener, a.newAPI(s, h).Handler(), grace)
+	err := web.Serve(ctx, listener, a.newAPI(p, h).Handler(), grace)
 	a.log.Info("stopping")
 	return err
 }
@@ -196,9 +197,9 @@ func startJobs(ctx context.Context, jobs []func(context.Context)) (stop func()) 
 	}
 }
 
-func (a *app) newAPI(s *services, h *health) *web.API {
-	api := web.New(web.Options{Authenticator: s.users, Logger: a.log, Version: buildVersion(),
+func (a *app) newAPI(p *domain.Program, h *health) *web.API {
+	api := web.New(web.Options{Authenticator: p.Users, Logger: a.log, Version: buildVersion(),
 		Origins: []string{a.conf.FrontendURL.Origin()}, Health: h.report})
-	s.routes(api)
+	p.Routes(api)
 	return api
 }

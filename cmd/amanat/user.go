@@ -76,11 +76,11 @@ func (c *cli) createUser(ctx context.Context, in user.NewAccount, made bool) err
 		if err := a.engine.Open(ctx); err != nil {
 			return err
 		}
-		s, err := newServices(a)
+		p, err := a.program()
 		if err != nil {
 			return err
 		}
-		u, err := s.users.Provision(ctx, in)
+		u, err := p.Users.Provision(ctx, in)
 		if err != nil {
 			return err
 		}

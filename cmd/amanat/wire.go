@@ -45,7 +45,7 @@ func open(ctx context.Context, conf config.Config, log *slog.Logger) (_ *app, er
 	}
 	a.engine = cutover.NewEngine(a.engineOptions())
 	for _, d := range domain.All {
-		if a.domains[d.Name], err = cutover.NewDomain(a.engine, a.spec(d)); err != nil {
+		if a.domains[d.Name], err = cutover.NewDomain(a.engine, a.spec(d.Definition)); err != nil {
 			return nil, errors.Join(err, a.close(ctx))
 		}
 	}
@@ -99,6 +99,11 @@ func thisProcess(conf config.Config) cutover.Process {
 	}
 	return cutover.Process{ID: name + "-" + cutover.NewID().String()[16:], Host: host, PID: os.Getpid(),
 		Version: buildVersion(), Started: cutover.Now()}
+}
+
+// program puts the domains to work on this process's databases.
+func (a *app) program() (*domain.Program, error) {
+	return domain.Open(domain.World{Conf: a.conf, Log: a.log, DB: a.domains, Leads: a.engine.Leads})
 }
 
 // spec describes a domain on the databases at hand.

@@ -125,7 +125,7 @@ func TestUp_ConvertsUniqueRules(t *testing.T) {
 	if _, err := db.Up(t.Context(), postgresql.Sources()...); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range domain.All {
+	for _, d := range domain.Definitions() {
 		if _, err := db.MendKeys(t.Context(), d, false); err != nil {
 			t.Error(err)
 		}
@@ -134,7 +134,7 @@ func TestUp_ConvertsUniqueRules(t *testing.T) {
 	if err := db.Pool().QueryRow(t.Context(), "SELECT key_active_name FROM categories WHERE key_active_name IS NOT NULL").Scan(&key); err != nil || key != "àla carte" {
 		t.Errorf("the key is %q, %v; want what Go derives, of the active category alone", key, err)
 	}
-	diffs, err := postgresql.Compare(t.Context(), db, domain.All)
+	diffs, err := postgresql.Compare(t.Context(), db, domain.Definitions())
 	if err != nil || len(diffs) > 0 {
 		t.Errorf("differences: %v, %v", diffs, err)
 	}

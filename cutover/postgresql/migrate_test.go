@@ -3,7 +3,6 @@ package postgresql_test
 import (
 	"context"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +19,7 @@ import (
 func TestUp_MakesWhatTheCodeExpects(t *testing.T) {
 	t.Parallel()
 	db := storetest.Postgres(t)
-	diffs, err := postgresql.Compare(t.Context(), db, domain.All)
+	diffs, err := postgresql.Compare(t.Context(), db, domain.Definitions())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +125,7 @@ func save(t *testing.T, side cutover.Side, r cutover.Record) {
 func TestCompare_NamesEachDifference(t *testing.T) {
 	t.Parallel()
 	db, _ := specimens(t)
-	domains := append(slices.Clone(domain.All), storetest.SpecimenDefinition)
+	domains := append(domain.Definitions(), storetest.SpecimenDefinition)
 	compare := func() string {
 		diffs, err := postgresql.Compare(t.Context(), db, domains)
 		if err != nil {

@@ -247,7 +247,7 @@ func TestQueries_ArePlannedOnceAndGoByAnIndex(t *testing.T) {
 	t.Parallel()
 	db := storetest.Postgres(t)
 	freely(t, db)
-	for _, d := range domain.All {
+	for _, d := range domain.Definitions() {
 		for _, table := range postgresql.TableNames(d) {
 			if !slices.Contains(wholly, table) {
 				fillTable(t, db, table)

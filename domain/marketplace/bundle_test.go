@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/amanat-dev/amanat/internal/event"
 	"github.com/amanat-dev/amanat/internal/money"
 	"github.com/amanat-dev/amanat/internal/storetest"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 func postgresSide(t *testing.T) cutover.Side {
@@ -52,7 +54,7 @@ type bundle struct {
 	people *people
 	escrow *escrow
 
-	buyer, otherBuyer, seller, otherSeller, admin marketplace.Member
+	buyer, otherBuyer, seller, otherSeller, admin web.Principal
 }
 
 func newBundle(spec cutover.Spec) *bundle {
@@ -62,15 +64,18 @@ func newBundle(spec cutover.Spec) *bundle {
 		panic(err)
 	}
 	b := &bundle{db: db, people: &people{}, escrow: &escrow{}}
-	b.Service = marketplace.NewService(b.db, b.people, b.escrow, []byte("a secret for tests"), silent)
+	b.Service, err = marketplace.New(marketplace.Deps{DB: b.db, People: b.people, Escrow: b.escrow, CodeSecret: []byte(strings.Repeat("c", 32)), Log: silent})
+	if err != nil {
+		panic(err)
+	}
 	b.buyer, b.otherBuyer = member("buyer"), member("buyer")
 	b.seller, b.otherSeller = member("seller"), member("seller")
 	b.admin = member("admin")
 	return b
 }
 
-func member(role string) marketplace.Member {
-	return marketplace.Member{UserID: cutover.NewID(), Role: role}
+func member(role string) web.Principal {
+	return web.Principal{UserID: cutover.NewID(), Role: role}
 }
 
 // people knows everybody as a seller but those who are missing, and lists those
@@ -143,7 +148,7 @@ func (b *bundle) request(t *testing.T) marketplace.PurchaseRequest {
 	return must[marketplace.PurchaseRequest](t)(b.CreateRequest(t.Context(), b.buyer, draft()))
 }
 
-func (b *bundle) offerBy(t *testing.T, seller marketplace.Member, request cutover.ID) marketplace.SellerOffer {
+func (b *bundle) offerBy(t *testing.T, seller web.Principal, request cutover.ID) marketplace.SellerOffer {
 	t.Helper()
 	return must[marketplace.SellerOffer](t)(b.CreateOffer(t.Context(), seller, request, offerDraft()))
 }

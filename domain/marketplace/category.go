@@ -21,13 +21,6 @@ type Category struct {
 	Order       int        `json:"order"` // among its siblings, the lowest first
 }
 
-// The limits of a category's texts, in characters.
-const (
-	maxCategoryName        = 100
-	maxCategoryDescription = 500
-	maxIcon                = 500
-)
-
 // ActiveNameKey is what must be unique among active categories; "" when the
 // category is not subject to the rule.
 func (c Category) ActiveNameKey() string {
@@ -42,16 +35,6 @@ func (c *Category) tidy() {
 	c.NameEn = strings.TrimSpace(c.NameEn)
 }
 
-func (c Category) check() error {
-	bad := checks{}
-	bad.required(c.Name, "name", maxCategoryName)
-	bad.text(c.NameEn, "nameEn", maxCategoryName)
-	bad.text(c.Description, "description", maxCategoryDescription)
-	bad.text(c.Icon, "icon", maxIcon)
-	bad.that(c.ParentID.IsZero() || c.ParentID != c.ID, "parentId", "a category cannot be its own parent")
-	return bad.err()
-}
-
 // checkNames fails with fault.Conflict when another of all has c's name. The
 // databases hold the rule as well; this says which field it is.
 func (c Category) checkNames(all []Category) error {
@@ -60,16 +43,16 @@ func (c Category) checkNames(all []Category) error {
 			continue
 		}
 		if key := c.ActiveNameKey(); key != "" && key == other.ActiveNameKey() {
-			return taken("name")
+			return errTaken("name")
 		}
 		if c.NameEn != "" && c.NameEn == other.NameEn {
-			return taken("nameEn")
+			return errTaken("nameEn")
 		}
 	}
 	return nil
 }
 
-func taken(field string) error {
+func errTaken(field string) error {
 	f := fault.New(fault.Conflict, "another category has this %s", field)
 	f.Fields = map[string]string{field: "is taken"}
 	return f

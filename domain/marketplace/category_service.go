@@ -4,14 +4,15 @@ import (
 	"context"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // CategoryDraft is what an admin says of a new category.
 type CategoryDraft struct {
 	Name        string     `json:"name" minLength:"1" maxLength:"100"`
 	NameEn      string     `json:"nameEn,omitempty" maxLength:"100"`
-	Description string     `json:"description,omitempty" maxLength:"500"`
+	Description string     `json:"description,omitempty" format:"lines" maxLength:"500"`
 	Icon        string     `json:"icon,omitempty" maxLength:"500"`
 	IsActive    *bool      `json:"isActive,omitempty" default:"true"`
 	ParentID    cutover.ID `json:"parentId,omitzero" required:"false"`
@@ -23,7 +24,7 @@ type CategoryDraft struct {
 type CategoryPatch struct {
 	Name        *string     `json:"name,omitempty" minLength:"1" maxLength:"100"`
 	NameEn      *string     `json:"nameEn,omitempty" maxLength:"100"`
-	Description *string     `json:"description,omitempty" maxLength:"500"`
+	Description *string     `json:"description,omitempty" format:"lines" maxLength:"500"`
 	Icon        *string     `json:"icon,omitempty" maxLength:"500"`
 	IsActive    *bool       `json:"isActive,omitempty"`
 	ParentID    *cutover.ID `json:"parentId,omitempty" doc:"000000000000000000000000 moves it to the root"`
@@ -64,8 +65,11 @@ func (s *Service) Category(ctx context.Context, id cutover.ID) (Category, error)
 
 // CreateCategory is for admins. Errors: fault.Invalid; fault.Conflict when a
 // name is taken.
-func (s *Service) CreateCategory(ctx context.Context, who Member, d CategoryDraft) (Category, error) {
-	if err := mustBeAdmin(who); err != nil {
+func (s *Service) CreateCategory(ctx context.Context, who web.Principal, d CategoryDraft) (Category, error) {
+	if err := admins.Admit(who); err != nil {
+		return Category{}, err
+	}
+	if err := limit.Check(d); err != nil {
 		return Category{}, err
 	}
 	draft := Category{
@@ -81,8 +85,11 @@ func (s *Service) CreateCategory(ctx context.Context, who Member, d CategoryDraf
 // UpdateCategory is for admins. Errors: fault.NotFound; fault.Invalid, also
 // when the category would become its own ancestor; fault.Conflict when a name
 // is taken.
-func (s *Service) UpdateCategory(ctx context.Context, who Member, id cutover.ID, p CategoryPatch) (Category, error) {
-	if err := mustBeAdmin(who); err != nil {
+func (s *Service) UpdateCategory(ctx context.Context, who web.Principal, id cutover.ID, p CategoryPatch) (Category, error) {
+	if err := admins.Admit(who); err != nil {
+		return Category{}, err
+	}
+	if err := limit.Check(p); err != nil {
 		return Category{}, err
 	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Category, error) {
@@ -106,9 +113,6 @@ func (s *Service) UpdateCategory(ctx context.Context, who Member, id cutover.ID,
 // of two moves that together would close a circle, one meets a conflict.
 func putCategory(ctx context.Context, tx cutover.Tx, c Category) (Category, error) {
 	c.tidy()
-	if err := c.check(); err != nil {
-		return Category{}, err
-	}
 	all, err := Categories(ctx, tx)
 	if err != nil {
 		return Category{}, err
@@ -126,11 +130,4 @@ func putCategory(ctx context.Context, tx cutover.Tx, c Category) (Category, erro
 		}
 	}
 	return c, tx.Put(ctx, &c)
-}
-
-func mustBeAdmin(who Member) error {
-	if who.Role != RoleAdmin {
-		return fault.New(fault.Forbidden, "only an admin may do this")
-	}
-	return nil
 }

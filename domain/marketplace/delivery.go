@@ -19,7 +19,7 @@ type DeliveryDetails struct {
 	RecipientName string `json:"recipientName,omitempty" maxLength:"200"`
 	Phone         string `json:"phone,omitempty" maxLength:"50"`
 	Email         string `json:"email,omitempty" maxLength:"254"`
-	Address       string `json:"address,omitempty" maxLength:"500"`
+	Address       string `json:"address,omitempty" format:"lines" maxLength:"500"`
 	City          string `json:"city,omitempty" maxLength:"100"`
 	State         string `json:"state,omitempty" maxLength:"100"`
 	Country       string `json:"country,omitempty" maxLength:"100"`
@@ -39,29 +39,10 @@ type DeliveryInfo struct {
 	DeliveryCodeTries     int       `json:"-" field:"deliveryCodeTries"` // wrong ones since it was made
 }
 
-// DeliveryTypes are what a deliveryType may be.
-var DeliveryTypes = []string{"physical", "online"}
-
 const (
-	deliveryCodeLife  = 7 * 24 * time.Hour
-	maxCodeTries      = 5
-	maxTrackingNumber = 100
+	deliveryCodeLife = 7 * 24 * time.Hour
+	maxCodeTries     = 5
 )
-
-func (i *DeliveryInfo) check(bad checks) {
-	if i == nil {
-		return
-	}
-	bad.oneOf(i.DeliveryType, "deliveryInfo.deliveryType", DeliveryTypes)
-	bad.text(i.RecipientName, "deliveryInfo.recipientName", 200)
-	bad.text(i.Phone, "deliveryInfo.phone", 50)
-	bad.text(i.Email, "deliveryInfo.email", 254)
-	bad.text(i.Address, "deliveryInfo.address", 500)
-	bad.text(i.City, "deliveryInfo.city", 100)
-	bad.text(i.State, "deliveryInfo.state", 100)
-	bad.text(i.Country, "deliveryInfo.country", 100)
-	bad.text(i.PostalCode, "deliveryInfo.postalCode", 20)
-}
 
 // setDelivery replaces what the buyer says and keeps the rest.
 func (r *PurchaseRequest) setDelivery(d *DeliveryDetails) {

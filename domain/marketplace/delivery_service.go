@@ -7,6 +7,8 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // Shipment is what a seller says when the goods are on their way.
@@ -15,14 +17,11 @@ type Shipment struct {
 }
 
 // Ship marks a paid request as on its way; for the selected seller.
-func (s *Service) Ship(ctx context.Context, who Member, id cutover.ID, d Shipment) (PurchaseRequest, error) {
-	tracking := strings.TrimSpace(d.TrackingNumber)
-	bad := checks{}
-	bad.text(tracking, "trackingNumber", maxTrackingNumber)
-	if err := bad.err(); err != nil {
+func (s *Service) Ship(ctx context.Context, who web.Principal, id cutover.ID, d Shipment) (PurchaseRequest, error) {
+	if err := limit.Check(d); err != nil {
 		return PurchaseRequest{}, err
 	}
-	now := cutover.Now()
+	tracking, now := strings.TrimSpace(d.TrackingNumber), s.now()
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		r, err := requestAsSeller(ctx, tx, who, id)
 		if err != nil {
@@ -43,9 +42,9 @@ type DeliveryCode struct {
 
 // GenerateCode makes a delivery code in place of any before it; for the buyer
 // alone.
-func (s *Service) GenerateCode(ctx context.Context, who Member, id cutover.ID) (DeliveryCode, error) {
-	now, code := cutover.Now(), newCode()
-	hash := codeHash(s.secret, id, code)
+func (s *Service) GenerateCode(ctx context.Context, who web.Principal, id cutover.ID) (DeliveryCode, error) {
+	now, code := s.now(), newCode()
+	hash := codeHash(s.deps.CodeSecret, id, code)
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (DeliveryCode, error) {
 		r, err := requestAsOnlyBuyer(ctx, tx, who, id)
 		if err != nil {
@@ -56,6 +55,11 @@ func (s *Service) GenerateCode(ctx context.Context, who Member, id cutover.ID) (
 		}
 		return DeliveryCode{Code: code, ExpiresAt: r.DeliveryInfo.DeliveryCodeExpiresAt}, tx.Put(ctx, &r)
 	})
+}
+
+// CodeProof is a delivery code as a seller hands it in.
+type CodeProof struct {
+	Code string `json:"code" pattern:"^[0-9]{6}$" patternDescription:"six digits"`
 }
 
 // codeTry is what became of one try of a delivery code.
@@ -69,8 +73,11 @@ type codeTry struct {
 // code; fault.Locked after five of them; fault.Conflict when there is no code
 // to try. A wrong try is written before it is answered, so that tries at the
 // same time are all counted.
-func (s *Service) VerifyCode(ctx context.Context, who Member, id cutover.ID, code string) (PurchaseRequest, error) {
-	now, hash := cutover.Now(), codeHash(s.secret, id, code)
+func (s *Service) VerifyCode(ctx context.Context, who web.Principal, id cutover.ID, in CodeProof) (PurchaseRequest, error) {
+	if err := limit.Check(in); err != nil {
+		return PurchaseRequest{}, err
+	}
+	now, hash := s.now(), codeHash(s.deps.CodeSecret, id, in.Code)
 	try, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (codeTry, error) {
 		r, err := requestAsSeller(ctx, tx, who, id)
 		if err != nil {
@@ -92,7 +99,7 @@ func (s *Service) VerifyCode(ctx context.Context, who Member, id cutover.ID, cod
 }
 
 // ConfirmDelivery completes a request; for the buyer alone.
-func (s *Service) ConfirmDelivery(ctx context.Context, who Member, id cutover.ID) (PurchaseRequest, error) {
+func (s *Service) ConfirmDelivery(ctx context.Context, who web.Principal, id cutover.ID) (PurchaseRequest, error) {
 	eventID := cutover.NewID()
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		r, err := requestAsOnlyBuyer(ctx, tx, who, id)

@@ -46,17 +46,17 @@ func (tokens) Authenticate(_ context.Context, bearer string) (web.Principal, err
 	return web.Principal{UserID: id, Role: role}, nil
 }
 
-func token(m marketplace.Member) string {
+func token(m web.Principal) string {
 	if m.UserID.IsZero() {
 		return ""
 	}
 	return m.Role + "." + m.UserID.String()
 }
 
-var anonymous marketplace.Member
+var anonymous web.Principal
 
 // ok calls a route and decodes the data of its answer.
-func ok[T any](t *testing.T, s *site, as marketplace.Member, method, path, body string, status int) T {
+func ok[T any](t *testing.T, s *site, as web.Principal, method, path, body string, status int) T {
 	t.Helper()
 	rec := webtest.Call(s.handler, method, "/api/marketplace"+path, token(as), body)
 	var answer struct {
@@ -74,7 +74,7 @@ func ok[T any](t *testing.T, s *site, as marketplace.Member, method, path, body 
 
 // refused calls a route that must refuse, name the field (unless it is ""),
 // and write nothing.
-func (s *site) refused(t *testing.T, as marketplace.Member, method, path, body string, status int, field string) {
+func (s *site) refused(t *testing.T, as web.Principal, method, path, body string, status int, field string) {
 	t.Helper()
 	before := s.fingerprint(t)
 	rec := webtest.Call(s.handler, method, "/api/marketplace"+path, token(as), body)
@@ -239,16 +239,16 @@ func TestSeeingARequest(t *testing.T) {
 	d := draft()
 	d.PreferredSellerIDs = []cutover.ID{s.seller.UserID}
 	private := must[requestAnswer](t)(s.CreateRequest(t.Context(), s.buyer, d))
-	get := func(as marketplace.Member, id cutover.ID) requestAnswer {
+	get := func(as web.Principal, id cutover.ID) requestAnswer {
 		t.Helper()
 		return ok[requestAnswer](t, s, as, "GET", "/purchase-requests/"+id.String(), "", 200)
 	}
-	for _, as := range []marketplace.Member{s.buyer, s.admin} {
+	for _, as := range []web.Principal{s.buyer, s.admin} {
 		if got := get(as, private.ID); got.DeliveryInfo.Address == "" {
 			t.Errorf("want the address for the %s, got %+v", as.Role, got.DeliveryInfo)
 		}
 	}
-	for _, as := range []marketplace.Member{s.seller, s.otherSeller, s.otherBuyer} {
+	for _, as := range []web.Principal{s.seller, s.otherSeller, s.otherBuyer} {
 		if got := get(as, public.ID); got.DeliveryInfo.Address != "" || got.DeliveryInfo.DeliveryType != "physical" {
 			t.Errorf("want no address for a %s, got %+v", as.Role, got.DeliveryInfo)
 		}
@@ -275,7 +275,7 @@ func TestListingRequests(t *testing.T) {
 	d.PreferredSellerIDs = []cutover.ID{s.seller.UserID}
 	private := must[requestAnswer](t)(s.CreateRequest(t.Context(), s.buyer, d))
 	chosen, _ := s.chosen(t)
-	want := func(as marketplace.Member, query string, ids ...cutover.ID) {
+	want := func(as web.Principal, query string, ids ...cutover.ID) {
 		t.Helper()
 		got := ok[page[requestAnswer]](t, s, as, "GET", "/purchase-requests"+query, "", 200)
 		var found []cutover.ID
@@ -410,7 +410,7 @@ func TestListingOffers(t *testing.T) {
 	r, private := s.request(t), s.private(t)
 	a, b := s.offerBy(t, s.seller, r.ID), s.offerBy(t, s.otherSeller, r.ID)
 	path := "/purchase-requests/" + r.ID.String() + "/offers"
-	want := func(as marketplace.Member, query string, ids ...cutover.ID) page[offerAnswer] {
+	want := func(as web.Principal, query string, ids ...cutover.ID) page[offerAnswer] {
 		t.Helper()
 		got := ok[page[offerAnswer]](t, s, as, "GET", path+query, "", 200)
 		var found []cutover.ID
@@ -490,10 +490,10 @@ func TestDeliveryRoutes(t *testing.T) {
 	s := newSite(t)
 	r, _ := s.paid(t)
 	root := "/purchase-requests/" + r.ID.String()
-	everyoneBut := func(may marketplace.Member, method, path, body string) {
+	everyoneBut := func(may web.Principal, method, path, body string) {
 		t.Helper()
 		s.refused(t, anonymous, method, path, body, 401, "")
-		for _, as := range []marketplace.Member{s.buyer, s.otherBuyer, s.seller, s.otherSeller, s.admin} {
+		for _, as := range []web.Principal{s.buyer, s.otherBuyer, s.seller, s.otherSeller, s.admin} {
 			if as == may {
 				continue
 			}

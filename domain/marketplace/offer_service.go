@@ -6,36 +6,31 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // CreateOffer makes a seller's offer on a request that they may see. Errors:
 // fault.Forbidden on one's own request; fault.Conflict when the request takes
 // no offers, or the seller has a live one on it.
-func (s *Service) CreateOffer(ctx context.Context, who Member, requestID cutover.ID, d OfferDraft) (SellerOffer, error) {
-	if err := mustBeSeller(who); err != nil {
+func (s *Service) CreateOffer(ctx context.Context, who web.Principal, requestID cutover.ID, d OfferDraft) (SellerOffer, error) {
+	if err := sellers.Admit(who); err != nil {
 		return SellerOffer{}, err
 	}
-	now := cutover.Now()
+	now := s.now()
+	if err := d.check(now); err != nil {
+		return SellerOffer{}, err
+	}
 	draft := newOffer(cutover.NewID(), who.UserID, requestID, d)
-	if err := draft.check(now); err != nil {
-		return SellerOffer{}, err
-	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (SellerOffer, error) {
 		return addOffer(ctx, tx, who, draft, now)
 	})
 }
 
-func mustBeSeller(who Member) error {
-	if who.Role != RoleSeller {
-		return fault.New(fault.Forbidden, "only sellers make offers")
-	}
-	return nil
-}
-
 // addOffer writes the request even when its status stays: a selection or
 // cancellation at the same time has not seen this offer and must not pass it
 // by. Either this or the other meets a conflict.
-func addOffer(ctx context.Context, tx cutover.Tx, who Member, o SellerOffer, now time.Time) (SellerOffer, error) {
+func addOffer(ctx context.Context, tx cutover.Tx, who web.Principal, o SellerOffer, now time.Time) (SellerOffer, error) {
 	r, own, err := requestAndOwnOffers(ctx, tx, who, o.PurchaseRequestID)
 	if err != nil {
 		return SellerOffer{}, err
@@ -60,11 +55,11 @@ func addOffer(ctx context.Context, tx cutover.Tx, who Member, o SellerOffer, now
 // mayOffer says whether a member may make an offer; offered says that they
 // have made one before. Who could see the request while it was open hears that
 // it is too late; to others it does not exist.
-func (r PurchaseRequest) mayOffer(who Member, offered bool) error {
+func (r PurchaseRequest) mayOffer(who web.Principal, offered bool) error {
 	tooLate := r.Status.after(StatusReceivedOffers) && r.welcomes(who.UserID)
 	switch {
 	case !tooLate && !r.visibleTo(who, offered):
-		return noRequest()
+		return errNoRequest()
 	case r.BuyerID == who.UserID:
 		return fault.New(fault.Forbidden, "nobody makes an offer on their own request")
 	case !r.Status.Open():
@@ -95,14 +90,14 @@ func freePlace(ctx context.Context, tx cutover.Tx, own []SellerOffer, now time.T
 
 // Offers gives the offers on a request, the newest first: all to its buyer
 // and admins, to others who may see it their own.
-func (s *Service) Offers(ctx context.Context, who Member, requestID, after cutover.ID, limit int) ([]SellerOffer, error) {
+func (s *Service) Offers(ctx context.Context, who web.Principal, requestID, after cutover.ID, limit int) ([]SellerOffer, error) {
 	return cutover.View(ctx, s.db, QueryOffers, func(ctx context.Context, tx cutover.Tx) ([]SellerOffer, error) {
 		r, _, err := requestFor(ctx, tx, who, requestID)
 		if err != nil {
 			return nil, err
 		}
 		f := OfferFilter{RequestID: r.ID}
-		if who.UserID != r.BuyerID && who.Role != RoleAdmin {
+		if who.UserID != r.BuyerID && who.Role != web.RoleAdmin {
 			f.SellerID = who.UserID
 		}
 		return Offers(ctx, tx, f, after, limit)
@@ -111,8 +106,8 @@ func (s *Service) Offers(ctx context.Context, who Member, requestID, after cutov
 
 // UpdateOffer changes a pending offer; for its seller. The offer itself guards
 // this: selecting or cancelling writes every pending offer of the request.
-func (s *Service) UpdateOffer(ctx context.Context, who Member, id cutover.ID, p OfferPatch) (SellerOffer, error) {
-	now := cutover.Now()
+func (s *Service) UpdateOffer(ctx context.Context, who web.Principal, id cutover.ID, p OfferPatch) (SellerOffer, error) {
+	now := s.now()
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (SellerOffer, error) {
 		o, err := ownOffer(ctx, tx, who, id)
 		if err != nil {
@@ -126,7 +121,7 @@ func (s *Service) UpdateOffer(ctx context.Context, who Member, id cutover.ID, p 
 }
 
 // WithdrawOffer takes a pending offer back; for its seller.
-func (s *Service) WithdrawOffer(ctx context.Context, who Member, id cutover.ID) (SellerOffer, error) {
+func (s *Service) WithdrawOffer(ctx context.Context, who web.Principal, id cutover.ID) (SellerOffer, error) {
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (SellerOffer, error) {
 		o, err := ownOffer(ctx, tx, who, id)
 		if err != nil {
@@ -140,10 +135,10 @@ func (s *Service) WithdrawOffer(ctx context.Context, who Member, id cutover.ID) 
 }
 
 // ownOffer reads an offer for its seller. Errors: fault.NotFound to others.
-func ownOffer(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (SellerOffer, error) {
+func ownOffer(ctx context.Context, tx cutover.Tx, who web.Principal, id cutover.ID) (SellerOffer, error) {
 	o, err := cutover.Get[SellerOffer](ctx, tx, id)
 	if fault.Is(err, fault.NotFound) || (err == nil && o.SellerID != who.UserID) {
-		return SellerOffer{}, noOffer()
+		return SellerOffer{}, errNoOffer()
 	}
 	return o, err
 }
@@ -173,8 +168,11 @@ type Selection struct {
 // alone. Errors: fault.NotFound when the request has no such offer;
 // fault.Conflict when either is past selecting, or the offer is not as the
 // buyer has read it.
-func (s *Service) SelectOffer(ctx context.Context, who Member, requestID cutover.ID, choice Selection) (PurchaseRequest, error) {
-	now := cutover.Now()
+func (s *Service) SelectOffer(ctx context.Context, who web.Principal, requestID cutover.ID, choice Selection) (PurchaseRequest, error) {
+	if err := limit.Check(choice); err != nil {
+		return PurchaseRequest{}, err
+	}
+	now := s.now()
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		r, err := requestAsOnlyBuyer(ctx, tx, who, requestID)
 		if err != nil {
@@ -215,12 +213,12 @@ func selectOffer(ctx context.Context, tx cutover.Tx, r PurchaseRequest, choice S
 func offerOn(ctx context.Context, tx cutover.Tx, requestID, offerID cutover.ID) (SellerOffer, error) {
 	o, err := cutover.Get[SellerOffer](ctx, tx, offerID)
 	if fault.Is(err, fault.NotFound) || (err == nil && o.PurchaseRequestID != requestID) {
-		return SellerOffer{}, noOffer()
+		return SellerOffer{}, errNoOffer()
 	}
 	return o, err
 }
 
-func noOffer() error { return fault.New(fault.NotFound, "there is no such offer") }
+func errNoOffer() error { return fault.New(fault.NotFound, "there is no such offer") }
 
 // rejectPending rejects a request's pending offers other than except.
 func rejectPending(ctx context.Context, tx cutover.Tx, requestID, except cutover.ID) error {
@@ -245,7 +243,7 @@ func rejectPending(ctx context.Context, tx cutover.Tx, requestID, except cutover
 // and left for the next time.
 func (s *Service) ExpireOffers(ctx context.Context) (int, error) {
 	const page = 100
-	now := cutover.Now()
+	now := s.now()
 	count := 0
 	var after cutover.ID
 	for {

@@ -2,12 +2,13 @@ package marketplace
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 	"github.com/amanat-dev/amanat/internal/money"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // PurchaseRequest is what a buyer wants, from posting it to the seller's
@@ -18,14 +19,14 @@ type PurchaseRequest struct {
 	Title              string          `json:"title"`
 	Description        string          `json:"description"`
 	CategoryID         cutover.ID      `json:"categoryId,omitzero" field:",ref=category"`
-	ProductType        string          `json:"productType"` // one of ProductTypes
+	ProductType        string          `json:"productType"` // physical_product, digital_product, service, consultation
 	ProductLink        string          `json:"productLink,omitempty"`
 	Size               string          `json:"size,omitempty"`
 	Color              string          `json:"color,omitempty"`
 	Brand              string          `json:"brand,omitempty"`
 	Quantity           int             `json:"quantity"`
 	Budget             *Budget         `json:"budget,omitempty"`
-	Urgency            string          `json:"urgency"` // one of Urgencies
+	Urgency            string          `json:"urgency"` // low, medium, high, urgent
 	Specifications     []Specification `json:"specifications,omitempty" field:",jsonb"`
 	PreferredSellerIDs []cutover.ID    `json:"preferredSellerIds,omitempty" field:",table=purchase_request_preferred_sellers,ref=user"`
 	DeliveryInfo       *DeliveryInfo   `json:"deliveryInfo,omitempty"`
@@ -35,35 +36,17 @@ type PurchaseRequest struct {
 
 // Budget is what a buyer means to pay, both ends included.
 type Budget struct {
-	Min      money.Amount `json:"min"`
-	Max      money.Amount `json:"max"`
+	Min      money.Amount `json:"min" exclusiveMinimum:"0"`
+	Max      money.Amount `json:"max" exclusiveMinimum:"0"`
 	Currency string       `json:"currency" enum:"USD,EUR,IRR,USDT,USDC"`
 }
 
 // Specification is one further property of what is wanted.
 type Specification struct {
 	Key   string `json:"key" minLength:"1" maxLength:"100"`
-	Value string `json:"value" maxLength:"500"`
+	Value string `json:"value" format:"lines" maxLength:"500"`
 	Label string `json:"label,omitempty" maxLength:"200"`
 }
-
-// What the fields of a request may be.
-var (
-	ProductTypes     = []string{"physical_product", "digital_product", "service", "consultation"}
-	Urgencies        = []string{"low", "medium", "high", "urgent"}
-	BudgetCurrencies = []string{"USD", "EUR", "IRR", "USDT", "USDC"}
-)
-
-// The limits of a request's texts, in characters, and of its lists.
-const (
-	maxTitle              = 200
-	maxRequestDescription = 2000
-	maxTrait              = 100 // size, color, brand
-	maxLink               = 2000
-	maxSpecifications     = 50
-	maxPreferredSellers   = 50
-	maxQuantity           = 1_000_000
-)
 
 // Normalize refuses what no version of the application wrote.
 func (r *PurchaseRequest) Normalize() error { return r.Status.check() }
@@ -74,7 +57,7 @@ type RequestDraft struct {
 	Description        string           `json:"description" minLength:"1" maxLength:"2000"`
 	CategoryID         cutover.ID       `json:"categoryId,omitzero" required:"false"`
 	ProductType        string           `json:"productType" enum:"physical_product,digital_product,service,consultation"`
-	ProductLink        string           `json:"productLink,omitempty" maxLength:"2000"`
+	ProductLink        string           `json:"productLink,omitempty" format:"link" maxLength:"2000"`
 	Size               string           `json:"size,omitempty" maxLength:"100"`
 	Color              string           `json:"color,omitempty" maxLength:"100"`
 	Brand              string           `json:"brand,omitempty" maxLength:"100"`
@@ -92,7 +75,7 @@ type RequestPatch struct {
 	Description        *string          `json:"description,omitempty" minLength:"1" maxLength:"2000"`
 	CategoryID         *cutover.ID      `json:"categoryId,omitempty"`
 	ProductType        *string          `json:"productType,omitempty" enum:"physical_product,digital_product,service,consultation"`
-	ProductLink        *string          `json:"productLink,omitempty" maxLength:"2000"`
+	ProductLink        *string          `json:"productLink,omitempty" format:"link" maxLength:"2000"`
 	Size               *string          `json:"size,omitempty" maxLength:"100"`
 	Color              *string          `json:"color,omitempty" maxLength:"100"`
 	Brand              *string          `json:"brand,omitempty" maxLength:"100"`
@@ -130,24 +113,20 @@ func (p RequestPatch) onlyDelivery() bool {
 	return p == (RequestPatch{DeliveryInfo: p.DeliveryInfo})
 }
 
-// apply changes what p names and checks the outcome. Once an offer is chosen
-// the terms stand, and only where to deliver may still change, until the
-// seller ships.
+// apply changes what p names. Once an offer is chosen the terms stand, and only
+// where to deliver may still change, until the seller ships.
 func (r *PurchaseRequest) apply(p RequestPatch) error {
 	beforeShipping := r.Status == StatusPayment || r.Status == StatusProcessing
 	if !r.Status.Open() && (!beforeShipping || !p.onlyDelivery()) {
 		return fault.New(fault.Conflict, "a purchase request that is %s cannot be changed like this", r.Status)
 	}
-	r.setDelivery(p.DeliveryInfo)
-	if p.onlyDelivery() {
-		// Terms from before these rules must not keep a buyer from moving.
-		bad := checks{}
-		r.DeliveryInfo.check(bad)
-		return bad.err()
+	if err := p.check(r.BuyerID); err != nil {
+		return err
 	}
+	r.setDelivery(p.DeliveryInfo)
 	r.setTerms(p)
 	r.tidy()
-	return r.check()
+	return nil
 }
 
 func (r *PurchaseRequest) setTerms(p RequestPatch) {
@@ -189,54 +168,39 @@ func (r *PurchaseRequest) tidy() {
 }
 
 // check says what is wrong with what the buyer wrote.
-func (r PurchaseRequest) check() error {
-	bad := checks{}
-	bad.required(r.Title, "title", maxTitle)
-	bad.required(r.Description, "description", maxRequestDescription)
-	bad.oneOf(r.ProductType, "productType", ProductTypes)
-	bad.oneOf(r.Urgency, "urgency", Urgencies)
-	bad.text(r.Size, "size", maxTrait)
-	bad.text(r.Color, "color", maxTrait)
-	bad.text(r.Brand, "brand", maxTrait)
-	bad.that(r.Quantity >= 1 && r.Quantity <= maxQuantity, "quantity", "must be at least 1")
-	if r.ProductLink != "" {
-		bad.link(r.ProductLink, "productLink")
-	}
-	r.Budget.check(bad)
-	r.checkLists(bad)
-	r.DeliveryInfo.check(bad)
-	return bad.err()
+func (d RequestDraft) check(buyer cutover.ID) error {
+	found := limit.Of(d)
+	d.Budget.check(found)
+	checkPreferred(found, d.PreferredSellerIDs, buyer)
+	return found.Err()
 }
 
-func (b *Budget) check(bad checks) {
-	if b == nil {
-		return
+// check is about what p names: terms from before these rules must not keep a
+// buyer from changing others.
+func (p RequestPatch) check(buyer cutover.ID) error {
+	found := limit.Of(p)
+	p.Budget.check(found)
+	if p.PreferredSellerIDs != nil {
+		checkPreferred(found, *p.PreferredSellerIDs, buyer)
 	}
-	bad.positive(b.Min, "budget.min")
-	bad.positive(b.Max, "budget.max")
-	bad.that(b.Min.Cmp(b.Max) <= 0, "budget.min", "must not be more than max")
-	bad.oneOf(b.Currency, "budget.currency", BudgetCurrencies)
+	return found.Err()
 }
 
-func (r PurchaseRequest) checkLists(bad checks) {
-	bad.that(len(r.Specifications) <= maxSpecifications, "specifications", "are too many")
-	for i, s := range r.Specifications {
-		at := "specifications[" + strconv.Itoa(i) + "]."
-		bad.required(s.Key, at+"key", 100)
-		bad.text(s.Value, at+"value", 500)
-		bad.text(s.Label, at+"label", 200)
-	}
-	bad.that(len(r.PreferredSellerIDs) <= maxPreferredSellers, "preferredSellerIds", "are too many")
-	for _, id := range r.PreferredSellerIDs {
-		bad.that(!id.IsZero() && id != r.BuyerID, "preferredSellerIds", "must name sellers other than the buyer")
+func (b *Budget) check(found limit.Findings) {
+	found.Want(b == nil || b.Min.Cmp(b.Max) <= 0, "budget.min", "must not be more than max")
+}
+
+func checkPreferred(found limit.Findings, sellers []cutover.ID, buyer cutover.ID) {
+	for _, id := range sellers {
+		found.Want(!id.IsZero() && id != buyer, "preferredSellerIds", "must name sellers other than the buyer")
 	}
 }
 
 // visibleTo says whether a member may see the request; offered says that they
 // have made an offer on it. Nobody learns of a request that they may not see.
-func (r PurchaseRequest) visibleTo(who Member, offered bool) bool {
+func (r PurchaseRequest) visibleTo(who web.Principal, offered bool) bool {
 	switch {
-	case who.Role == RoleAdmin, who.UserID == r.BuyerID, offered:
+	case who.Role == web.RoleAdmin, who.UserID == r.BuyerID, offered:
 		return true
 	case !r.Status.Open():
 		return false
@@ -252,8 +216,8 @@ func (r PurchaseRequest) welcomes(member cutover.ID) bool {
 
 // shownTo gives the request as a member may see it. Where to deliver is for
 // its buyer, its selected seller and admins alone.
-func (r PurchaseRequest) shownTo(who Member, selected bool) PurchaseRequest {
-	if r.DeliveryInfo == nil || selected || who.Role == RoleAdmin || who.UserID == r.BuyerID {
+func (r PurchaseRequest) shownTo(who web.Principal, selected bool) PurchaseRequest {
+	if r.DeliveryInfo == nil || selected || who.Role == web.RoleAdmin || who.UserID == r.BuyerID {
 		return r
 	}
 	r.DeliveryInfo = &DeliveryInfo{DeliveryDetails: DeliveryDetails{DeliveryType: r.DeliveryInfo.DeliveryType}}

@@ -6,18 +6,19 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/internal/money"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // CreateRequest posts a request. Errors: fault.Forbidden unless who is a buyer
 // or seller; fault.Invalid.
-func (s *Service) CreateRequest(ctx context.Context, who Member, d RequestDraft) (PurchaseRequest, error) {
-	if who.Role != RoleBuyer && who.Role != RoleSeller {
-		return PurchaseRequest{}, fault.New(fault.Forbidden, "only buyers and sellers may post requests")
-	}
-	draft := newRequest(cutover.NewID(), who.UserID, d)
-	if err := draft.check(); err != nil {
+func (s *Service) CreateRequest(ctx context.Context, who web.Principal, d RequestDraft) (PurchaseRequest, error) {
+	if err := traders.Admit(who); err != nil {
 		return PurchaseRequest{}, err
 	}
+	if err := d.check(who.UserID); err != nil {
+		return PurchaseRequest{}, err
+	}
+	draft := newRequest(cutover.NewID(), who.UserID, d)
 	if err := s.mustSell(ctx, draft.PreferredSellerIDs); err != nil {
 		return PurchaseRequest{}, err
 	}
@@ -34,7 +35,7 @@ func (s *Service) mustSell(ctx context.Context, sellers []cutover.ID) error {
 	if len(sellers) == 0 {
 		return nil
 	}
-	missing, err := s.people.MissingSellers(ctx, sellers)
+	missing, err := s.deps.People.MissingSellers(ctx, sellers)
 	if err == nil && len(missing) > 0 {
 		err = fault.Field("preferredSellerIds", "there is no seller %s", missing[0])
 	}
@@ -56,7 +57,7 @@ func mustBeActive(ctx context.Context, tx cutover.Tx, category cutover.ID) error
 
 // Request gives a request as the member may see it. Errors: fault.NotFound,
 // also when they may not see it at all.
-func (s *Service) Request(ctx context.Context, who Member, id cutover.ID) (PurchaseRequest, error) {
+func (s *Service) Request(ctx context.Context, who web.Principal, id cutover.ID) (PurchaseRequest, error) {
 	return cutover.View(ctx, s.db, QueryRequest, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		r, own, err := requestFor(ctx, tx, who, id)
 		return r.shownTo(who, r.selectedAmong(own)), err
@@ -73,12 +74,12 @@ type RequestList struct {
 // Requests gives what a member may see, the newest first: their own, and open
 // ones that are public or prefer them; to an admin all. Where to deliver is
 // left out of others' requests, whoever is selected: Request has it.
-func (s *Service) Requests(ctx context.Context, who Member, l RequestList, after cutover.ID, limit int) ([]PurchaseRequest, error) {
+func (s *Service) Requests(ctx context.Context, who web.Principal, l RequestList, after cutover.ID, limit int) ([]PurchaseRequest, error) {
 	f := RequestFilter{Status: l.Status, CategoryID: l.CategoryID}
-	if l.Mine || who.Role != RoleAdmin {
+	if l.Mine || who.Role != web.RoleAdmin {
 		f.Party = who.UserID
 	}
-	if !l.Mine && who.Role != RoleAdmin {
+	if !l.Mine && who.Role != web.RoleAdmin {
 		f.OpenTo = who.UserID
 	}
 	return cutover.View(ctx, s.db, QueryRequests, func(ctx context.Context, tx cutover.Tx) ([]PurchaseRequest, error) {
@@ -92,7 +93,7 @@ func (s *Service) Requests(ctx context.Context, who Member, l RequestList, after
 
 // UpdateRequest changes a request's terms or delivery; for its buyer and
 // admins. Errors: fault.Conflict when its status does not allow it.
-func (s *Service) UpdateRequest(ctx context.Context, who Member, id cutover.ID, p RequestPatch) (PurchaseRequest, error) {
+func (s *Service) UpdateRequest(ctx context.Context, who web.Principal, id cutover.ID, p RequestPatch) (PurchaseRequest, error) {
 	if p.PreferredSellerIDs != nil {
 		if err := s.mustSell(ctx, *p.PreferredSellerIDs); err != nil {
 			return PurchaseRequest{}, err
@@ -117,7 +118,7 @@ func (s *Service) UpdateRequest(ctx context.Context, who Member, id cutover.ID, 
 
 // CancelRequest is for the buyer and admins, before money is held. Errors:
 // fault.Conflict when it is too late.
-func (s *Service) CancelRequest(ctx context.Context, who Member, id cutover.ID) (PurchaseRequest, error) {
+func (s *Service) CancelRequest(ctx context.Context, who web.Principal, id cutover.ID) (PurchaseRequest, error) {
 	if err := s.mayCancel(ctx, who, id); err != nil {
 		return PurchaseRequest{}, err
 	}
@@ -134,14 +135,14 @@ func (s *Service) CancelRequest(ctx context.Context, who Member, id cutover.ID) 
 // mayCancel asks for held money outside of the Update, since the answer is
 // another domain's: a reading of that moment. Money that arrives right after
 // it is met when its event does (see HandlePaymentFunded).
-func (s *Service) mayCancel(ctx context.Context, who Member, id cutover.ID) error {
+func (s *Service) mayCancel(ctx context.Context, who web.Principal, id cutover.ID) error {
 	_, err := cutover.View(ctx, s.db, QueryRequest, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
 		return requestAsBuyer(ctx, tx, who, id)
 	})
 	if err != nil {
 		return err
 	}
-	held, err := s.escrow.MoneyHeld(ctx, id)
+	held, err := s.deps.Escrow.MoneyHeld(ctx, id)
 	if err == nil && held {
 		err = fault.New(fault.Conflict, "money is held for this purchase request: it can only be refunded")
 	}

@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/internal/money"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 var (
@@ -17,7 +19,7 @@ var (
 	otherID  = cutover.MustID("65f1c0ffee00000000000003")
 )
 
-func as(id cutover.ID, role string) Member { return Member{UserID: id, Role: role} }
+func as(id cutover.ID, role string) web.Principal { return web.Principal{UserID: id, Role: role} }
 
 func goodRequest() RequestDraft {
 	return RequestDraft{Title: "Shoes", Description: "Blue, size 40", ProductType: "physical_product",
@@ -52,6 +54,8 @@ func TestARequestsFieldsAreChecked(t *testing.T) {
 		{"title", func(d *RequestDraft) { d.Title = "  " }},
 		{"title", func(d *RequestDraft) { d.Title = strings.Repeat("é", 201) }},
 		{"title", func(d *RequestDraft) { d.Title = "a\x00b" }},
+		{"title", func(d *RequestDraft) { d.Title = "a\u202eb" }},
+		{"title", func(d *RequestDraft) { d.Title = "a\nb" }},
 		{"description", func(d *RequestDraft) { d.Description = strings.Repeat("a", 2001) }},
 		{"productType", func(d *RequestDraft) { d.ProductType = "weapon" }},
 		{"productLink", func(d *RequestDraft) { d.ProductLink = "javascript:alert(1)" }},
@@ -76,7 +80,7 @@ func TestARequestsFieldsAreChecked(t *testing.T) {
 	for _, c := range cases {
 		d := goodRequest()
 		c.spoil(&d)
-		wantField(t, newRequest(cutover.NewID(), buyerID, d).check(), c.field)
+		wantField(t, d.check(buyerID), c.field)
 	}
 }
 
@@ -84,7 +88,7 @@ func TestAllWrongFieldsAreNamedAtOnce(t *testing.T) {
 	t.Parallel()
 	d := goodRequest()
 	d.Title, d.Color = "", strings.Repeat("a", 101)
-	err := newRequest(cutover.NewID(), buyerID, d).check()
+	err := d.check(buyerID)
 	wantField(t, err, "title")
 	wantField(t, err, "color")
 }
@@ -95,10 +99,10 @@ func TestANewRequestGetsItsDefaults(t *testing.T) {
 	d.Title, d.ProductLink = "  Shoes ", "https://shop.example/a?b=c"
 	d.PreferredSellerIDs = []cutover.ID{sellerID, sellerID}
 	d.DeliveryInfo = &DeliveryDetails{City: "Tabriz"}
-	r := newRequest(cutover.NewID(), buyerID, d)
-	if err := r.check(); err != nil {
+	if err := d.check(buyerID); err != nil {
 		t.Fatalf("want no error, got %v", err)
 	}
+	r := newRequest(cutover.NewID(), buyerID, d)
 	if r.Title != "Shoes" || r.Quantity != 1 || r.Urgency != "medium" || r.Status != StatusPending {
 		t.Errorf("want a tidy pending request for 1 of medium urgency, got %+v", r)
 	}
@@ -138,21 +142,21 @@ func TestANewAddressKeepsTheRestOfTheDelivery(t *testing.T) {
 
 func TestWhoMaySeeARequest(t *testing.T) {
 	t.Parallel()
-	member := Member{UserID: otherID, Role: RoleSeller}
+	member := web.Principal{UserID: otherID, Role: web.RoleSeller}
 	cases := []struct {
 		what      string
 		status    RequestStatus
 		preferred []cutover.ID
-		who       Member
+		who       web.Principal
 		offered   bool
 		want      bool
 	}{
-		{"the buyer, always", StatusPendingPayment, nil, as(buyerID, RoleBuyer), false, true},
-		{"an admin, always", StatusCompleted, []cutover.ID{sellerID}, as(otherID, RoleAdmin), false, true},
+		{"the buyer, always", StatusPendingPayment, nil, as(buyerID, web.RoleBuyer), false, true},
+		{"an admin, always", StatusCompleted, []cutover.ID{sellerID}, as(otherID, web.RoleAdmin), false, true},
 		{"any member while it is open", StatusActive, nil, member, false, true},
 		{"no other member before its payment", StatusPendingPayment, nil, member, false, false},
 		{"no other member once an offer is chosen", StatusPayment, nil, member, false, false},
-		{"a preferred seller", StatusPending, []cutover.ID{sellerID}, as(sellerID, RoleSeller), false, true},
+		{"a preferred seller", StatusPending, []cutover.ID{sellerID}, as(sellerID, web.RoleSeller), false, true},
 		{"no seller that is not preferred", StatusPending, []cutover.ID{sellerID}, member, false, false},
 		{"a seller who has made an offer", StatusDelivery, []cutover.ID{sellerID}, member, true, true},
 	}
@@ -168,7 +172,7 @@ func TestOnlyTheSelectedSellerLearnsWhereToDeliver(t *testing.T) {
 	t.Parallel()
 	r := PurchaseRequest{BuyerID: buyerID, DeliveryInfo: &DeliveryInfo{
 		DeliveryDetails: DeliveryDetails{DeliveryType: "physical", City: "Tabriz"}, TrackingNumber: "T1"}}
-	seller := as(sellerID, RoleSeller)
+	seller := as(sellerID, web.RoleSeller)
 	if got := r.shownTo(seller, false).DeliveryInfo; *got != (DeliveryInfo{DeliveryDetails: DeliveryDetails{DeliveryType: "physical"}}) {
 		t.Errorf("want the type alone, got %+v", got)
 	}
@@ -203,9 +207,9 @@ func TestAnOffersFieldsAreChecked(t *testing.T) {
 	for _, c := range cases {
 		d := goodOffer()
 		c.spoil(&d)
-		wantField(t, newOffer(cutover.NewID(), sellerID, otherID, d).check(now), c.field)
+		wantField(t, d.check(now), c.field)
 	}
-	if err := newOffer(cutover.NewID(), sellerID, otherID, goodOffer()).check(now); err != nil {
+	if err := goodOffer().check(now); err != nil {
 		t.Errorf("want no error for a good offer, got %v", err)
 	}
 }
@@ -370,4 +374,29 @@ func TestCategoryNamesAreUniqueIgnoringCaseAndBlanks(t *testing.T) {
 	}
 	b.NameEn = "Shoes"
 	wantKind(t, b.checkNames([]Category{a}), fault.Conflict)
+}
+
+// A patch has fields of its own, since it must tell what it names from what it
+// does not; what they may be is what they may be in a draft.
+func TestAPatchAllowsWhatItsDraftAllows(t *testing.T) {
+	t.Parallel()
+	for _, pair := range [][2]reflect.Type{
+		{reflect.TypeFor[CategoryDraft](), reflect.TypeFor[CategoryPatch]()},
+		{reflect.TypeFor[RequestDraft](), reflect.TypeFor[RequestPatch]()},
+		{reflect.TypeFor[OfferDraft](), reflect.TypeFor[OfferPatch]()},
+	} {
+		draft, patch := pair[0], pair[1]
+		if draft.NumField() != patch.NumField() {
+			t.Errorf("%s has %d fields, %s %d", draft, draft.NumField(), patch, patch.NumField())
+		}
+		for i := range patch.NumField() {
+			p := patch.Field(i)
+			d, _ := draft.FieldByName(p.Name)
+			for _, tag := range []string{"minLength", "maxLength", "format", "pattern", "enum", "minimum", "maximum", "minItems", "maxItems"} {
+				if p.Tag.Get(tag) != d.Tag.Get(tag) {
+					t.Errorf("%s.%s: %s is %q, in the draft %q", patch, p.Name, tag, p.Tag.Get(tag), d.Tag.Get(tag))
+				}
+			}
+		}
+	}
 }

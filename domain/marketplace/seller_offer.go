@@ -3,12 +3,12 @@ package marketplace
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 	"github.com/amanat-dev/amanat/internal/money"
 )
 
@@ -31,7 +31,7 @@ type SellerOffer struct {
 
 // Price is an offer's price, more than 0.
 type Price struct {
-	Amount   money.Amount `json:"amount"`
+	Amount   money.Amount `json:"amount" exclusiveMinimum:"0"`
 	Currency string       `json:"currency" enum:"USD,EUR,IRR,TRY,USDT,USDC"`
 }
 
@@ -57,19 +57,6 @@ var OfferStatuses = []OfferStatus{OfferPending, OfferAccepted, OfferRejected, Of
 
 // Live says that the offer takes its seller's place on the request.
 func (s OfferStatus) Live() bool { return s == OfferPending || s == OfferAccepted }
-
-// What the fields of an offer may be.
-var (
-	PriceCurrencies   = []string{"USD", "EUR", "IRR", "TRY", "USDT", "USDC"}
-	DeliveryTimeUnits = []string{"hours", "days", "weeks"}
-)
-
-const (
-	maxOfferDescription = 1000
-	maxNotes            = 1000
-	maxAttachments      = 10
-	maxDeliveryTime     = 1000
-)
 
 // Normalize reads the older name of pending, and refuses statuses that no
 // version of the application wrote.
@@ -97,11 +84,11 @@ func (o SellerOffer) Expired(now time.Time) bool {
 // OfferDraft is what a seller says of a new offer.
 type OfferDraft struct {
 	Title             string        `json:"title,omitempty" maxLength:"200"`
-	Description       string        `json:"description" minLength:"1" maxLength:"1000"`
+	Description       string        `json:"description" format:"lines" minLength:"1" maxLength:"1000"`
 	Price             Price         `json:"price"`
 	DeliveryTime      *DeliveryTime `json:"deliveryTime,omitempty"`
-	Attachments       []string      `json:"attachments,omitempty" maxItems:"10"`
-	Notes             string        `json:"notes,omitempty" maxLength:"1000"`
+	Attachments       []string      `json:"attachments,omitempty" maxItems:"10" format:"link" minLength:"1" maxLength:"2000"`
+	Notes             string        `json:"notes,omitempty" format:"lines" maxLength:"1000"`
 	ValidUntil        time.Time     `json:"validUntil,omitzero" required:"false"`
 	RequireAmlCheck   bool          `json:"requireAmlCheck,omitempty"`
 	AmlBlockOnFailure bool          `json:"amlBlockOnFailure,omitempty"`
@@ -110,11 +97,11 @@ type OfferDraft struct {
 // OfferPatch is a change to an offer; nil leaves a field as it is.
 type OfferPatch struct {
 	Title             *string       `json:"title,omitempty" maxLength:"200"`
-	Description       *string       `json:"description,omitempty" minLength:"1" maxLength:"1000"`
+	Description       *string       `json:"description,omitempty" format:"lines" minLength:"1" maxLength:"1000"`
 	Price             *Price        `json:"price,omitempty"`
 	DeliveryTime      *DeliveryTime `json:"deliveryTime,omitempty"`
-	Attachments       *[]string     `json:"attachments,omitempty" maxItems:"10"`
-	Notes             *string       `json:"notes,omitempty" maxLength:"1000"`
+	Attachments       *[]string     `json:"attachments,omitempty" maxItems:"10" format:"link" minLength:"1" maxLength:"2000"`
+	Notes             *string       `json:"notes,omitempty" format:"lines" maxLength:"1000"`
 	ValidUntil        *time.Time    `json:"validUntil,omitempty"`
 	RequireAmlCheck   *bool         `json:"requireAmlCheck,omitempty"`
 	AmlBlockOnFailure *bool         `json:"amlBlockOnFailure,omitempty"`
@@ -131,10 +118,12 @@ func newOffer(id, seller, request cutover.ID, d OfferDraft) SellerOffer {
 	return o
 }
 
-// apply changes what p names and checks the outcome. Only a pending offer can
-// be changed.
+// apply changes what p names. Only a pending offer can be changed.
 func (o *SellerOffer) apply(p OfferPatch, now time.Time) error {
 	if err := o.mustBePending(now); err != nil {
+		return err
+	}
+	if err := p.check(now); err != nil {
 		return err
 	}
 	set(&o.Title, p.Title)
@@ -149,7 +138,7 @@ func (o *SellerOffer) apply(p OfferPatch, now time.Time) error {
 		o.DeliveryTime = p.DeliveryTime
 	}
 	o.tidy()
-	return o.check(now)
+	return nil
 }
 
 func (o SellerOffer) mustBePending(now time.Time) error {
@@ -162,8 +151,13 @@ func (o SellerOffer) mustBePending(now time.Time) error {
 	return nil
 }
 
-// tidy brings times to what both databases keep.
+// tidy brings times to what both databases keep. It makes a new list of links:
+// the caller's stays as it is.
 func (o *SellerOffer) tidy() {
+	o.Attachments = slices.Clone(o.Attachments)
+	for i, link := range o.Attachments {
+		o.Attachments[i] = strings.TrimSpace(link)
+	}
 	o.Title = strings.TrimSpace(o.Title)
 	o.Description = strings.TrimSpace(o.Description)
 	if !o.ValidUntil.IsZero() {
@@ -172,22 +166,22 @@ func (o *SellerOffer) tidy() {
 }
 
 // check says what is wrong with what the seller wrote.
-func (o SellerOffer) check(now time.Time) error {
-	bad := checks{}
-	bad.text(o.Title, "title", maxTitle)
-	bad.required(o.Description, "description", maxOfferDescription)
-	bad.text(o.Notes, "notes", maxNotes)
-	bad.positive(o.Price.Amount, "price.amount")
-	bad.oneOf(o.Price.Currency, "price.currency", PriceCurrencies)
-	bad.that(o.ValidUntil.IsZero() || o.ValidUntil.After(now), "validUntil", "must be in the future")
-	bad.that(o.ValidUntil.Year() < 10000, "validUntil", "is too far away")
-	if t := o.DeliveryTime; t != nil {
-		bad.that(t.Amount >= 1 && t.Amount <= maxDeliveryTime, "deliveryTime.amount", "must be 1 to 1000")
-		bad.oneOf(t.Unit, "deliveryTime.unit", DeliveryTimeUnits)
+func (d OfferDraft) check(now time.Time) error {
+	found := limit.Of(d)
+	checkValidUntil(found, d.ValidUntil, now)
+	return found.Err()
+}
+
+// check is about what p names.
+func (p OfferPatch) check(now time.Time) error {
+	found := limit.Of(p)
+	if p.ValidUntil != nil {
+		checkValidUntil(found, *p.ValidUntil, now)
 	}
-	bad.that(len(o.Attachments) <= maxAttachments, "attachments", "are too many")
-	for i, link := range o.Attachments {
-		bad.link(link, "attachments["+strconv.Itoa(i)+"]")
-	}
-	return bad.err()
+	return found.Err()
+}
+
+func checkValidUntil(found limit.Findings, until, now time.Time) {
+	found.Want(until.IsZero() || until.After(now), "validUntil", "must be in the future")
+	found.Want(until.Year() < 10000, "validUntil", "is too far away")
 }

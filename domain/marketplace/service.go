@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -11,14 +12,11 @@ import (
 	"github.com/amanat-dev/amanat/internal/web"
 )
 
-// Member is who asks something of the service.
-type Member = web.Principal
-
-// The roles that this domain tells apart.
-const (
-	RoleBuyer  = "buyer"
-	RoleSeller = "seller"
-	RoleAdmin  = "admin"
+// Whom something is for.
+var (
+	admins  = web.Roles(web.RoleAdmin)
+	sellers = web.Roles(web.RoleSeller)
+	traders = web.Roles(web.RoleBuyer, web.RoleSeller)
 )
 
 // People is what the marketplace asks of the user domain.
@@ -48,29 +46,55 @@ type Escrow interface {
 	MoneyHeld(ctx context.Context, requestID cutover.ID) (bool, error)
 }
 
-// Service is the marketplace as its callers see it. It decides who may do
-// what.
-type Service struct {
-	db     *cutover.Domain
-	people People
-	escrow Escrow
-	secret []byte // keys the hashes of delivery codes
-	log    *slog.Logger
+// minSecret is how many bytes a server secret needs at least.
+const minSecret = 32
+
+// Deps are what the service is made of.
+type Deps struct {
+	DB         *cutover.Domain
+	People     People
+	Escrow     Escrow
+	CodeSecret []byte           // keys the hashes of delivery codes: with another one, codes that are out no longer work
+	Log        *slog.Logger     // nil: slog.Default()
+	Now        func() time.Time // nil: cutover.Now
 }
 
-// NewService makes the service. codeSecret keys the hashes of delivery codes:
-// with another one, codes that are out no longer work.
-func NewService(db *cutover.Domain, people People, escrow Escrow, codeSecret []byte, log *slog.Logger) *Service {
-	return &Service{db: db, people: people, escrow: escrow, secret: slices.Clone(codeSecret), log: log}
+// Service is the marketplace as its callers see it. It decides who may do
+// what. It is safe for concurrent use.
+type Service struct {
+	db   *cutover.Domain
+	deps Deps
+	log  *slog.Logger
 }
+
+// New makes the service. Errors: when the secret is too short, or something is
+// missing.
+func New(deps Deps) (*Service, error) {
+	if len(deps.CodeSecret) < minSecret {
+		return nil, errors.New("marketplace: CODE_SECRET needs at least 32 bytes")
+	}
+	if deps.People == nil || deps.Escrow == nil {
+		return nil, errors.New("marketplace: nobody answers for People or Escrow")
+	}
+	if deps.Log == nil {
+		deps.Log = slog.Default()
+	}
+	if deps.Now == nil {
+		deps.Now = cutover.Now
+	}
+	return &Service{db: deps.DB, deps: deps, log: deps.Log}, nil
+}
+
+// now is the present in the precision that is stored.
+func (s *Service) now() time.Time { return s.deps.Now().UTC().Truncate(time.Millisecond) }
 
 // requestFor reads a request for a member, with the offers that the member
 // has made on it. Errors: fault.NotFound, alike when there is none and when the
 // member may not see it.
-func requestFor(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (PurchaseRequest, []SellerOffer, error) {
+func requestFor(ctx context.Context, tx cutover.Tx, who web.Principal, id cutover.ID) (PurchaseRequest, []SellerOffer, error) {
 	r, own, err := requestAndOwnOffers(ctx, tx, who, id)
 	if err == nil && !r.visibleTo(who, len(own) > 0) {
-		err = noRequest()
+		err = errNoRequest()
 	}
 	if err != nil {
 		return PurchaseRequest{}, nil, err
@@ -78,34 +102,34 @@ func requestFor(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (
 	return r, own, nil
 }
 
-func requestAndOwnOffers(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (PurchaseRequest, []SellerOffer, error) {
+func requestAndOwnOffers(ctx context.Context, tx cutover.Tx, who web.Principal, id cutover.ID) (PurchaseRequest, []SellerOffer, error) {
 	r, err := cutover.Get[PurchaseRequest](ctx, tx, id)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return PurchaseRequest{}, nil, noRequest()
+		return PurchaseRequest{}, nil, errNoRequest()
 	case err != nil:
 		return PurchaseRequest{}, nil, err
-	case who.UserID == r.BuyerID, who.Role == RoleAdmin:
+	case who.UserID == r.BuyerID, who.Role == web.RoleAdmin:
 		return r, nil, nil
 	}
 	own, err := Offers(ctx, tx, OfferFilter{RequestID: id, SellerID: who.UserID}, cutover.ID{}, 0)
 	return r, own, err
 }
 
-func noRequest() error { return fault.New(fault.NotFound, "there is no such purchase request") }
+func errNoRequest() error { return fault.New(fault.NotFound, "there is no such purchase request") }
 
 // requestAsBuyer is requestFor for what only the buyer may do, or an admin in
 // their place.
-func requestAsBuyer(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
+func requestAsBuyer(ctx context.Context, tx cutover.Tx, who web.Principal, id cutover.ID) (PurchaseRequest, error) {
 	r, _, err := requestFor(ctx, tx, who, id)
-	if err == nil && who.UserID != r.BuyerID && who.Role != RoleAdmin {
+	if err == nil && who.UserID != r.BuyerID && who.Role != web.RoleAdmin {
 		err = fault.New(fault.Forbidden, "only the buyer may do this")
 	}
 	return r, err
 }
 
 // requestAsOnlyBuyer is requestAsBuyer for what nobody does in their place.
-func requestAsOnlyBuyer(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
+func requestAsOnlyBuyer(ctx context.Context, tx cutover.Tx, who web.Principal, id cutover.ID) (PurchaseRequest, error) {
 	r, _, err := requestFor(ctx, tx, who, id)
 	if err == nil && who.UserID != r.BuyerID {
 		err = fault.New(fault.Forbidden, "only the buyer may do this")
@@ -114,7 +138,7 @@ func requestAsOnlyBuyer(ctx context.Context, tx cutover.Tx, who Member, id cutov
 }
 
 // requestAsSeller is requestFor for what only the selected seller may do.
-func requestAsSeller(ctx context.Context, tx cutover.Tx, who Member, id cutover.ID) (PurchaseRequest, error) {
+func requestAsSeller(ctx context.Context, tx cutover.Tx, who web.Principal, id cutover.ID) (PurchaseRequest, error) {
 	r, own, err := requestFor(ctx, tx, who, id)
 	if err == nil && !r.selectedAmong(own) {
 		err = fault.New(fault.Forbidden, "only the selected seller may do this")

@@ -10,6 +10,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/internal/money"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 func TestARequestGoesFromPostingToTheSellersBeingPaid(t *testing.T) {
@@ -36,7 +37,7 @@ func TestARequestGoesFromPostingToTheSellersBeingPaid(t *testing.T) {
 		r = must[marketplace.PurchaseRequest](t)(b.Ship(ctx, b.seller, r.ID, marketplace.Shipment{TrackingNumber: "T1"}))
 		wantStatus(t, r, marketplace.StatusDelivery)
 		code := must[marketplace.DeliveryCode](t)(b.GenerateCode(ctx, b.buyer, r.ID))
-		r = must[marketplace.PurchaseRequest](t)(b.VerifyCode(ctx, b.seller, r.ID, code.Code))
+		r = must[marketplace.PurchaseRequest](t)(b.VerifyCode(ctx, b.seller, r.ID, marketplace.CodeProof{Code: code.Code}))
 		wantStatus(t, r, marketplace.StatusDelivered)
 		r = must[marketplace.PurchaseRequest](t)(b.ConfirmDelivery(ctx, b.buyer, r.ID))
 		wantStatus(t, r, marketplace.StatusCompleted)
@@ -164,16 +165,18 @@ func TestWrongCodesAtOnceAreAllCounted(t *testing.T) {
 			wrong = "000001"
 		}
 		for range 5 {
-			_, err := b.VerifyCode(t.Context(), b.seller, r.ID, wrong)
+			_, err := b.VerifyCode(t.Context(), b.seller, r.ID, marketplace.CodeProof{Code: wrong})
 			wantKind(t, "a wrong code", err, fault.Invalid)
 		}
-		_, err := b.VerifyCode(t.Context(), b.seller, r.ID, code.Code)
+		_, err := b.VerifyCode(t.Context(), b.seller, r.ID, marketplace.CodeProof{Code: code.Code})
 		wantKind(t, "the right code, too late", err, fault.Locked)
 		wantStatus(t, b.stored(t, r.ID), marketplace.StatusDelivery)
 
 		errs := make([]error, 3)
 		must[marketplace.DeliveryCode](t)(b.GenerateCode(t.Context(), b.buyer, r.ID))
-		together(len(errs), func(i int) { _, errs[i] = b.VerifyCode(t.Context(), b.seller, r.ID, wrong) })
+		together(len(errs), func(i int) {
+			_, errs[i] = b.VerifyCode(t.Context(), b.seller, r.ID, marketplace.CodeProof{Code: wrong})
+		})
 		counted := 0
 		for _, err := range errs {
 			if fault.Is(err, fault.Invalid) {
@@ -318,7 +321,7 @@ func TestOpenRequestsCountsWhatIsUnfinished(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		r, _ := b.chosen(t)
 		b.request(t)
-		want := func(who marketplace.Member, n int64) {
+		want := func(who web.Principal, n int64) {
 			t.Helper()
 			if got := must[int64](t)(b.OpenRequests(t.Context(), who.UserID)); got != n {
 				t.Errorf("want %d open, got %d", n, got)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 	"github.com/amanat-dev/amanat/internal/money"
 	"github.com/amanat-dev/amanat/internal/web"
 )
@@ -31,7 +32,7 @@ const (
 type Adjustment struct {
 	// IdempotencyKey names the correction: sent again, it is made once.
 	IdempotencyKey string       `json:"idempotencyKey" minLength:"1" maxLength:"100"`
-	Reason         string       `json:"reason" minLength:"1" maxLength:"500"`
+	Reason         string       `json:"reason" format:"lines" minLength:"1" maxLength:"500"`
 	From           Place        `json:"from" enum:"custody,escrow,buyer,seller,in-transit,fees,suspense"`
 	To             Place        `json:"to" enum:"custody,escrow,buyer,seller,in-transit,fees,suspense"`
 	Amount         money.Amount `json:"amount" doc:"Of the payment's token"`
@@ -42,13 +43,13 @@ type Adjustment struct {
 // not hold as much, the escrow cannot take it, or the key is there with other
 // content.
 func (s *Service) Adjust(ctx context.Context, who web.Principal, id cutover.ID, a Adjustment) (Entry, error) {
-	if err := requireAdmin(who); err != nil {
+	if err := admins.Admit(who); err != nil {
+		return Entry{}, err
+	}
+	if err := limit.Check(a); err != nil {
 		return Entry{}, err
 	}
 	a.Reason = strings.TrimSpace(a.Reason)
-	if a.Reason == "" {
-		return Entry{}, fault.Field("reason", "is required")
-	}
 	if a.From == a.To {
 		return Entry{}, fault.Field("to", "is where the money comes from")
 	}

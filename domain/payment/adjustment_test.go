@@ -49,7 +49,7 @@ func TestAnAdjustmentIsBookedOnceWithItsReasonAndBalances(t *testing.T) {
 func TestADepositThatDidNotHappenIsTakenBack(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.funded(t)
-		must[payment.Hold](t)(b.OpenHold(ctx, b.admin, p.ID, "the chain was reorganised"))
+		must[payment.Hold](t)(b.OpenHold(ctx, b.admin, p.ID, payment.HoldDraft{Reason: "the chain was reorganised"}))
 		_, err := b.Adjust(ctx, b.admin, p.ID, adjustment("1", payment.AtEscrow, payment.AtSeller, "1"))
 		wantKind(t, "money for the seller under a hold", err, fault.Conflict)
 		must[payment.Entry](t)(b.Adjust(ctx, b.admin, p.ID, adjustment("1", payment.AtEscrow, payment.AtCustody, "12.5")))
@@ -93,7 +93,7 @@ func TestAnAdjustmentIsRefused(t *testing.T) {
 			_, err = b.Adjust(ctx, b.admin, cutover.NewID(), adjustment("1", payment.AtEscrow, payment.AtSuspense, "1"))
 			wantKind(t, "an unknown payment", err, fault.NotFound)
 		})
-		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil))
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{}))
 		_, err := b.Adjust(ctx, b.admin, p.ID, adjustment("1", payment.AtEscrow, payment.AtSuspense, "1"))
 		wantKind(t, "money that a release has reserved", err, fault.Conflict)
 		b.wantSound(t)
@@ -108,7 +108,7 @@ func TestAdjustmentAndReleaseAtOnceNeverTakeTheSameMoney(t *testing.T) {
 			if i == 0 {
 				_, errs[i] = b.Adjust(t.Context(), b.admin, p.ID, adjustment("1", payment.AtEscrow, payment.AtSuspense, "12.5"))
 			} else {
-				_, errs[i] = b.Begin(t.Context(), b.admin, payment.PayRelease, p.ID, nil)
+				_, errs[i] = b.Begin(t.Context(), b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{})
 			}
 		})
 		if (errs[0] == nil) == (errs[1] == nil) {
@@ -123,7 +123,7 @@ func TestACancelledPayoutGivesTheMoneyFree(t *testing.T) {
 		ctx, p := t.Context(), b.releasable(t)
 		_, err := b.CancelPayout(ctx, b.admin, payment.PayRelease, p.ID)
 		wantKind(t, "cancelling nothing", err, fault.Conflict)
-		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil))
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{}))
 		for name, who := range map[string]error{
 			"the seller": second(b.CancelPayout(ctx, b.seller, payment.PayRelease, p.ID)),
 			"a resolver": second(b.CancelPayout(ctx, b.arbiter, payment.PayRelease, p.ID)),
@@ -136,10 +136,10 @@ func TestACancelledPayoutGivesTheMoneyFree(t *testing.T) {
 		if free.EscrowState != payment.Releasable || free.Payout != nil || free.EscrowBalance.String() != allUnits {
 			t.Errorf("got %s, %+v", free.EscrowState, free.Payout)
 		}
-		_, err = b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(9))
+		_, err = b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutProof{TxHash: hash(9)})
 		wantKind(t, "confirming what was given up", err, fault.Conflict)
-		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil))
-		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, hash(9)))
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutDraft{}))
+		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutProof{TxHash: hash(9)}))
 		b.wantSound(t)
 	})
 }

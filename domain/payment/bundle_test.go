@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -56,7 +55,7 @@ type bundle struct {
 	db      *cutover.Domain
 	deals   *deals
 	wallets wallets
-	opts    payment.Options
+	made    payment.Deps // what the service is made of
 	clock   *clock
 
 	request, offer                          cutover.ID
@@ -70,17 +69,26 @@ func newBundle(t *testing.T, spec cutover.Spec) *bundle {
 		db: must[*cutover.Domain](t)(cutover.Solo(spec)), deals: &deals{known: map[cutover.ID]payment.Deal{}}, wallets: wallets{}, clock: &clock{},
 		buyer: as("buyer"), seller: as("seller"), stranger: as("buyer"), admin: as("admin"), arbiter: as("resolver"),
 	}
-	b.opts = payment.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: b.clock.now}
+	b.made = payment.Deps{DB: b.db, Deals: b.deals, Wallets: b.wallets, Log: slog.New(slog.DiscardHandler), Now: b.clock.now}
 	b.start()
 	b.request, b.offer = b.deal(b.buyer, nil)
 	b.wallets[b.seller.UserID] = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 	b.wallets[b.buyer.UserID] = "0x3c44cdddb6a900fa2b585dd299e03d12fa4293bc"
-	must[payment.TrezorAccount](t)(b.RegisterTrezor(t.Context(), b.admin, xpub, "", "safe"))
+	must[payment.TrezorAccount](t)(b.RegisterTrezor(t.Context(), b.admin, payment.TrezorDraft{XPub: xpub, DeviceLabel: "safe"}))
 	return b
 }
 
 // start makes a service anew, as a restart does.
-func (b *bundle) start() { b.Service = payment.NewService(b.db, b.deals, b.wallets, b.opts) }
+func (b *bundle) start() { b.Service = b.another() }
+
+// another makes one more service on the same records.
+func (b *bundle) another() *payment.Service {
+	s, err := payment.New(b.made)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
 
 func as(role string) web.Principal { return web.Principal{UserID: cutover.NewID(), Role: role} }
 

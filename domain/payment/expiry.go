@@ -11,7 +11,7 @@ import (
 // gives how many. They are never deleted: money that comes later still finds
 // its buyer. It is for calling every few seconds, in any number of processes.
 func (s *Service) ExpireStale(ctx context.Context, limit int) (int, error) {
-	now := s.opts.Now()
+	now := s.now()
 	stale, err := cutover.View(ctx, s.db, QueryStale, func(ctx context.Context, tx cutover.Tx) ([]Payment, error) {
 		return StalePayments(ctx, tx, now, limit)
 	})
@@ -27,7 +27,7 @@ func (s *Service) ExpireStale(ctx context.Context, limit int) (int, error) {
 }
 
 func (s *Service) expire(ctx context.Context, id cutover.ID) (bool, error) {
-	now := s.opts.Now()
+	now := s.now()
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (bool, error) {
 		p, err := cutover.Get[Payment](ctx, tx, id)
 		if err != nil || !p.Stale(now) || !p.Cancel() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 	"github.com/amanat-dev/amanat/internal/web"
 )
 
@@ -20,20 +21,24 @@ type Hold struct {
 	ResolvedAt time.Time  `json:"resolvedAt,omitzero"`
 }
 
+// HoldDraft says why money must stay where it is.
+type HoldDraft struct {
+	Reason string `json:"reason" format:"lines" minLength:"1" maxLength:"500"`
+}
+
 // Open says that the hold is in force.
 func (h *Hold) Open() bool { return h.ResolvedAt.IsZero() }
 
 // OpenHold keeps a payment's money where it is. Admins and resolvers may.
 // Errors: fault.Conflict when the money is on its way out or gone.
-func (s *Service) OpenHold(ctx context.Context, who web.Principal, paymentID cutover.ID, reason string) (Hold, error) {
-	if err := requireJudge(who); err != nil {
+func (s *Service) OpenHold(ctx context.Context, who web.Principal, paymentID cutover.ID, d HoldDraft) (Hold, error) {
+	if err := judges.Admit(who); err != nil {
 		return Hold{}, err
 	}
-	reason = strings.TrimSpace(reason)
-	if reason == "" {
-		return Hold{}, fault.Field("reason", "is required")
+	if err := limit.Check(d); err != nil {
+		return Hold{}, err
 	}
-	id := cutover.NewID()
+	id, reason := cutover.NewID(), strings.TrimSpace(d.Reason)
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Hold, error) {
 		p, err := cutover.Get[Payment](ctx, tx, paymentID)
 		if err != nil {
@@ -65,10 +70,10 @@ func (p *Payment) leaving() bool {
 // ResolveHold ends a hold. Admins and resolvers may; a second time changes
 // nothing.
 func (s *Service) ResolveHold(ctx context.Context, who web.Principal, paymentID, holdID cutover.ID) (Hold, error) {
-	if err := requireJudge(who); err != nil {
+	if err := judges.Admit(who); err != nil {
 		return Hold{}, err
 	}
-	now := s.opts.Now()
+	now := s.now()
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Hold, error) {
 		h, err := cutover.Get[Hold](ctx, tx, holdID)
 		if err != nil {

@@ -7,17 +7,18 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/internal/chain"
+	"github.com/amanat-dev/amanat/internal/limit"
 	"github.com/amanat-dev/amanat/internal/money"
 	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // Intent is a buyer's wish to pay for an accepted offer.
 type Intent struct {
-	PurchaseRequestID cutover.ID
-	SellerOfferID     cutover.ID
-	ChainID           int64
-	Token             string        // symbol or contract address
-	Amount            *money.Amount // of the token; ignored while quoting is on
+	PurchaseRequestID cutover.ID    `json:"purchaseRequestId"`
+	SellerOfferID     cutover.ID    `json:"sellerOfferId"`
+	ChainID           int64         `json:"chainId" doc:"EIP-155 chain id: 1, 56, 137, 8453 or 42161"`
+	Token             string        `json:"token" minLength:"1" maxLength:"64" doc:"Symbol (USDC, USDT) or contract address"`
+	Amount            *money.Amount `json:"amount,omitempty" doc:"Of the token. Must be the price; ignored while the server quotes"`
 }
 
 // States of the marketplace in which an offer can be paid.
@@ -34,6 +35,9 @@ const (
 // but the request's buyer; fault.Conflict when the deal is not to be paid or
 // is paid; fault.Unavailable without a wallet key or a price.
 func (s *Service) CreateIntent(ctx context.Context, who web.Principal, in Intent) (View, error) {
+	if err := limit.Check(in); err != nil {
+		return View{}, err
+	}
 	network, token, err := payable(in)
 	if err != nil {
 		return View{}, err
@@ -80,7 +84,7 @@ func payable(in Intent) (chain.Network, chain.Token, error) {
 
 // payableDeal asks the marketplace, and checks that the caller may pay now.
 func (s *Service) payableDeal(ctx context.Context, who web.Principal, in Intent) (Deal, error) {
-	deal, err := s.deals.Deal(ctx, in.PurchaseRequestID, in.SellerOfferID)
+	deal, err := s.deps.Deals.Deal(ctx, in.PurchaseRequestID, in.SellerOfferID)
 	if err != nil {
 		return Deal{}, err
 	}
@@ -101,7 +105,7 @@ func (s *Service) payableDeal(ctx context.Context, who web.Principal, in Intent)
 // something has to be written: there is none, or it or its quote is past its
 // end, or it is for another offer.
 func (s *Service) current(ctx context.Context, in Intent, deal Deal) (*View, error) {
-	now := s.opts.Now()
+	now := s.now()
 	return cutover.View(ctx, s.db, QueryOfRequest, func(ctx context.Context, tx cutover.Tx) (*View, error) {
 		live, err := liveIntent(ctx, tx, in.PurchaseRequestID, deal.BuyerID)
 		if err != nil || live == nil || live.spent(in, now) {
@@ -162,7 +166,7 @@ func (s *Service) draft(ctx context.Context, in Intent, deal Deal, network chain
 	if err != nil {
 		return draft{}, err
 	}
-	now := s.opts.Now()
+	now := s.now()
 	return draft{quote: quote, token: token, payment: Payment{
 		Meta:              cutover.Meta{ID: cutover.NewID()},
 		PurchaseRequestID: in.PurchaseRequestID, SellerOfferID: in.SellerOfferID,
@@ -170,18 +174,18 @@ func (s *Service) draft(ctx context.Context, in Intent, deal Deal, network chain
 		Provider: ProviderRequestNetwork, Direction: DirectionIn, Status: Pending,
 		ExpectedUnits: &units, EscrowBalance: new(money.Units), ReceivedUnits: new(money.Units),
 		CallbackSecret: randomHex(32), Salt: randomHex(8),
-		ExpiresAt: now.Add(s.opts.Life).UTC().Truncate(time.Millisecond),
+		ExpiresAt: now.Add(s.deps.Life),
 		Blockchain: &Blockchain{
 			ChainID: network.ID, Network: network.Name, Token: token.Symbol, TokenAddress: token.Address,
-			ConfirmationsRequired: max(network.Floor, s.opts.Floors[network.ID]),
+			ConfirmationsRequired: max(network.Floor, s.deps.Floors[network.ID]),
 		},
 	}}, nil
 }
 
 // price says how many units pay the offer.
 func (s *Service) price(ctx context.Context, in Intent, price Price, token chain.Token) (money.Units, *Quote, error) {
-	if s.opts.Quoter != nil {
-		q, err := s.opts.Quoter.Quote(ctx, price, in.ChainID, token)
+	if s.deps.Quoter != nil {
+		q, err := s.deps.Quoter.Quote(ctx, price, in.ChainID, token)
 		return q.OnChainUnits, &q, err
 	}
 	units, err := peggedUnits(price, token)
@@ -208,7 +212,7 @@ func (s *Service) open(ctx context.Context, in Intent, d draft) (View, error) {
 	if err := s.retire(ctx, in, d.payment.BuyerID); err != nil {
 		return View{}, err
 	}
-	now := s.opts.Now()
+	now := s.now()
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (View, error) {
 		live, err := liveIntent(ctx, tx, in.PurchaseRequestID, d.payment.BuyerID)
 		if err != nil {
@@ -223,7 +227,7 @@ func (s *Service) open(ctx context.Context, in Intent, d draft) (View, error) {
 
 // retire cancels a pending payment that has expired or is for another offer.
 func (s *Service) retire(ctx context.Context, in Intent, buyerID cutover.ID) error {
-	now := s.opts.Now()
+	now := s.now()
 	return s.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
 		live, err := liveIntent(ctx, tx, in.PurchaseRequestID, buyerID)
 		if err != nil || live == nil || !live.spent(in, now) {
@@ -258,7 +262,7 @@ func derive(ctx context.Context, tx cutover.Tx, payment cutover.ID, chainID int6
 	account, err := ActiveTrezorAccount(ctx, tx)
 	if fault.Is(err, fault.NotFound) {
 		return Destination{}, account, fault.New(fault.Unavailable,
-			"payments are not possible yet: an admin has to register a wallet key (POST /api/payment/trezor/accounts)")
+			"payments are not possible yet: an admin has to register the key of a wallet")
 	}
 	for err == nil {
 		var dest Destination

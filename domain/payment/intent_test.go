@@ -51,7 +51,7 @@ func TestASecondAttemptGetsTheFirstPaymentBack(t *testing.T) {
 func TestEightAttemptsAtOnceGiveOnePayment(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		// Two services, as of two processes, so that the databases decide.
-		services := []*payment.Service{b.Service, payment.NewService(b.db, b.deals, b.wallets, b.opts)}
+		services := []*payment.Service{b.Service, b.another()}
 		views, errs := make([]payment.View, 8), make([]error, 8)
 		together(8, func(i int) { views[i], errs[i] = services[i%2].CreateIntent(t.Context(), b.buyer, b.intent()) })
 		for i := range views {
@@ -218,7 +218,7 @@ func (r *rates) Price(context.Context, string) (money.Amount, time.Time, error) 
 // quoting restarts the service with two sources that agree.
 func (b *bundle) quoting(price string) (set func(price string)) {
 	one, two := &rates{"one", price, b.clock.now}, &rates{"two", price, b.clock.now}
-	b.opts.Quoter = &payment.Quoter{Sources: []payment.Source{one, two}, Validity: 90 * time.Second, Now: b.clock.now}
+	b.made.Quoter = &payment.Quoter{Sources: []payment.Source{one, two}, Validity: 90 * time.Second, Now: b.clock.now}
 	b.start()
 	return func(price string) { one.price, two.price = price, price }
 }
@@ -259,8 +259,7 @@ func TestAQuoteDecidesAndIsMadeAnewOnlyUntilThePaymentIsSeen(t *testing.T) {
 
 func TestWithoutAPriceThereIsNoIntent(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
-		b.opts.Quoter = &payment.Quoter{}
-		b.start()
+		b.quoting("0") // no price at all
 		b.request, b.offer = b.deal(b.buyer, func(d *payment.Deal) { d.Currency = "EUR" })
 		_, err := b.CreateIntent(t.Context(), b.buyer, b.intent())
 		wantKind(t, "an intent", err, fault.Unavailable)

@@ -42,11 +42,11 @@ func TestADealThatWasDoneBeforeTheMoveIsReleasedOnceItsMoneyIsBooked(t *testing.
 		} {
 			b.completed()
 			ctx, p := t.Context(), b.older(t, change)
-			_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil)
+			_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{})
 			wantReason(t, name+" without a ledger", err, "by an adjustment from custody to escrow")
 			must[payment.Entry](t)(b.Adjust(ctx, b.admin, p.ID, adjustment("opening", payment.AtCustody, payment.AtEscrow, "12.5")))
-			must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil))
-			done := must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(9)))
+			must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{}))
+			done := must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutProof{TxHash: hash(9)}))
 			if done.EscrowState != payment.Released {
 				t.Errorf("%s: got %s", name, done.EscrowState)
 			}
@@ -68,12 +68,12 @@ func TestAnOlderPaymentIsNotReleasedWithoutAReasonWhy(t *testing.T) {
 			if p.Blockchain != nil {
 				must[payment.Entry](t)(b.Adjust(ctx, b.admin, p.ID, adjustment("opening", payment.AtCustody, payment.AtEscrow, "12.5")))
 			}
-			_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil)
+			_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{})
 			wantReason(t, "an older payment", err, reason)
 		}
 		p := b.older(t, func(*payment.Payment) {})
 		must[payment.Entry](t)(b.Adjust(ctx, b.admin, p.ID, adjustment("opening", payment.AtCustody, payment.AtEscrow, "12.5")))
-		_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil)
+		_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{})
 		wantReason(t, "a deal that is not done", err, "once the deal is done")
 	})
 }
@@ -84,7 +84,7 @@ func TestAnOlderPaymentForAnOfferThatLostIsNotReleased(t *testing.T) {
 		ctx, p := t.Context(), b.older(t, func(*payment.Payment) {})
 		b.deals.set(b.offer, payment.Deal{BuyerID: b.buyer.UserID, SellerID: b.seller.UserID, RequestStatus: "completed", OfferStatus: "rejected"})
 		must[payment.Entry](t)(b.Adjust(ctx, b.admin, p.ID, adjustment("opening", payment.AtCustody, payment.AtEscrow, "12.5")))
-		_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil)
+		_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{})
 		wantReason(t, "a payment for an offer that lost", err, "once the deal is done")
 	})
 }
@@ -107,7 +107,7 @@ func TestAnOlderPaymentIsBookedAsMuchAsIsThere(t *testing.T) {
 		if now.EscrowState != payment.Partial {
 			t.Errorf("it is %q, want partial", now.EscrowState)
 		}
-		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil))
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutDraft{}))
 	})
 }
 
@@ -115,7 +115,7 @@ func TestAnOlderPaymentIsBookedAsMuchAsIsThere(t *testing.T) {
 func TestAReleaseThatAnOlderSystemBeganCanBeCancelled(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.older(t, func(p *payment.Payment) { p.EscrowState = payment.Releasing })
-		_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil)
+		_, err := b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{})
 		wantReason(t, "a release under way", err, "confirm or cancel it first")
 		free := must[payment.PayoutView](t)(b.CancelPayout(ctx, b.admin, payment.PayRelease, p.ID))
 		if free.EscrowState != payment.Releasable {

@@ -6,6 +6,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/internal/chain"
+	"github.com/amanat-dev/amanat/internal/limit"
 	"github.com/amanat-dev/amanat/internal/money"
 	"github.com/amanat-dev/amanat/internal/web"
 )
@@ -24,6 +25,16 @@ type Instruction struct {
 	FeeUnits     money.Units  `json:"feeUnits"`
 }
 
+// PayoutDraft says how much of a payment's money goes out.
+type PayoutDraft struct {
+	Amount *money.Amount `json:"amount,omitempty" doc:"Of the payment's token; all there is when left out"`
+}
+
+// PayoutProof names the transaction that has carried a payout out.
+type PayoutProof struct {
+	TxHash string `json:"txHash" pattern:"^0x[0-9a-fA-F]{64}$" patternDescription:"0x and 64 hex digits"`
+}
+
 // PayoutView is a payment with the transfer that it needs; no instruction
 // once it is confirmed.
 type PayoutView struct {
@@ -32,19 +43,22 @@ type PayoutView struct {
 }
 
 // Begin reserves a payment's money for a release or refund, and says what to
-// transfer: all of it, or amount of the token. Only admins may. Errors:
+// transfer: all of it, or an amount of the token. Only admins may. Errors:
 // fault.Conflict while a hold is open, without a verified wallet, when the
 // state does not allow it, or when the escrow holds less.
-func (s *Service) Begin(ctx context.Context, who web.Principal, kind PayoutKind, id cutover.ID, amount *money.Amount) (PayoutView, error) {
-	if err := requireAdmin(who); err != nil {
+func (s *Service) Begin(ctx context.Context, who web.Principal, kind PayoutKind, id cutover.ID, d PayoutDraft) (PayoutView, error) {
+	if err := admins.Admit(who); err != nil {
+		return PayoutView{}, err
+	}
+	if err := limit.Check(d); err != nil {
 		return PayoutView{}, err
 	}
 	p, err := s.read(ctx, id)
 	if err != nil {
 		return PayoutView{}, err
 	}
-	r := Reservation{Kind: kind, FeeBps: s.opts.FeeBps, By: who.UserID, At: s.opts.Now()}
-	if r.Units, err = p.exactUnits(amount); err != nil {
+	r := Reservation{Kind: kind, FeeBps: s.deps.FeeBps, By: who.UserID, At: s.now()}
+	if r.Units, err = p.exactUnits(d.Amount); err != nil {
 		return PayoutView{}, err
 	}
 	if r.Recipient, err = s.recipient(ctx, kind, &p); err != nil {
@@ -70,7 +84,7 @@ func (s *Service) dealDone(ctx context.Context, kind PayoutKind, p *Payment) (bo
 	if kind != PayRelease || p.EscrowState != Funded {
 		return false, nil
 	}
-	deal, err := s.deals.Deal(ctx, p.PurchaseRequestID, p.SellerOfferID)
+	deal, err := s.deps.Deals.Deal(ctx, p.PurchaseRequestID, p.SellerOfferID)
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
@@ -99,7 +113,7 @@ func (s *Service) recipient(ctx context.Context, kind PayoutKind, p *Payment) (s
 	if kind == PayRefund {
 		whom, user = "buyer", p.BuyerID
 	}
-	address, _, err := s.wallets.VerifiedWallet(ctx, user)
+	address, _, err := s.deps.Wallets.VerifiedWallet(ctx, user)
 	if fault.Is(err, fault.NotFound) {
 		return "", fault.New(fault.Conflict, "the %s has no verified wallet to send the money to", whom)
 	}
@@ -183,15 +197,15 @@ func (p *Payment) instruction() *Instruction {
 // Confirm books a payout as done by a transaction. The same transaction again
 // changes nothing. Only admins may. Errors: fault.Invalid for what is no
 // transaction hash; fault.Conflict when no such payout is under way.
-func (s *Service) Confirm(ctx context.Context, who web.Principal, kind PayoutKind, id cutover.ID, txHash string) (PayoutView, error) {
-	if err := requireAdmin(who); err != nil {
+func (s *Service) Confirm(ctx context.Context, who web.Principal, kind PayoutKind, id cutover.ID, proof PayoutProof) (PayoutView, error) {
+	if err := admins.Admit(who); err != nil {
 		return PayoutView{}, err
 	}
-	if !chain.IsTxHash(txHash) {
-		return PayoutView{}, fault.Field("txHash", "want 0x and 64 hex digits")
+	if err := limit.Check(proof); err != nil {
+		return PayoutView{}, err
 	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PayoutView, error) {
-		p, err := confirm(ctx, tx, kind, id, txHash)
+		p, err := confirm(ctx, tx, kind, id, proof.TxHash)
 		return PayoutView{Payment: p}, err
 	})
 }
@@ -225,7 +239,7 @@ func confirm(ctx context.Context, tx cutover.Tx, kind PayoutKind, id cutover.ID,
 // its way: one that is confirmed later finds nothing reserved. Errors:
 // fault.Conflict when no such payout is under way.
 func (s *Service) CancelPayout(ctx context.Context, who web.Principal, kind PayoutKind, id cutover.ID) (PayoutView, error) {
-	if err := requireAdmin(who); err != nil {
+	if err := admins.Admit(who); err != nil {
 		return PayoutView{}, err
 	}
 	v, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (PayoutView, error) {

@@ -11,16 +11,16 @@ import (
 
 func TestAReleasePaysSellerAndFees(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
-		b.opts.FeeBps = 200
+		b.made.FeeBps = 200
 		b.start()
 		ctx, p := t.Context(), b.releasable(t)
-		begun := must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil))
+		begun := must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{}))
 		i := begun.Instruction
 		if begun.EscrowState != payment.Releasing || i.To != b.wallets[b.seller.UserID] || i.From != p.Checkout.Destination ||
 			i.Units.String() != "12250000000000000000" || i.FeeUnits.String() != "250000000000000000" || i.Amount.String() != "12.25" {
 			t.Fatalf("got %s, %+v", begun.EscrowState, i)
 		}
-		done := must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(9)))
+		done := must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutProof{TxHash: hash(9)}))
 		if done.EscrowState != payment.Released || done.Status != payment.Completed || done.Payout != nil || done.PayoutTxHash != hash(9) {
 			t.Errorf("got %s, %s", done.Status, done.EscrowState)
 		}
@@ -35,11 +35,11 @@ func TestAReleasePaysSellerAndFees(t *testing.T) {
 func TestARefundPaysTheBuyer(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.funded(t)
-		begun := must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil))
+		begun := must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutDraft{}))
 		if begun.EscrowState != payment.Refunding || begun.Instruction.To != "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC" {
 			t.Errorf("got %s to %s", begun.EscrowState, begun.Instruction.To)
 		}
-		done := must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, hash(9)))
+		done := must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutProof{TxHash: hash(9)}))
 		if done.EscrowState != payment.EscrowRefunded || done.Status != payment.Refunded {
 			t.Errorf("got %s, %s", done.Status, done.EscrowState)
 		}
@@ -52,18 +52,18 @@ func TestARefundPaysTheBuyer(t *testing.T) {
 func TestConfirmingTwiceWithTheSameTransactionChangesNothing(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.releasable(t)
-		_, err := b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(9))
+		_, err := b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutProof{TxHash: hash(9)})
 		wantKind(t, "a confirmation of nothing", err, fault.Conflict)
-		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil))
-		_, err = b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, hash(9))
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{}))
+		_, err = b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutProof{TxHash: hash(9)})
 		wantKind(t, "the confirmation of a refund", err, fault.Conflict)
-		_, err = b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, "0x12")
+		_, err = b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutProof{TxHash: "0x12"})
 		wantField(t, "a hash that is none", err, "txHash")
-		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(9)))
+		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutProof{TxHash: hash(9)}))
 		b.unchanged(t, "the same again", p.ID, func() {
-			must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(9)))
+			must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutProof{TxHash: hash(9)}))
 		})
-		_, err = b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(10))
+		_, err = b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutProof{TxHash: hash(10)})
 		wantKind(t, "another transaction", err, fault.Conflict)
 		b.wantEvents(t, payment.EventFunded.Name(), payment.EventReleased.Name())
 	})
@@ -75,7 +75,7 @@ func TestReleaseAndRefundAtOnceHaveOneWinner(t *testing.T) {
 			p := b.releasable(t)
 			kinds := []payment.PayoutKind{payment.PayRelease, payment.PayRefund, payment.PayRelease, payment.PayRefund}
 			errs := make([]error, len(kinds))
-			together(len(kinds), func(i int) { _, errs[i] = b.Begin(t.Context(), b.admin, kinds[i], p.ID, nil) })
+			together(len(kinds), func(i int) { _, errs[i] = b.Begin(t.Context(), b.admin, kinds[i], p.ID, payment.PayoutDraft{}) })
 			won := -1
 			for i, err := range errs {
 				switch {
@@ -102,12 +102,12 @@ func TestReleaseAndRefundAtOnceHaveOneWinner(t *testing.T) {
 func TestAHoldStopsPayoutsUntilItIsResolved(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.releasable(t)
-		h := must[payment.Hold](t)(b.OpenHold(ctx, b.arbiter, p.ID, " the parcel was empty "))
+		h := must[payment.Hold](t)(b.OpenHold(ctx, b.arbiter, p.ID, payment.HoldDraft{Reason: " the parcel was empty "}))
 		if h.Reason != "the parcel was empty" || h.RaisedBy != b.arbiter.UserID {
 			t.Errorf("got %+v", h)
 		}
 		for _, kind := range []payment.PayoutKind{payment.PayRelease, payment.PayRefund} {
-			_, err := b.Begin(ctx, b.admin, kind, p.ID, nil)
+			_, err := b.Begin(ctx, b.admin, kind, p.ID, payment.PayoutDraft{})
 			wantKind(t, "a "+string(kind)+" under a hold", err, fault.Conflict)
 		}
 		if v := must[payment.View](t)(b.Get(ctx, b.buyer, p.ID)); len(v.Holds) != 1 || v.Holds[0].ID != h.ID {
@@ -120,8 +120,8 @@ func TestAHoldStopsPayoutsUntilItIsResolved(t *testing.T) {
 		if again.ResolvedBy != b.arbiter.UserID || again.Rev != 2 {
 			t.Errorf("resolving twice changed it: %+v", again)
 		}
-		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil))
-		_, err = b.OpenHold(ctx, b.admin, p.ID, "too late")
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{}))
+		_, err = b.OpenHold(ctx, b.admin, p.ID, payment.HoldDraft{Reason: "too late"})
 		wantKind(t, "a hold on a release under way", err, fault.Conflict)
 	})
 }
@@ -132,9 +132,9 @@ func TestHoldAndReleaseAtOnceHaveOneWinner(t *testing.T) {
 		errs := make([]error, 2)
 		together(2, func(i int) {
 			if i == 0 {
-				_, errs[i] = b.OpenHold(t.Context(), b.admin, p.ID, "wait")
+				_, errs[i] = b.OpenHold(t.Context(), b.admin, p.ID, payment.HoldDraft{Reason: "wait"})
 			} else {
-				_, errs[i] = b.Begin(t.Context(), b.admin, payment.PayRelease, p.ID, nil)
+				_, errs[i] = b.Begin(t.Context(), b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{})
 			}
 		})
 		if (errs[0] == nil) == (errs[1] == nil) {
@@ -146,10 +146,10 @@ func TestHoldAndReleaseAtOnceHaveOneWinner(t *testing.T) {
 func TestAPayoutIsRefused(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.open(t)
-		_, err := b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil)
+		_, err := b.Begin(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutDraft{})
 		wantKind(t, "a refund of nothing", err, fault.Conflict)
 		b.delivered(t, p, nil)
-		_, err = b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil)
+		_, err = b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{})
 		wantKind(t, "a release before completion", err, fault.Conflict)
 		b.tell(t, b.HandleRequestCompleted, b.request)
 		b.unchanged(t, "refused payouts", p.ID, func() {
@@ -157,31 +157,31 @@ func TestAPayoutIsRefused(t *testing.T) {
 				name string
 				err  error
 			}{
-				{"the seller", second(b.Begin(ctx, b.seller, payment.PayRelease, p.ID, nil))},
-				{"the buyer", second(b.Begin(ctx, b.buyer, payment.PayRefund, p.ID, nil))},
-				{"a resolver", second(b.Begin(ctx, b.arbiter, payment.PayRelease, p.ID, nil))},
-				{"the seller's confirmation", second(b.Confirm(ctx, b.seller, payment.PayRelease, p.ID, hash(3)))},
-				{"the seller's hold", second(b.OpenHold(ctx, b.seller, p.ID, "x"))},
+				{"the seller", second(b.Begin(ctx, b.seller, payment.PayRelease, p.ID, payment.PayoutDraft{}))},
+				{"the buyer", second(b.Begin(ctx, b.buyer, payment.PayRefund, p.ID, payment.PayoutDraft{}))},
+				{"a resolver", second(b.Begin(ctx, b.arbiter, payment.PayRelease, p.ID, payment.PayoutDraft{}))},
+				{"the seller's confirmation", second(b.Confirm(ctx, b.seller, payment.PayRelease, p.ID, payment.PayoutProof{TxHash: hash(3)}))},
+				{"the seller's hold", second(b.OpenHold(ctx, b.seller, p.ID, payment.HoldDraft{Reason: "x"}))},
 				{"the seller's resolution", second(b.ResolveHold(ctx, b.seller, p.ID, cutover.NewID()))},
 			} {
 				wantKind(t, who.name, who.err, fault.Forbidden)
 			}
-			_, err = b.Begin(ctx, b.admin, payment.PayRelease, p.ID, amount("12.500000000000000001"))
+			_, err = b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{Amount: amount("12.500000000000000001")})
 			wantKind(t, "more than there is", err, fault.Conflict)
 			for _, bad := range []string{"0", "-1", "0.0000000000000000001"} {
-				_, err = b.Begin(ctx, b.admin, payment.PayRelease, p.ID, amount(bad))
+				_, err = b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{Amount: amount(bad)})
 				wantField(t, "the amount "+bad, err, "amount")
 			}
-			_, err = b.Begin(ctx, b.admin, payment.PayRelease, cutover.NewID(), nil)
+			_, err = b.Begin(ctx, b.admin, payment.PayRelease, cutover.NewID(), payment.PayoutDraft{})
 			wantKind(t, "an unknown payment", err, fault.NotFound)
-			_, err = b.OpenHold(ctx, b.admin, p.ID, "  ")
+			_, err = b.OpenHold(ctx, b.admin, p.ID, payment.HoldDraft{Reason: "  "})
 			wantField(t, "a hold without a reason", err, "reason")
 			wallet := b.wallets[b.seller.UserID]
 			delete(b.wallets, b.seller.UserID)
-			_, err = b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil)
+			_, err = b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{})
 			wantKind(t, "a release to nowhere", err, fault.Conflict)
 			b.wallets[b.seller.UserID] = "TJRabPrwbZy45sbavfcjinPJC18kjpRTv8"
-			_, err = b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil)
+			_, err = b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{})
 			wantKind(t, "a release to another sort of chain", err, fault.Conflict)
 			b.wallets[b.seller.UserID] = wallet
 		})
@@ -193,14 +193,14 @@ func second[T any](_ T, err error) error { return err }
 func TestPartsCanBeReleasedAndRefunded(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.releasable(t)
-		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, amount("2.5")))
-		part := must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(5)))
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{Amount: amount("2.5")}))
+		part := must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutProof{TxHash: hash(5)}))
 		if part.EscrowState != payment.Releasable || part.EscrowBalance.String() != "10000000000000000000" {
 			t.Errorf("after a part: %s, %s", part.EscrowState, part.EscrowBalance)
 		}
 		b.wantEvents(t, payment.EventFunded.Name())
-		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil))
-		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, hash(6)))
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutDraft{}))
+		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutProof{TxHash: hash(6)}))
 		b.wantBalances(t, p.ID, map[string]string{
 			payment.SellerAccount(b.seller.UserID): "2500000000000000000", payment.BuyerAccount(b.buyer.UserID): "10000000000000000000",
 		})
@@ -213,10 +213,10 @@ func TestAPartialPaymentCanBeRefunded(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx, p := t.Context(), b.open(t)
 		b.delivered(t, p, func(c map[string]any) { c["amount"] = halfUnits })
-		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil))
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutDraft{}))
 		// Money that arrives meanwhile is the buyer's, not the escrow's.
 		b.delivered(t, p, func(c map[string]any) { c["txHash"], c["amount"] = hash(2), halfUnits })
-		done := must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, hash(6)))
+		done := must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutProof{TxHash: hash(6)}))
 		if done.Status != payment.Refunded || done.EscrowState != payment.EscrowRefunded {
 			t.Errorf("got %s, %s", done.Status, done.EscrowState)
 		}

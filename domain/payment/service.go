@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -36,9 +37,12 @@ type Wallets interface {
 	VerifiedWallet(ctx context.Context, userID cutover.ID) (address, chain string, err error)
 }
 
-// Options tune a Service. The zero value pays token prices one to one, takes
-// no fee, and tells no scanner.
-type Options struct {
+// Deps are what the service is made of. What is left out of the prices, the
+// scanner and the fee is done without: token prices are paid one to one.
+type Deps struct {
+	DB      *cutover.Domain
+	Deals   Deals
+	Wallets Wallets
 	// Quoter prices offers when it is set (ORACLE_QUOTING_ENABLED).
 	Quoter *Quoter
 	// Scanner is told of every intent when it is set (AMN_SCANNER_URL).
@@ -53,79 +57,67 @@ type Options struct {
 	// Floors raise the confirmations that a chain needs. A figure below the
 	// network's floor counts as the floor.
 	Floors map[int64]int64
-	Logger *slog.Logger
-	// Now is the clock; cutover.Now when nil.
-	Now func() time.Time
+	Log    *slog.Logger     // nil: slog.Default()
+	Now    func() time.Time // nil: cutover.Now
 }
 
 // DefaultLife is how long a pending payment waits for money.
 const DefaultLife = 30 * time.Minute
 
-// Check says what is wrong with the options, if anything.
-func (o Options) Check() error {
-	if o.FeeBps < 0 || o.FeeBps > bpsOne {
+// check says what is wrong with what the service is made of, if anything.
+func (d Deps) check() error {
+	if d.Deals == nil || d.Wallets == nil {
+		return errors.New("payment: nobody answers for Deals or Wallets")
+	}
+	if d.FeeBps < 0 || d.FeeBps > bpsOne {
 		return fmt.Errorf("PLATFORM_FEE_BPS: want 0 to %d", bpsOne)
 	}
-	if o.Quoter != nil && len(o.Quoter.Sources) < minSources {
+	if d.Quoter != nil && len(d.Quoter.Sources) < minSources {
 		return fmt.Errorf("ORACLE_SOURCES: want at least %d sources while ORACLE_QUOTING_ENABLED=true", minSources)
 	}
-	if o.Quoter != nil && (o.Quoter.Validity < MinValidity || o.Quoter.Validity > MaxValidity) {
+	if d.Quoter != nil && (d.Quoter.Validity < MinValidity || d.Quoter.Validity > MaxValidity) {
 		return fmt.Errorf("QUOTE_VALIDITY_S: want %d to %d", int(MinValidity.Seconds()), int(MaxValidity.Seconds()))
 	}
 	return nil
 }
 
-// Service does what the routes and the other domains ask of payments. It is
-// safe for concurrent use.
+// Service does what the routes and the other domains ask of payments. It
+// decides who may do what. It is safe for concurrent use.
 type Service struct {
-	db      *cutover.Domain
-	deals   Deals
-	wallets Wallets
-	opts    Options
-	log     *slog.Logger
+	db   *cutover.Domain
+	deps Deps
+	log  *slog.Logger
 	// deriving admits one new intent at a time: all of them count up the same
 	// account, and would only run into each other.
 	deriving chan struct{}
 }
 
-// NewService makes a Service. Check the options first.
-func NewService(db *cutover.Domain, deals Deals, wallets Wallets, opts Options) *Service {
-	if opts.Life <= 0 {
-		opts.Life = DefaultLife
+// New makes the service. Errors: when a figure is out of its range, or something
+// is missing.
+func New(deps Deps) (*Service, error) {
+	if err := deps.check(); err != nil {
+		return nil, err
 	}
-	if opts.Now == nil {
-		opts.Now = cutover.Now
+	if deps.Life <= 0 {
+		deps.Life = DefaultLife
 	}
-	if opts.Logger == nil {
-		opts.Logger = slog.Default()
+	if deps.Now == nil {
+		deps.Now = cutover.Now
 	}
-	return &Service{
-		db: db, deals: deals, wallets: wallets, opts: opts, log: opts.Logger,
-		deriving: make(chan struct{}, 1),
+	if deps.Log == nil {
+		deps.Log = slog.Default()
 	}
+	return &Service{db: deps.DB, deps: deps, log: deps.Log, deriving: make(chan struct{}, 1)}, nil
 }
 
-// Roles that this domain tells apart.
-const (
-	roleAdmin    = "admin"
-	roleResolver = "resolver"
+// now is the present in the precision that is stored.
+func (s *Service) now() time.Time { return s.deps.Now().UTC().Truncate(time.Millisecond) }
+
+// Whom something is for.
+var (
+	admins = web.Roles(web.RoleAdmin)
+	judges = web.Roles(web.RoleAdmin, web.RoleResolver)
 )
-
-func isAdmin(who web.Principal) bool { return who.Role == roleAdmin }
-
-func requireAdmin(who web.Principal) error {
-	if !isAdmin(who) {
-		return fault.New(fault.Forbidden, "this is for admins")
-	}
-	return nil
-}
-
-func requireJudge(who web.Principal) error {
-	if who.Role != roleAdmin && who.Role != roleResolver {
-		return fault.New(fault.Forbidden, "this is for admins and resolvers")
-	}
-	return nil
-}
 
 // View of a payment for its owners and admins. Who shows the payment decides
 // about the rest.
@@ -158,7 +150,7 @@ func (s *Service) Get(ctx context.Context, who web.Principal, id cutover.ID) (Vi
 		if err != nil {
 			return View{}, err
 		}
-		if !isAdmin(who) && !p.OwnedBy(who.UserID) {
+		if who.Role != web.RoleAdmin && !p.OwnedBy(who.UserID) {
 			return View{}, errNoPayment()
 		}
 		return view(ctx, tx, p)
@@ -192,15 +184,14 @@ func quoteOf(ctx context.Context, tx cutover.Tx, payment cutover.ID) (*Quote, er
 	return &q, nil
 }
 
-// List gives a page of the caller's payments, the newest first; of all
-// payments to an admin. limit is that of the page: one more is asked for and
-// given.
+// List returns the caller's payments, the newest first, after the given one, at
+// most limit; to an admin all payments.
 func (s *Service) List(ctx context.Context, who web.Principal, after cutover.ID, limit int) ([]Payment, error) {
 	return cutover.View(ctx, s.db, QueryPayments, func(ctx context.Context, tx cutover.Tx) ([]Payment, error) {
-		if isAdmin(who) {
-			return Payments(ctx, tx, after, limit+1)
+		if who.Role == web.RoleAdmin {
+			return Payments(ctx, tx, after, limit)
 		}
-		return PaymentsOfUser(ctx, tx, who.UserID, after, limit+1)
+		return PaymentsOfUser(ctx, tx, who.UserID, after, limit)
 	})
 }
 

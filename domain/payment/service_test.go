@@ -62,9 +62,9 @@ func TestMoneyIsHeldFromSeenToPaidOut(t *testing.T) {
 		want("seen", true)
 		b.delivered(t, p, nil)
 		want("funded", true)
-		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, nil))
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutDraft{}))
 		want("refunding", true)
-		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, hash(2)))
+		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRefund, p.ID, payment.PayoutProof{TxHash: hash(2)}))
 		want("refunded", false)
 	})
 }
@@ -136,7 +136,7 @@ func (w *watcher) Watch(_ context.Context, what payment.Watch) error {
 func TestTheScannerIsToldOfEachIntentSoonerOrLater(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		scanner := &watcher{fail: errors.New("away")}
-		b.opts.Scanner, b.opts.CallbackURL = scanner, "https://amanat.example/api/payment/amn-scanner/webhook"
+		b.made.Scanner, b.made.CallbackURL = scanner, "https://amanat.example/api/payment/amn-scanner/webhook"
 		b.start()
 		p := b.open(t) // although the scanner is away
 		if _, err := b.RegisterPending(t.Context(), 10); err == nil {
@@ -150,7 +150,7 @@ func TestTheScannerIsToldOfEachIntentSoonerOrLater(t *testing.T) {
 		}
 		stored, w := b.stored(t, p.ID), scanner.told[0]
 		if w.CallbackSecret != stored.CallbackSecret || w.PaymentReference != p.Checkout.Reference || w.Destination != p.Checkout.Destination ||
-			w.Amount != allUnits || w.ConfirmationsRequired != 200 || w.CallbackURL != b.opts.CallbackURL || stored.WatchedAt.IsZero() {
+			w.Amount != allUnits || w.ConfirmationsRequired != 200 || w.CallbackURL != b.made.CallbackURL || stored.WatchedAt.IsZero() {
 			t.Errorf("the scanner was told %+v", w)
 		}
 		b.request, b.offer = b.deal(b.buyer, nil)
@@ -173,17 +173,17 @@ func TestWithoutAScannerNobodyIsTold(t *testing.T) {
 func TestTheNewestWalletKeyIsUsedAndNoneTwice(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
-		_, err := b.RegisterTrezor(ctx, b.admin, xpub, "", "again")
+		_, err := b.RegisterTrezor(ctx, b.admin, payment.TrezorDraft{XPub: xpub, DeviceLabel: "again"})
 		wantKind(t, "the same key", err, fault.Conflict)
 		for name, who := range map[string]web.Principal{"buyer": b.buyer, "resolver": b.arbiter} {
-			_, err := b.RegisterTrezor(ctx, who, xpub, "", "")
+			_, err := b.RegisterTrezor(ctx, who, payment.TrezorDraft{XPub: xpub, DeviceLabel: ""})
 			wantKind(t, name, err, fault.Forbidden)
 			_, err = b.TrezorAccounts(ctx, who)
 			wantKind(t, name, err, fault.Forbidden)
 		}
 		// The key at the same path of the mnemonic "abandon … about".
 		const other = "xpub6DCoCpSuQZB2jawqnGMEPS63ePKWkwWPH4TU45Q7LPXWuNd8TMtVxRrgjtEshuqpK3mdhaWHPFsBngh5GFZaM6si3yZdUsT8ddYM3PwnATt"
-		newest := must[payment.TrezorAccount](t)(b.RegisterTrezor(ctx, b.admin, other, "", "new"))
+		newest := must[payment.TrezorAccount](t)(b.RegisterTrezor(ctx, b.admin, payment.TrezorDraft{XPub: other, DeviceLabel: "new"}))
 		accounts := must[[]payment.TrezorAccount](t)(b.TrezorAccounts(ctx, b.admin))
 		if len(accounts) != 2 || accounts[0].ID != newest.ID {
 			t.Errorf("got %+v", accounts)
@@ -196,22 +196,26 @@ func TestTheNewestWalletKeyIsUsedAndNoneTwice(t *testing.T) {
 	})
 }
 
-func TestOptionsAreChecked(t *testing.T) {
+func TestWhatAServiceIsMadeOfIsChecked(t *testing.T) {
 	t.Parallel()
 	source := payment.Source(&payment.HTTPSource{})
 	two := []payment.Source{source, source}
-	for name, o := range map[string]payment.Options{
+	for name, o := range map[string]payment.Deps{
+		"nobody to ask":    {},
 		"negative fee":     {FeeBps: -1},
 		"more than all":    {FeeBps: 10001},
 		"one source":       {Quoter: &payment.Quoter{Sources: two[:1], Validity: 90 * time.Second}},
 		"too short a life": {Quoter: &payment.Quoter{Sources: two, Validity: 59 * time.Second}},
 		"too long a life":  {Quoter: &payment.Quoter{Sources: two, Validity: 121 * time.Second}},
 	} {
-		if o.Check() == nil {
+		if name != "nobody to ask" {
+			o.Deals, o.Wallets = &deals{}, wallets{}
+		}
+		if _, err := payment.New(o); err == nil {
 			t.Errorf("%s: was taken", name)
 		}
 	}
-	if err := (payment.Options{FeeBps: 250, Quoter: &payment.Quoter{Sources: two, Validity: 90 * time.Second}}).Check(); err != nil {
+	if _, err := payment.New(payment.Deps{Deals: &deals{}, Wallets: wallets{}, FeeBps: 250, Quoter: &payment.Quoter{Sources: two, Validity: 90 * time.Second}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -232,9 +236,9 @@ func TestHeldPaymentsAreThoseOfBuyerAndSellerUntilTheMoneyIsOut(t *testing.T) {
 		if n := must[int64](t)(b.HeldPayments(ctx, b.stranger.UserID)); n != 0 {
 			t.Errorf("a stranger has %d held payments", n)
 		}
-		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, nil))
+		must[payment.PayoutView](t)(b.Begin(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{}))
 		held(1)
-		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, hash(9)))
+		must[payment.PayoutView](t)(b.Confirm(ctx, b.admin, payment.PayRelease, p.ID, payment.PayoutProof{TxHash: hash(9)}))
 		held(0)
 	})
 }

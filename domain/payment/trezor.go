@@ -6,6 +6,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/internal/chain"
+	"github.com/amanat-dev/amanat/internal/limit"
 	"github.com/amanat-dev/amanat/internal/web"
 )
 
@@ -24,13 +25,23 @@ type TrezorAccount struct {
 	DeviceLabel         string `json:"deviceLabel,omitempty"`
 }
 
+// TrezorDraft is what an admin says of a key to register.
+type TrezorDraft struct {
+	XPub                string `json:"xpub" minLength:"1" maxLength:"200" doc:"Extended public key at m/44'/60'/0'"`
+	RegistrationAddress string `json:"registrationAddress,omitempty" maxLength:"42" doc:"The wallet's first address, to be sure"`
+	DeviceLabel         string `json:"deviceLabel,omitempty" maxLength:"100"`
+}
+
 // firstPaymentIndex leaves index 0 to the registration address.
 const firstPaymentIndex = 1
 
-// NewTrezorAccount reads an extended public key. registrationAddress, when it
-// is not "", must be the wallet's address at index 0.
-func NewTrezorAccount(xpub, registrationAddress, label string) (TrezorAccount, error) {
-	account, err := chain.ParseAccount(xpub)
+// NewTrezorAccount reads an extended public key. The registration address, when
+// there is one, must be the wallet's at index 0. Errors: fault.Invalid.
+func NewTrezorAccount(d TrezorDraft) (TrezorAccount, error) {
+	if err := limit.Check(d); err != nil {
+		return TrezorAccount{}, err
+	}
+	account, err := chain.ParseAccount(d.XPub)
 	if err != nil {
 		return TrezorAccount{}, fault.Field("xpub", "%s", err)
 	}
@@ -38,12 +49,12 @@ func NewTrezorAccount(xpub, registrationAddress, label string) (TrezorAccount, e
 	if err != nil {
 		return TrezorAccount{}, fault.Field("xpub", "%s", err)
 	}
-	if registrationAddress != "" && !chain.SameAddress(registrationAddress, first) {
+	if d.RegistrationAddress != "" && !chain.SameAddress(d.RegistrationAddress, first) {
 		return TrezorAccount{}, fault.Field("registrationAddress", "this key's first address is %s", first)
 	}
 	return TrezorAccount{
 		XPub: account.XPub(), Fingerprint: account.Fingerprint(), BasePath: chain.BasePath,
-		RegistrationAddress: first, NextAddressIndex: firstPaymentIndex, DeviceLabel: label,
+		RegistrationAddress: first, NextAddressIndex: firstPaymentIndex, DeviceLabel: d.DeviceLabel,
 	}, nil
 }
 
@@ -68,11 +79,11 @@ func (a *TrezorAccount) Derive(payment cutover.ID, chainID int64) (Destination, 
 // RegisterTrezor registers an extended public key; from now on addresses come
 // from it. Only admins may. Errors: fault.Invalid for a key that is private,
 // malformed or from another path; fault.Conflict for one that is registered.
-func (s *Service) RegisterTrezor(ctx context.Context, who web.Principal, xpub, registrationAddress, label string) (TrezorAccount, error) {
-	if err := requireAdmin(who); err != nil {
+func (s *Service) RegisterTrezor(ctx context.Context, who web.Principal, d TrezorDraft) (TrezorAccount, error) {
+	if err := admins.Admit(who); err != nil {
 		return TrezorAccount{}, err
 	}
-	account, err := NewTrezorAccount(xpub, registrationAddress, label)
+	account, err := NewTrezorAccount(d)
 	if err != nil {
 		return TrezorAccount{}, err
 	}
@@ -95,7 +106,7 @@ func (s *Service) RegisterTrezor(ctx context.Context, who web.Principal, xpub, r
 
 // TrezorAccounts lists the registered keys, the newest first. Only admins may.
 func (s *Service) TrezorAccounts(ctx context.Context, who web.Principal) ([]TrezorAccount, error) {
-	if err := requireAdmin(who); err != nil {
+	if err := admins.Admit(who); err != nil {
 		return nil, err
 	}
 	return cutover.View(ctx, s.db, QueryTrezorList, func(ctx context.Context, tx cutover.Tx) ([]TrezorAccount, error) {

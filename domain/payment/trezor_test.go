@@ -19,7 +19,7 @@ const (
 func TestAnAccountIsMadeFromAnXPub(t *testing.T) {
 	t.Parallel()
 	for _, given := range []string{"", testFirst, "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"} {
-		a, err := NewTrezorAccount(testXPub, given, "safe")
+		a, err := NewTrezorAccount(TrezorDraft{testXPub, given, "safe"})
 		if err != nil || a.RegistrationAddress != testFirst || a.BasePath != "m/44'/60'/0'" || a.NextAddressIndex != 1 || a.Fingerprint == "" {
 			t.Fatalf("given %q: got %+v, %v", given, a, err)
 		}
@@ -34,7 +34,7 @@ func TestABadKeyIsRefusedNamingTheField(t *testing.T) {
 		"a typing error":  {testXPub[:100] + "x" + testXPub[101:], "", "xpub"},
 		"another address": {testXPub, "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "registrationAddress"},
 	} {
-		_, err := NewTrezorAccount(c[0], c[1], "")
+		_, err := NewTrezorAccount(TrezorDraft{c[0], c[1], ""})
 		var f *fault.Error
 		if !errors.As(err, &f) || f.Kind != fault.Invalid || f.Fields[c[2]] == "" {
 			t.Errorf("%s: got %v, want an error about %s", name, err, c[2])
@@ -44,7 +44,7 @@ func TestABadKeyIsRefusedNamingTheField(t *testing.T) {
 
 func TestDerivingCountsUpAndNeverGivesTheRegistrationAddress(t *testing.T) {
 	t.Parallel()
-	a, err := NewTrezorAccount(testXPub, "", "")
+	a, err := NewTrezorAccount(TrezorDraft{XPub: testXPub})
 	if err != nil {
 		t.Fatal(err)
 	}

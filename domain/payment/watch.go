@@ -16,7 +16,7 @@ const announceTimeout = 2 * time.Second
 // announce tells the scanner of a new payment at once. A failure is only
 // logged: the payment stays on the list of RegisterPending.
 func (s *Service) announce(ctx context.Context, id cutover.ID) {
-	if s.opts.Scanner == nil {
+	if s.deps.Scanner == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
@@ -36,7 +36,7 @@ func (s *Service) announce(ctx context.Context, id cutover.ID) {
 // at most limit, and gives how many it was told. Without a scanner it does
 // nothing. It is for calling every few seconds, in any number of processes.
 func (s *Service) RegisterPending(ctx context.Context, limit int) (int, error) {
-	if s.opts.Scanner == nil {
+	if s.deps.Scanner == nil {
 		return 0, nil
 	}
 	payments, err := cutover.View(ctx, s.db, QueryUnwatched, func(ctx context.Context, tx cutover.Tx) ([]Payment, error) {
@@ -59,16 +59,16 @@ func (s *Service) watch(ctx context.Context, p *Payment) error {
 	if b == nil {
 		return fault.New(fault.Internal, "payment %s has nothing to watch", p.ID)
 	}
-	err := s.opts.Scanner.Watch(ctx, Watch{
+	err := s.deps.Scanner.Watch(ctx, Watch{
 		PaymentReference: b.PaymentReference, ChainID: b.ChainID, Network: b.Network,
 		Token: b.Token, TokenAddress: b.TokenAddress, Destination: b.Destination,
 		Amount: unitsOr0(p.ExpectedUnits).String(), ConfirmationsRequired: b.ConfirmationsRequired,
-		CallbackSecret: p.CallbackSecret, CallbackURL: s.opts.CallbackURL,
+		CallbackSecret: p.CallbackSecret, CallbackURL: s.deps.CallbackURL,
 	})
 	if err != nil {
 		return err
 	}
-	id, expected, now := p.ID, unitsOr0(p.ExpectedUnits), s.opts.Now()
+	id, expected, now := p.ID, unitsOr0(p.ExpectedUnits), s.now()
 	return s.update(ctx, func(ctx context.Context, tx cutover.Tx) error {
 		p, err := cutover.Get[Payment](ctx, tx, id)
 		if err != nil || !p.WatchedAt.IsZero() || !unitsOr0(p.ExpectedUnits).Equal(expected) {

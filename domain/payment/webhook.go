@@ -30,7 +30,7 @@ func (s *Service) Deliver(ctx context.Context, raw []byte, signature string) (Re
 	if err != nil {
 		return Receipt{}, err
 	}
-	now := s.opts.Now()
+	now := s.now()
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Receipt, error) {
 		return receive(ctx, tx, id, c, now)
 	})

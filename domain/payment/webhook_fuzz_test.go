@@ -57,7 +57,11 @@ func newTill() (*till, *payment.Service) {
 	if err != nil {
 		panic(err)
 	}
-	return t, payment.NewService(domain, nil, nil, payment.Options{})
+	s, err := payment.New(payment.Deps{DB: domain, Deals: &deals{}, Wallets: wallets{}})
+	if err != nil {
+		panic(err)
+	}
+	return t, s
 }
 
 // callbackSeeds are bodies of callbacks: a good one, and it with one field or

@@ -34,7 +34,7 @@ func TestADepositFundsThePayment(t *testing.T) {
 
 func TestARaisedFloorHoldsAndALoweredOneDoesNot(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
-		b.opts.Floors = map[int64]int64{56: 250, 1: 3}
+		b.made.Floors = map[int64]int64{56: 250, 1: 3}
 		b.start()
 		p := b.open(t)
 		if got := b.delivered(t, p, nil); got.Status != payment.Processing {
@@ -78,7 +78,7 @@ func TestParallelDeliveriesDepositOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		p := b.open(t)
 		secret := b.secret(t, p.ID)
-		services := []*payment.Service{b.Service, payment.NewService(b.db, b.deals, b.wallets, b.opts)}
+		services := []*payment.Service{b.Service, b.another()}
 		var mu sync.Mutex
 		first := 0
 		together(8, func(i int) {
@@ -256,7 +256,7 @@ func TestAFailedTransferIsTakenBackBeforeTheDepositAndFrozenAfterIt(t *testing.T
 		b.delivered(t, p, func(c map[string]any) { c["txHash"] = hash(2) })
 		b.tell(t, b.HandleRequestCompleted, b.request)
 		b.delivered(t, p, func(c map[string]any) { c["txHash"], c["status"] = hash(2), "reverted" })
-		_, err := b.Begin(t.Context(), b.admin, payment.PayRelease, p.ID, nil)
+		_, err := b.Begin(t.Context(), b.admin, payment.PayRelease, p.ID, payment.PayoutDraft{})
 		wantKind(t, "a release after the deposit was reverted", err, fault.Conflict)
 		b.wantSound(t)
 	})

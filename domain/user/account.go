@@ -1,15 +1,13 @@
 package user
 
 import (
-	"net/mail"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // Role is what a user may do.
@@ -17,11 +15,13 @@ type Role string
 
 // The roles. A seller may also buy.
 const (
-	Buyer    Role = "buyer"
-	Seller   Role = "seller"
-	Admin    Role = "admin"
-	Resolver Role = "resolver"
+	Buyer    Role = web.RoleBuyer
+	Seller   Role = web.RoleSeller
+	Admin    Role = web.RoleAdmin
+	Resolver Role = web.RoleResolver
 )
+
+func (r Role) known() bool { return slices.Contains([]Role{Buyer, Seller, Admin, Resolver}, r) }
 
 // Status says whether an account may be used.
 type Status string
@@ -143,60 +143,19 @@ func CanonicalEmail(s string) string { return strings.ToLower(strings.TrimSpace(
 // however it is written.
 func (u *User) EmailKey() string { return CanonicalEmail(u.Email) }
 
-// parseEmail gives the canonical address. Errors: fault.Invalid naming
+// Recipient is somebody to send a letter to.
+type Recipient struct {
+	Email string `json:"email" format:"email" maxLength:"254"`
+}
+
+// parseEmail returns the canonical address. Errors: fault.Invalid naming
 // "email".
 func parseEmail(s string) (string, error) {
-	if err := checkText("email", s, 254); err != nil { // lower case would mend what is no UTF-8
-		return "", err
-	}
-	s = CanonicalEmail(s)
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Address != s || len(s) > 254 {
-		return "", fault.Field("email", "is no e-mail address")
-	}
-	return s, nil
-}
-
-// parseName trims a name. Errors: fault.Invalid naming the field.
-func parseName(field, s string) (string, error) {
-	s = strings.TrimSpace(s)
-	if s == "" || utf8.RuneCountInString(s) > 100 {
-		return "", fault.Field(field, "want 1 to 100 characters")
-	}
-	return s, checkText(field, s, 100)
-}
-
-// checkText refuses long text and control characters.
-func checkText(field, s string, limit int) error {
-	if utf8.RuneCountInString(s) > limit {
-		return fault.Field(field, "want at most %d characters", limit)
-	}
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, isControl) {
-		return fault.Field(field, "has characters that are no text")
-	}
-	return nil
-}
-
-func isControl(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
-
-// checkLink lets only web addresses through: the text ends up in a link.
-func checkLink(field, s string) error {
-	if s == "" {
-		return nil
-	}
-	u, err := url.Parse(s)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
-		return fault.Field(field, "want a link that begins with http:// or https://")
-	}
-	return checkText(field, s, 500)
-}
-
-// checkRole refuses a role that is not one of those.
-func checkRole(role Role, allowed ...Role) error {
-	for _, r := range allowed {
-		if role == r {
-			return nil
+	canonical := CanonicalEmail(s)
+	for _, form := range []string{s, canonical} { // lower case mends what is not UTF-8, and may be longer
+		if err := limit.Check(Recipient{form}); err != nil {
+			return "", err
 		}
 	}
-	return fault.Field("role", "want one of %v", allowed)
+	return canonical, nil
 }

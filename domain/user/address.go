@@ -1,9 +1,6 @@
 package user
 
-import (
-	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/cutover/fault"
-)
+import "github.com/amanat-dev/amanat/cutover"
 
 // maxAddresses is how many addresses a user may have.
 const maxAddresses = 20
@@ -31,38 +28,12 @@ type AddressInput struct {
 	Label      string `json:"label,omitempty" maxLength:"50"`
 	FullName   string `json:"fullName" minLength:"1" maxLength:"100"`
 	Phone      string `json:"phone,omitempty" maxLength:"30"`
-	Street     string `json:"street" minLength:"1" maxLength:"200"`
+	Street     string `json:"street" format:"lines" minLength:"1" maxLength:"200"`
 	City       string `json:"city" minLength:"1" maxLength:"100"`
 	State      string `json:"state,omitempty" maxLength:"100"`
 	PostalCode string `json:"postalCode,omitempty" maxLength:"20"`
 	Country    string `json:"country" minLength:"1" maxLength:"100"`
 	IsPrimary  *bool  `json:"isPrimary,omitempty"`
-}
-
-// check holds the rules whoever calls.
-func (in AddressInput) check() error {
-	for _, f := range []struct {
-		name, text string
-		limit      int
-		required   bool
-	}{
-		{"label", in.Label, 50, false},
-		{"fullName", in.FullName, 100, true},
-		{"phone", in.Phone, 30, false},
-		{"street", in.Street, 200, true},
-		{"city", in.City, 100, true},
-		{"state", in.State, 100, false},
-		{"postalCode", in.PostalCode, 20, false},
-		{"country", in.Country, 100, true},
-	} {
-		if f.required && f.text == "" {
-			return fault.Field(f.name, "is required")
-		}
-		if err := checkText(f.name, f.text, f.limit); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (in AddressInput) wantsPrimary() bool { return in.IsPrimary != nil && *in.IsPrimary }

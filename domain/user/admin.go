@@ -2,9 +2,11 @@ package user
 
 import (
 	"context"
+	"strings"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 	"github.com/amanat-dev/amanat/internal/web"
 )
 
@@ -28,24 +30,30 @@ type Dependencies struct {
 
 // NewAccount is what an administrator tells of an account to make.
 type NewAccount struct {
-	Email     string `json:"email" maxLength:"254"`
+	Email     string `json:"email" format:"email" maxLength:"254"`
 	Password  string `json:"password" minLength:"8" maxLength:"128"`
 	FirstName string `json:"firstName" minLength:"1" maxLength:"100"`
 	LastName  string `json:"lastName" minLength:"1" maxLength:"100"`
 	Role      Role   `json:"role" enum:"buyer,seller,admin,resolver"`
 }
 
-func requireAdmin(by web.Principal) error {
-	if by.Role != string(Admin) {
-		return fault.New(fault.Forbidden, "this is for administrators")
-	}
-	return nil
+// StatusChange is what an administrator makes of an account.
+type StatusChange struct {
+	Status Status `json:"status" enum:"active,suspended"`
 }
+
+// RoleChange says what an account may do from now on.
+type RoleChange struct {
+	Role Role `json:"role" enum:"buyer,seller,admin,resolver"`
+}
+
+// admins are whom administration is for.
+var admins = web.Roles(web.RoleAdmin)
 
 // CreateUser makes an account that is verified already. Errors: fault.Invalid;
 // fault.Conflict when the address has an account; fault.Forbidden.
-func (s *Service) CreateUser(ctx context.Context, by web.Principal, in NewAccount) (User, error) {
-	if err := requireAdmin(by); err != nil {
+func (s *Service) CreateUser(ctx context.Context, who web.Principal, in NewAccount) (User, error) {
+	if err := admins.Admit(who); err != nil {
 		return User{}, err
 	}
 	return s.Provision(ctx, in)
@@ -78,25 +86,18 @@ func (s *Service) Provision(ctx context.Context, in NewAccount) (User, error) {
 }
 
 func (in NewAccount) checked() (NewAccount, error) {
-	var err error
-	if in.Email, err = parseEmail(in.Email); err != nil {
+	err := limit.Check(in)
+	if err != nil {
 		return in, err
 	}
-	if in.FirstName, err = parseName("firstName", in.FirstName); err != nil {
-		return in, err
-	}
-	if in.LastName, err = parseName("lastName", in.LastName); err != nil {
-		return in, err
-	}
-	if err := checkPassword(in.Password); err != nil {
-		return in, err
-	}
-	return in, checkRole(in.Role, Buyer, Seller, Admin, Resolver)
+	in.FirstName, in.LastName = strings.TrimSpace(in.FirstName), strings.TrimSpace(in.LastName)
+	in.Email, err = parseEmail(in.Email)
+	return in, err
 }
 
 // Users lists accounts, newest first. Errors: fault.Forbidden.
-func (s *Service) Users(ctx context.Context, by web.Principal, f Filter, after cutover.ID, limit int) ([]User, error) {
-	if err := requireAdmin(by); err != nil {
+func (s *Service) Users(ctx context.Context, who web.Principal, f Filter, after cutover.ID, limit int) ([]User, error) {
+	if err := admins.Admit(who); err != nil {
 		return nil, err
 	}
 	f.Email = CanonicalEmail(f.Email)
@@ -108,13 +109,13 @@ func (s *Service) Users(ctx context.Context, by web.Principal, f Filter, after c
 // SetStatus suspends an account, which ends its sessions, or lets it be used
 // again. Errors: fault.Invalid; fault.NotFound; fault.Forbidden;
 // fault.Conflict for a deleted account and for one's own.
-func (s *Service) SetStatus(ctx context.Context, by web.Principal, id cutover.ID, status Status) (User, error) {
-	if status != Active && status != Suspended {
-		return User{}, fault.Field("status", "want active or suspended")
+func (s *Service) SetStatus(ctx context.Context, who web.Principal, id cutover.ID, in StatusChange) (User, error) {
+	if err := limit.Check(in); err != nil {
+		return User{}, err
 	}
-	return s.administer(ctx, by, id, func(u *User) {
-		u.Status = status
-		if status == Suspended {
+	return s.administer(ctx, who, id, func(u *User) {
+		u.Status = in.Status
+		if u.Status == Suspended {
 			u.RefreshTokens = nil
 		}
 	})
@@ -122,15 +123,15 @@ func (s *Service) SetStatus(ctx context.Context, by web.Principal, id cutover.ID
 
 // SetRole changes what an account may do; its access tokens say so within
 // minutes. Errors: as SetStatus.
-func (s *Service) SetRole(ctx context.Context, by web.Principal, id cutover.ID, role Role) (User, error) {
-	if err := checkRole(role, Buyer, Seller, Admin, Resolver); err != nil {
+func (s *Service) SetRole(ctx context.Context, who web.Principal, id cutover.ID, in RoleChange) (User, error) {
+	if err := limit.Check(in); err != nil {
 		return User{}, err
 	}
-	return s.administer(ctx, by, id, func(u *User) { u.Role = role })
+	return s.administer(ctx, who, id, func(u *User) { u.Role = in.Role })
 }
 
-func (s *Service) administer(ctx context.Context, by web.Principal, id cutover.ID, change func(*User)) (User, error) {
-	if err := mayAdminister(by, id); err != nil {
+func (s *Service) administer(ctx context.Context, who web.Principal, id cutover.ID, change func(*User)) (User, error) {
+	if err := mayAdminister(who, id); err != nil {
 		return User{}, err
 	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (User, error) {
@@ -144,11 +145,11 @@ func (s *Service) administer(ctx context.Context, by web.Principal, id cutover.I
 }
 
 // mayAdminister keeps administrators from locking themselves out.
-func mayAdminister(by web.Principal, id cutover.ID) error {
-	if err := requireAdmin(by); err != nil {
+func mayAdminister(who web.Principal, id cutover.ID) error {
+	if err := admins.Admit(who); err != nil {
 		return err
 	}
-	if by.UserID == id {
+	if who.UserID == id {
 		return fault.New(fault.Conflict, "this is your own account; let another administrator do it")
 	}
 	return nil
@@ -164,8 +165,8 @@ func undeletedUser(ctx context.Context, tx cutover.Tx, id cutover.ID) (User, err
 
 // Dependencies asks the other domains what of theirs names a user. Errors:
 // fault.NotFound; fault.Forbidden.
-func (s *Service) Dependencies(ctx context.Context, by web.Principal, id cutover.ID) (Dependencies, error) {
-	if err := requireAdmin(by); err != nil {
+func (s *Service) Dependencies(ctx context.Context, who web.Principal, id cutover.ID) (Dependencies, error) {
+	if err := admins.Admit(who); err != nil {
 		return Dependencies{}, err
 	}
 	if _, err := s.User(ctx, id); err != nil {
@@ -189,11 +190,11 @@ func (s *Service) Dependencies(ctx context.Context, by web.Principal, id cutover
 // in; the record stays. Errors: fault.NotFound; fault.Forbidden;
 // fault.Conflict for one's own account, for a deleted one, and while a
 // dependency stands in the way.
-func (s *Service) DeleteUser(ctx context.Context, by web.Principal, id cutover.ID) error {
-	if err := mayAdminister(by, id); err != nil {
+func (s *Service) DeleteUser(ctx context.Context, who web.Principal, id cutover.ID) error {
+	if err := mayAdminister(who, id); err != nil {
 		return err
 	}
-	deps, err := s.Dependencies(ctx, by, id)
+	deps, err := s.Dependencies(ctx, who, id)
 	if err != nil {
 		return err
 	}

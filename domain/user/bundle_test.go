@@ -106,13 +106,13 @@ func newBundle(t *testing.T, spec cutover.Spec) *bundle {
 	spec.Definition = user.Definition
 	b := &bundle{db: must[*cutover.Domain](t)(cutover.Solo(spec)), clock: &clock{now: cutover.Now()}, post: &postman{}, ties: &dependents{}}
 	b.admin = web.Principal{UserID: cutover.NewID(), Role: "admin"}
-	b.Service = must[*user.Service](t)(user.NewService(b.db, b.deps()))
+	b.Service = must[*user.Service](t)(user.New(b.deps()))
 	return b
 }
 
 func (b *bundle) deps() user.Deps {
 	return user.Deps{
-		Mail: b.post, JWTSecret: []byte(strings.Repeat("j", 32)), CodeSecret: []byte(strings.Repeat("c", 32)),
+		DB: b.db, Mail: b.post, JWTSecret: []byte(strings.Repeat("j", 32)), CodeSecret: []byte(strings.Repeat("c", 32)),
 		Cost: user.Cost{MemoryKiB: 64, Iterations: 1, Parallelism: 1}, Dependents: []user.Dependents{b.ties},
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: b.clock.time,
 	}
@@ -213,6 +213,9 @@ func wantKind(t *testing.T, what string, err error, want fault.Kind) {
 	}
 }
 
+// as is somebody who calls about what is their own.
+func as(id cutover.ID) web.Principal { return web.Principal{UserID: id, Role: web.RoleBuyer} }
+
 func newEmail() string { return cutover.NewID().String() + "@example.org" }
 
 func registration(email string) user.Registration {
@@ -228,7 +231,7 @@ func (b *bundle) join(t *testing.T, role user.Role) user.Session {
 	if err := b.Register(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	return must[user.Session](t)(b.Verify(t.Context(), email, b.post.code(t, email), password, agent))
+	return must[user.Session](t)(b.Verify(t.Context(), user.EmailProof{Email: email, Code: b.post.code(t, email), Password: password}, agent))
 }
 
 func (b *bundle) stored(t *testing.T, id cutover.ID) user.User {

@@ -111,7 +111,7 @@ func (c *client) tokenOf(t *testing.T, role user.Role) string {
 	t.Helper()
 	a := account(newEmail(), role)
 	must[user.User](t)(c.Provision(t.Context(), a))
-	return must[user.Session](t)(c.Login(t.Context(), a.Email, password, agent)).Tokens.AccessToken
+	return must[user.Session](t)(c.Login(t.Context(), user.Credentials{Email: a.Email, Password: password}, agent)).Tokens.AccessToken
 }
 
 func TestEveryRouteSaysWhoMayCallAndHoldsToIt(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 )
 
 // FuzzParseEmail: an address is refused, or it is one address in canonical
@@ -33,7 +34,7 @@ func FuzzParseEmail(f *testing.F) {
 		if again, err := parseEmail(got); err != nil || again != got || got != CanonicalEmail(got) || got != CanonicalEmail(s) {
 			t.Fatalf("%q is read as %q, and that as %q, %v", s, got, again, err)
 		}
-		if len(got) > 254 || !utf8.ValidString(got) || strings.ContainsFunc(got, unicode.IsControl) || strings.Count(got, "@") < 1 {
+		if utf8.RuneCountInString(got) > 254 || !utf8.ValidString(got) || strings.ContainsFunc(got, unicode.IsControl) || strings.Count(got, "@") < 1 {
 			t.Fatalf("%q counts as an address", got)
 		}
 		if list, err := mail.ParseAddressList(got); err != nil || len(list) != 1 {
@@ -52,7 +53,7 @@ func FuzzParseName(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got, err := parseName("firstName", s)
+		got, err := parseName(s)
 		if err != nil {
 			if fault.KindOf(err) != fault.Invalid {
 				t.Fatalf("%q gave %v", s, err)
@@ -62,7 +63,7 @@ func FuzzParseName(f *testing.F) {
 		if n := utf8.RuneCountInString(got); n < 1 || n > 100 || got != strings.TrimSpace(s) || !utf8.ValidString(got) || strings.ContainsAny(got, "\x00\r\x1b") {
 			t.Fatalf("%q is read as %q", s, got)
 		}
-		if again, err := parseName("firstName", got); err != nil || again != got {
+		if again, err := parseName(got); err != nil || again != got {
 			t.Fatalf("%q is read again as %q, %v", got, again, err)
 		}
 	})
@@ -77,14 +78,16 @@ func FuzzCheckLink(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		err := checkLink("website", s)
+		err := limit.Check(ProfileFields{Website: &s})
 		if err != nil {
 			if fault.KindOf(err) != fault.Invalid {
 				t.Fatalf("%q gave %v", s, err)
 			}
 			return
 		}
-		if s == "" {
+		var kept Profile
+		ProfileFields{Website: &s}.apply(&kept)
+		if s = kept.Website; s == "" {
 			return
 		}
 		lower := strings.ToLower(s)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
 
@@ -40,15 +39,6 @@ func newPasswords(c Cost) (*passwords, error) {
 	var err error
 	p.dummy, err = argon2id.CreateHash(newReferralCode()+newReferralCode(), p.params)
 	return p, err
-}
-
-// checkPassword bounds the length, in characters. Errors: fault.Invalid
-// naming "password".
-func checkPassword(s string) error {
-	if n := utf8.RuneCountInString(s); n < 8 || n > 128 {
-		return fault.Field("password", "want 8 to 128 characters")
-	}
-	return nil
 }
 
 func (p *passwords) hash(ctx context.Context, password string) (string, error) {

@@ -3,10 +3,13 @@ package user
 import (
 	"context"
 	"crypto/rand"
+	"strings"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // ProfileChange is what a user changes about themselves; what is absent stays.
@@ -20,9 +23,9 @@ type ProfileChange struct {
 // ProfileFields are the parts of Profile that a change names.
 type ProfileFields struct {
 	Phone    *string `json:"phone,omitempty" maxLength:"30"`
-	Bio      *string `json:"bio,omitempty" maxLength:"1000"`
-	Website  *string `json:"website,omitempty" maxLength:"500"`
-	Avatar   *string `json:"avatar,omitempty" maxLength:"500"`
+	Bio      *string `json:"bio,omitempty" format:"lines" maxLength:"1000"`
+	Website  *string `json:"website,omitempty" format:"link" maxLength:"500"`
+	Avatar   *string `json:"avatar,omitempty" format:"link" maxLength:"500"`
 	IsPublic *bool   `json:"isPublic,omitempty"`
 }
 
@@ -47,52 +50,33 @@ func set[T any](to *T, from *T) {
 	}
 }
 
-// apply changes u. Errors: fault.Invalid naming the field.
-func (c ProfileChange) apply(u *User) error {
-	if c.FirstName != nil {
-		name, err := parseName("firstName", *c.FirstName)
-		if err != nil {
-			return err
-		}
-		u.FirstName = name
+func setTrimmed(to, from *string) {
+	if from != nil {
+		*to = strings.TrimSpace(*from)
 	}
-	if c.LastName != nil {
-		name, err := parseName("lastName", *c.LastName)
-		if err != nil {
-			return err
-		}
-		u.LastName = name
-	}
+}
+
+// apply changes u as far as c says.
+func (c ProfileChange) apply(u *User) {
+	setTrimmed(&u.FirstName, c.FirstName)
+	setTrimmed(&u.LastName, c.LastName)
 	if c.Profile != nil {
-		if err := c.Profile.apply(&u.Profile); err != nil {
-			return err
-		}
+		c.Profile.apply(&u.Profile)
 	}
 	if c.Preferences != nil {
-		return c.Preferences.apply(&u.Preferences)
+		c.Preferences.apply(&u.Preferences)
 	}
-	return nil
 }
 
-func (f ProfileFields) apply(p *Profile) error {
+func (f ProfileFields) apply(p *Profile) {
 	set(&p.Phone, f.Phone)
 	set(&p.Bio, f.Bio)
-	set(&p.Website, f.Website)
-	set(&p.Avatar, f.Avatar)
+	setTrimmed(&p.Website, f.Website)
+	setTrimmed(&p.Avatar, f.Avatar)
 	set(&p.IsPublic, f.IsPublic)
-	if err := checkText("profile.phone", p.Phone, 30); err != nil {
-		return err
-	}
-	if err := checkText("profile.bio", p.Bio, 1000); err != nil {
-		return err
-	}
-	if err := checkLink("profile.website", p.Website); err != nil {
-		return err
-	}
-	return checkLink("profile.avatar", p.Avatar)
 }
 
-func (f PreferencesFields) apply(p *Preferences) error {
+func (f PreferencesFields) apply(p *Preferences) {
 	set(&p.Language, f.Language)
 	set(&p.Currency, f.Currency)
 	if n := f.Notifications; n != nil {
@@ -100,34 +84,19 @@ func (f PreferencesFields) apply(p *Preferences) error {
 		set(&p.Notifications.SMS, n.SMS)
 		set(&p.Notifications.Push, n.Push)
 	}
-	if f.Language != nil && !oneOf(p.Language, "en", "fa", "ar") {
-		return fault.Field("preferences.language", "want en, fa or ar")
-	}
-	if f.Currency != nil && !oneOf(p.Currency, "USD", "EUR", "IRR", "AED") {
-		return fault.Field("preferences.currency", "want USD, EUR, IRR or AED")
-	}
-	return nil
-}
-
-func oneOf(s string, allowed ...string) bool {
-	for _, a := range allowed {
-		if s == a {
-			return true
-		}
-	}
-	return false
 }
 
 // ChangeProfile changes the user's own account. Errors: fault.Invalid.
-func (s *Service) ChangeProfile(ctx context.Context, userID cutover.ID, c ProfileChange) (User, error) {
+func (s *Service) ChangeProfile(ctx context.Context, who web.Principal, c ProfileChange) (User, error) {
+	if err := limit.Check(c); err != nil {
+		return User{}, err
+	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (User, error) {
-		u, err := activeUser(ctx, tx, userID)
+		u, err := activeUser(ctx, tx, who.UserID)
 		if err != nil {
 			return User{}, err
 		}
-		if err := c.apply(&u); err != nil {
-			return User{}, err
-		}
+		c.apply(&u)
 		return put(ctx, tx, &u)
 	})
 }
@@ -180,17 +149,14 @@ func (u *User) public() PublicProfile {
 
 // ChallengeWallet gives the text that a wallet must sign to become the user's.
 // It replaces the one before. Errors: fault.Invalid.
-func (s *Service) ChallengeWallet(ctx context.Context, userID cutover.ID, address, chain string) (WalletChallenge, error) {
-	address, err := parseAddress(address)
+func (s *Service) ChallengeWallet(ctx context.Context, who web.Principal, claim WalletClaim) (WalletChallenge, error) {
+	address, err := claim.address()
 	if err != nil {
 		return WalletChallenge{}, err
 	}
-	if !chainForm.MatchString(chain) {
-		return WalletChallenge{}, fault.Field("chain", "want a chain's name or number")
-	}
-	challenge := newChallenge(address, chain, rand.Text(), s.now())
+	challenge := newChallenge(address, claim.Chain, rand.Text(), s.now())
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (WalletChallenge, error) {
-		u, err := activeUser(ctx, tx, userID)
+		u, err := activeUser(ctx, tx, who.UserID)
 		if err != nil {
 			return WalletChallenge{}, err
 		}
@@ -202,14 +168,17 @@ func (s *Service) ChallengeWallet(ctx context.Context, userID cutover.ID, addres
 // VerifyWallet takes the signature of the challenge; right or wrong, the
 // challenge is used up. Errors: fault.Conflict when none is open;
 // fault.Invalid when another wallet has signed, or none.
-func (s *Service) VerifyWallet(ctx context.Context, userID cutover.ID, signature string) (Wallet, error) {
+func (s *Service) VerifyWallet(ctx context.Context, who web.Principal, proof WalletProof) (Wallet, error) {
+	if err := limit.Check(proof); err != nil {
+		return Wallet{}, err
+	}
 	now := s.now()
 	type result struct {
 		wallet Wallet
 		err    error // to answer with, though the challenge is used up
 	}
 	r, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (result, error) {
-		u, err := activeUser(ctx, tx, userID)
+		u, err := activeUser(ctx, tx, who.UserID)
 		if err != nil {
 			return result{}, err
 		}
@@ -218,7 +187,7 @@ func (s *Service) VerifyWallet(ctx context.Context, userID cutover.ID, signature
 			return result{}, fault.New(fault.Conflict, "there is no open challenge; ask for one")
 		}
 		u.WalletChallenge = nil
-		signer, err := signerOf(c.Message, signature)
+		signer, err := signerOf(c.Message, proof.Signature)
 		if err == nil && signer != c.Address {
 			err = fault.Field("signature", "is not by the wallet that you named")
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -32,10 +33,16 @@ func TestLinksAreWebAddresses(t *testing.T) {
 		"": true, "https://example.org/a?b=c": true, "http://x.io": true,
 		"javascript:alert(1)": false, "ftp://x.io": false, "//x.io": false, "https://": false, "x.io": false,
 	} {
-		if err := checkLink("website", link); (err == nil) != ok {
+		if err := limit.Check(ProfileFields{Website: &link}); (err == nil) != ok {
 			t.Errorf("%q: %v", link, err)
 		}
 	}
+}
+
+// parseName returns a name as a registration keeps it.
+func parseName(s string) (string, error) {
+	r, err := Registration{Email: "a@b.c", FirstName: s, LastName: "Lee", Role: Buyer}.checked()
+	return r.FirstName, err
 }
 
 func TestNamesAndTextAreBounded(t *testing.T) {
@@ -44,7 +51,7 @@ func TestNamesAndTextAreBounded(t *testing.T) {
 		"Ann": true, strings.Repeat("é", 100): true,
 		"": false, "  ": false, strings.Repeat("é", 101): false, "An\x00n": false, "An\xffn": false,
 	} {
-		if _, err := parseName("firstName", name); (err == nil) != ok {
+		if _, err := parseName(name); (err == nil) != ok {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -55,7 +62,7 @@ func TestPasswordLengthCountsCharacters(t *testing.T) {
 	for password, ok := range map[string]bool{
 		"1234567": false, "12345678": true, strings.Repeat("é", 8): true, strings.Repeat("é", 128): true, strings.Repeat("a", 129): false,
 	} {
-		if err := checkPassword(password); (err == nil) != ok {
+		if err := limit.Check(EmailProof{Email: "a@b.c", Code: "123456", Password: password}); (err == nil) != ok {
 			t.Errorf("%d bytes: %v", len(password), err)
 		}
 	}
@@ -69,13 +76,13 @@ func TestAddressesHaveTheirChecksum(t *testing.T) {
 		"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
 	} {
 		for _, in := range []string{want, strings.ToLower(want), "0x" + strings.ToUpper(want[2:])} {
-			if got, err := parseAddress(in); err != nil || got != want {
+			if got, err := (WalletClaim{in, "bsc"}).address(); err != nil || got != want {
 				t.Errorf("%s: want %s, got %s, %v", in, want, got, err)
 			}
 		}
 	}
 	for _, in := range []string{"", "0x", "0x5aaeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAe", "5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed12"} {
-		if _, err := parseAddress(in); !fault.Is(err, fault.Invalid) {
+		if _, err := (WalletClaim{in, "bsc"}).address(); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: want invalid, got %v", in, err)
 		}
 	}

@@ -17,8 +17,9 @@ import (
 // minSecret is how many bytes a server secret needs at least.
 const minSecret = 32
 
-// Deps are what the service needs besides its records.
+// Deps are what the service is made of.
 type Deps struct {
+	DB         *cutover.Domain
 	Mail       mail.Sender
 	JWTSecret  []byte // signs access tokens, derives refresh tokens; at least 32 bytes
 	CodeSecret []byte // keys the hashes of codes; at least 32 bytes
@@ -39,8 +40,9 @@ type Service struct {
 	verified  verified
 }
 
-// NewService makes the service. Errors: when a secret is too short.
-func NewService(d *cutover.Domain, deps Deps) (*Service, error) {
+// New makes the service. Errors: when a secret is too short, or something is
+// missing.
+func New(deps Deps) (*Service, error) {
 	if len(deps.JWTSecret) < minSecret || len(deps.CodeSecret) < minSecret {
 		return nil, errors.New("user: JWT_SECRET and CODE_SECRET need at least 32 bytes each")
 	}
@@ -57,7 +59,7 @@ func NewService(d *cutover.Domain, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{db: d, deps: deps, log: deps.Log, passwords: p, chainKey: derive(deps.JWTSecret, "refresh token chain")}, nil
+	return &Service{db: deps.DB, deps: deps, log: deps.Log, passwords: p, chainKey: derive(deps.JWTSecret, "refresh token chain")}, nil
 }
 
 // derive gives a key of its own to each use of a secret.

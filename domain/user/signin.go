@@ -5,6 +5,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 	"github.com/amanat-dev/amanat/internal/web"
 )
 
@@ -26,6 +27,12 @@ func (s *Service) session(u User, token refresh) (Session, error) {
 	return Session{u, Tokens{access, token.String()}}, err
 }
 
+// Credentials are what somebody signs in with.
+type Credentials struct {
+	Email    string `json:"email" maxLength:"254"`
+	Password string `json:"password" maxLength:"128"`
+}
+
 // errBadLogin is the same for an unknown address and a wrong password.
 func errBadLogin() error {
 	return fault.New(fault.Unauthenticated, "wrong e-mail address or password")
@@ -33,10 +40,13 @@ func errBadLogin() error {
 
 // Login signs in. Errors: fault.Unauthenticated alike for an unknown address
 // and a wrong password; fault.Locked after too many failures; fault.Forbidden
-// for a suspended account, told only to whom knows its password.
-func (s *Service) Login(ctx context.Context, email, password, userAgent string) (Session, error) {
+// for a suspended account, told only to whom knows its password; fault.Invalid.
+func (s *Service) Login(ctx context.Context, in Credentials, userAgent string) (Session, error) {
+	if err := limit.Check(in); err != nil {
+		return Session{}, err
+	}
 	u, known, err := found(cutover.View(ctx, s.db, QueryByEmail, func(ctx context.Context, tx cutover.Tx) (User, error) {
-		return UserByEmail(ctx, tx, CanonicalEmail(email))
+		return UserByEmail(ctx, tx, CanonicalEmail(in.Email))
 	}))
 	if err != nil {
 		return Session{}, err
@@ -44,7 +54,7 @@ func (s *Service) Login(ctx context.Context, email, password, userAgent string) 
 	if err := u.locked(s.now()); err != nil {
 		return Session{}, err
 	}
-	ok, err := s.passwords.matches(ctx, password, u.PasswordHash)
+	ok, err := s.passwords.matches(ctx, in.Password, u.PasswordHash)
 	if fault.Is(err, fault.Unavailable) {
 		return Session{}, err
 	}

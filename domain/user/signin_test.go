@@ -16,13 +16,13 @@ import (
 func TestLoginTellsNotWhichPartWasWrong(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		email := b.join(t, user.Buyer).User.Email
-		_, unknown := b.Login(t.Context(), newEmail(), password, agent)
-		_, wrong := b.Login(t.Context(), email, "wrong horse", agent)
+		_, unknown := b.Login(t.Context(), user.Credentials{Email: newEmail(), Password: password}, agent)
+		_, wrong := b.Login(t.Context(), user.Credentials{Email: email, Password: "wrong horse"}, agent)
 		wantKind(t, "unknown", unknown, fault.Unauthenticated)
 		if unknown.Error() != wrong.Error() {
 			t.Errorf("unknown: %v; wrong: %v", unknown, wrong)
 		}
-		s := must[user.Session](t)(b.Login(t.Context(), strings.ToUpper(email), password, agent))
+		s := must[user.Session](t)(b.Login(t.Context(), user.Credentials{Email: strings.ToUpper(email), Password: password}, agent))
 		if s.User.LastLoginAt.IsZero() || b.stored(t, s.User.ID).LoginAttempts != 0 {
 			t.Errorf("after signing in: %+v", s.User)
 		}
@@ -33,17 +33,17 @@ func TestFiveFailuresLockForFifteenMinutes(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		email := b.join(t, user.Buyer).User.Email
 		for range 5 {
-			_, err := b.Login(t.Context(), email, "wrong horse", agent)
+			_, err := b.Login(t.Context(), user.Credentials{Email: email, Password: "wrong horse"}, agent)
 			wantKind(t, "a failure", err, fault.Unauthenticated)
 		}
 		b.clock.pass(5 * time.Minute)
-		_, err := b.Login(t.Context(), email, password, agent)
+		_, err := b.Login(t.Context(), user.Credentials{Email: email, Password: password}, agent)
 		var f *fault.Error
 		if !errors.As(err, &f) || f.Kind != fault.Locked || f.RetryAfter != 10*time.Minute {
 			t.Errorf("want locked for ten more minutes, got %v", err)
 		}
 		b.clock.pass(10 * time.Minute)
-		if _, err := b.Login(t.Context(), email, password, agent); err != nil {
+		if _, err := b.Login(t.Context(), user.Credentials{Email: email, Password: password}, agent); err != nil {
 			t.Errorf("after the lock: %v", err)
 		}
 	})
@@ -54,10 +54,10 @@ func TestSuccessForgetsFailures(t *testing.T) {
 		email := b.join(t, user.Buyer).User.Email
 		for range 3 {
 			for range 4 {
-				_, err := b.Login(t.Context(), email, "wrong horse", agent)
+				_, err := b.Login(t.Context(), user.Credentials{Email: email, Password: "wrong horse"}, agent)
 				wantKind(t, "a failure", err, fault.Unauthenticated)
 			}
-			if _, err := b.Login(t.Context(), email, password, agent); err != nil {
+			if _, err := b.Login(t.Context(), user.Credentials{Email: email, Password: password}, agent); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -68,9 +68,12 @@ func TestGuessesAtOnceLockToo(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		u := b.join(t, user.Buyer).User
 		for range 10 {
-			together(4, func(int) error { _, err := b.Login(t.Context(), u.Email, "wrong horse", agent); return err })
+			together(4, func(int) error {
+				_, err := b.Login(t.Context(), user.Credentials{Email: u.Email, Password: "wrong horse"}, agent)
+				return err
+			})
 		}
-		_, err := b.Login(t.Context(), u.Email, password, agent)
+		_, err := b.Login(t.Context(), user.Credentials{Email: u.Email, Password: password}, agent)
 		wantKind(t, "after forty guesses", err, fault.Locked)
 	})
 }
@@ -78,22 +81,22 @@ func TestGuessesAtOnceLockToo(t *testing.T) {
 func TestSuspendedAndDeletedUsersAreOut(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		s := b.join(t, user.Buyer)
-		must[user.User](t)(b.SetStatus(t.Context(), b.admin, s.User.ID, user.Suspended))
-		_, err := b.Login(t.Context(), s.User.Email, "wrong horse", agent)
+		must[user.User](t)(b.SetStatus(t.Context(), b.admin, s.User.ID, user.StatusChange{Status: user.Suspended}))
+		_, err := b.Login(t.Context(), user.Credentials{Email: s.User.Email, Password: "wrong horse"}, agent)
 		wantKind(t, "suspended, wrong password", err, fault.Unauthenticated)
-		_, err = b.Login(t.Context(), s.User.Email, password, agent)
+		_, err = b.Login(t.Context(), user.Credentials{Email: s.User.Email, Password: password}, agent)
 		wantKind(t, "suspended", err, fault.Forbidden)
 		_, err = b.Refresh(t.Context(), s.Tokens.RefreshToken, agent)
 		wantKind(t, "suspended, refresh", err, fault.Unauthenticated)
-		_, err = b.ChangeProfile(t.Context(), s.User.ID, user.ProfileChange{})
+		_, err = b.ChangeProfile(t.Context(), as(s.User.ID), user.ProfileChange{})
 		wantKind(t, "suspended, writing", err, fault.Forbidden)
 
-		must[user.User](t)(b.SetStatus(t.Context(), b.admin, s.User.ID, user.Active))
-		s = must[user.Session](t)(b.Login(t.Context(), s.User.Email, password, agent))
+		must[user.User](t)(b.SetStatus(t.Context(), b.admin, s.User.ID, user.StatusChange{Status: user.Active}))
+		s = must[user.Session](t)(b.Login(t.Context(), user.Credentials{Email: s.User.Email, Password: password}, agent))
 		if err := b.DeleteUser(t.Context(), b.admin, s.User.ID); err != nil {
 			t.Fatal(err)
 		}
-		_, err = b.Login(t.Context(), s.User.Email, password, agent)
+		_, err = b.Login(t.Context(), user.Credentials{Email: s.User.Email, Password: password}, agent)
 		wantKind(t, "deleted", err, fault.Unauthenticated)
 		_, err = b.Refresh(t.Context(), s.Tokens.RefreshToken, agent)
 		wantKind(t, "deleted, refresh", err, fault.Unauthenticated)
@@ -106,7 +109,7 @@ func TestAccountsWithoutAPasswordSignInByNone(t *testing.T) {
 		for _, hash := range []string{"", "$2b$10$abcdefghijklmnopqrstuv"} {
 			b.change(t, u.ID, func(u *user.User) { u.PasswordHash, u.AuthProvider = hash, user.ProviderGoogle })
 			for _, guess := range []string{"", password} {
-				_, err := b.Login(t.Context(), u.Email, guess, agent)
+				_, err := b.Login(t.Context(), user.Credentials{Email: u.Email, Password: guess}, agent)
 				wantKind(t, "hash "+hash, err, fault.Unauthenticated)
 			}
 		}
@@ -159,7 +162,7 @@ func TestTabsThatRefreshAtOnceGetTheSameToken(t *testing.T) {
 func TestLogoutEndsTheSessionAndNoOther(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		s := b.join(t, user.Buyer)
-		other := must[user.Session](t)(b.Login(t.Context(), s.User.Email, password, agent))
+		other := must[user.Session](t)(b.Login(t.Context(), user.Credentials{Email: s.User.Email, Password: password}, agent))
 		next := must[user.Tokens](t)(b.Refresh(t.Context(), s.Tokens.RefreshToken, agent))
 		if err := b.Logout(t.Context(), next.RefreshToken); err != nil {
 			t.Fatal(err)

@@ -7,12 +7,13 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 	"github.com/amanat-dev/amanat/internal/mail"
 )
 
 // Registration is what somebody tells who wants an account.
 type Registration struct {
-	Email        string `json:"email" maxLength:"254"`
+	Email        string `json:"email" format:"email" maxLength:"254"`
 	FirstName    string `json:"firstName" minLength:"1" maxLength:"100"`
 	LastName     string `json:"lastName" minLength:"1" maxLength:"100"`
 	Role         Role   `json:"role" enum:"buyer,seller"`
@@ -20,18 +21,22 @@ type Registration struct {
 }
 
 func (r Registration) checked() (Registration, error) {
-	var err error
-	if r.Email, err = parseEmail(r.Email); err != nil {
+	err := limit.Check(r)
+	if err != nil {
 		return r, err
 	}
-	if r.FirstName, err = parseName("firstName", r.FirstName); err != nil {
-		return r, err
-	}
-	if r.LastName, err = parseName("lastName", r.LastName); err != nil {
-		return r, err
-	}
+	r.FirstName, r.LastName = strings.TrimSpace(r.FirstName), strings.TrimSpace(r.LastName)
 	r.ReferralCode = strings.ToUpper(strings.TrimSpace(r.ReferralCode))
-	return r, checkRole(r.Role, Buyer, Seller)
+	r.Email, err = parseEmail(r.Email)
+	return r, err
+}
+
+// EmailProof shows that somebody reads the letters to an address, and chooses
+// the account's password.
+type EmailProof struct {
+	Email    string `json:"email" format:"email" maxLength:"254"`
+	Code     string `json:"code" pattern:"^[0-9]{6}$" patternDescription:"six digits"`
+	Password string `json:"password" minLength:"8" maxLength:"128" doc:"Becomes the account's password"`
 }
 
 // posting says which letter an Update has decided on.
@@ -97,8 +102,8 @@ func putVerification(ctx context.Context, tx cutover.Tx, v *TempVerification) (p
 
 // Resend sends a new code for a registration; the old one ends. Whether there
 // is one, the answer does not tell. Errors: fault.Invalid.
-func (s *Service) Resend(ctx context.Context, email string) error {
-	email, err := parseEmail(email)
+func (s *Service) Resend(ctx context.Context, to Recipient) error {
+	email, err := parseEmail(to.Email)
 	if err != nil {
 		return err
 	}
@@ -136,19 +141,19 @@ func errBadCode() error { return fault.Field("code", "is wrong or works no more"
 
 // Verify makes the account of a registration and signs it in. Errors:
 // fault.Invalid, also when the code is wrong or works no more.
-func (s *Service) Verify(ctx context.Context, email, code, password, userAgent string) (Session, error) {
-	email, err := parseEmail(email)
+func (s *Service) Verify(ctx context.Context, in EmailProof, userAgent string) (Session, error) {
+	if err := limit.Check(in); err != nil {
+		return Session{}, err
+	}
+	email, err := parseEmail(in.Email)
 	if err != nil {
 		return Session{}, err
 	}
-	if err := checkPassword(password); err != nil {
-		return Session{}, err
-	}
-	codeHash := hashCode(s.deps.CodeSecret, email, code)
+	codeHash := hashCode(s.deps.CodeSecret, email, in.Code)
 	if err := s.tryCode(ctx, email, codeHash); err != nil {
 		return Session{}, err
 	}
-	hash, err := s.passwords.hash(ctx, password)
+	hash, err := s.passwords.hash(ctx, in.Password)
 	if err != nil {
 		return Session{}, err
 	}

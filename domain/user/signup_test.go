@@ -20,7 +20,7 @@ func TestRegistrationBecomesAnAccount(t *testing.T) {
 		if err := b.Register(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		s := must[user.Session](t)(b.Verify(t.Context(), email, b.post.code(t, email), password, agent))
+		s := must[user.Session](t)(b.Verify(t.Context(), user.EmailProof{Email: email, Code: b.post.code(t, email), Password: password}, agent))
 		u := b.stored(t, s.User.ID)
 		if u.Email != email || u.Role != user.Seller || u.Status != user.Active || !u.IsEmailVerified || u.AuthProvider != user.ProviderEmail || len(u.ReferralCode) != 8 {
 			t.Errorf("stored: %+v", u)
@@ -32,7 +32,7 @@ func TestRegistrationBecomesAnAccount(t *testing.T) {
 		if err != nil || p.UserID != u.ID || p.Role != "seller" {
 			t.Errorf("signed in as %+v, %v", p, err)
 		}
-		_, err = b.Verify(t.Context(), email, b.post.code(t, email), password, agent)
+		_, err = b.Verify(t.Context(), user.EmailProof{Email: email, Code: b.post.code(t, email), Password: password}, agent)
 		wantKind(t, "the code again", err, fault.Invalid)
 		if s.User.Rev != u.Rev || !s.User.CreatedAt.Equal(u.CreatedAt) {
 			t.Errorf("answered with rev %d, stored %d", s.User.Rev, u.Rev)
@@ -69,13 +69,13 @@ func TestKnownAndUnknownAddressesAreAnsweredAlike(t *testing.T) {
 				t.Errorf("register: %v", err)
 			}
 			b.clock.pass(time.Minute)
-			if err := b.Resend(t.Context(), email); err != nil {
+			if err := b.Resend(t.Context(), user.Recipient{Email: email}); err != nil {
 				t.Errorf("resend: %v", err)
 			}
-			_, err := b.Verify(t.Context(), email, "000000", password, agent)
+			_, err := b.Verify(t.Context(), user.EmailProof{Email: email, Code: "000000", Password: password}, agent)
 			wantKind(t, "a guessed code", err, fault.Invalid)
 		}
-		if err := b.Resend(t.Context(), newEmail()); err != nil {
+		if err := b.Resend(t.Context(), user.Recipient{Email: newEmail()}); err != nil {
 			t.Errorf("resend without a registration: %v", err)
 		}
 		for _, m := range b.post.to(known)[1:] {
@@ -96,15 +96,15 @@ func TestACodeAllowsFiveTries(t *testing.T) {
 			wrong = "000001"
 		}
 		for range 5 {
-			_, err := b.Verify(t.Context(), email, wrong, password, agent)
+			_, err := b.Verify(t.Context(), user.EmailProof{Email: email, Code: wrong, Password: password}, agent)
 			wantKind(t, "a wrong code", err, fault.Invalid)
 		}
-		_, err := b.Verify(t.Context(), email, right, password, agent)
+		_, err := b.Verify(t.Context(), user.EmailProof{Email: email, Code: right, Password: password}, agent)
 		wantKind(t, "the right code after five wrong ones", err, fault.Invalid)
 
 		b.clock.pass(time.Minute)
-		_ = b.Resend(t.Context(), email)
-		if _, err := b.Verify(t.Context(), email, b.post.code(t, email), password, agent); err != nil {
+		_ = b.Resend(t.Context(), user.Recipient{Email: email})
+		if _, err := b.Verify(t.Context(), user.EmailProof{Email: email, Code: b.post.code(t, email), Password: password}, agent); err != nil {
 			t.Errorf("a new code: %v", err)
 		}
 	})
@@ -116,16 +116,16 @@ func TestACodeEndsAfterFifteenMinutesAndByANewOne(t *testing.T) {
 		_ = b.Register(t.Context(), registration(email))
 		first := b.post.code(t, email)
 		b.clock.pass(15 * time.Minute)
-		_, err := b.Verify(t.Context(), email, first, password, agent)
+		_, err := b.Verify(t.Context(), user.EmailProof{Email: email, Code: first, Password: password}, agent)
 		wantKind(t, "an old code", err, fault.Invalid)
 
-		_ = b.Resend(t.Context(), email)
+		_ = b.Resend(t.Context(), user.Recipient{Email: email})
 		second := b.post.code(t, email)
 		if second != first {
-			_, err = b.Verify(t.Context(), email, first, password, agent)
+			_, err = b.Verify(t.Context(), user.EmailProof{Email: email, Code: first, Password: password}, agent)
 			wantKind(t, "a replaced code", err, fault.Invalid)
 		}
-		if _, err := b.Verify(t.Context(), email, second, password, agent); err != nil {
+		if _, err := b.Verify(t.Context(), user.EmailProof{Email: email, Code: second, Password: password}, agent); err != nil {
 			t.Error(err)
 		}
 	})
@@ -138,7 +138,7 @@ func TestLettersAreBoundedSilently(t *testing.T) {
 			if err := b.Register(t.Context(), registration(email)); err != nil {
 				t.Error(err)
 			}
-			if err := b.Resend(t.Context(), email); err != nil {
+			if err := b.Resend(t.Context(), user.Recipient{Email: email}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -146,7 +146,7 @@ func TestLettersAreBoundedSilently(t *testing.T) {
 			t.Errorf("want one letter, got %d", n)
 		}
 		b.clock.pass(30 * time.Second)
-		_ = b.Resend(t.Context(), email)
+		_ = b.Resend(t.Context(), user.Recipient{Email: email})
 		if n := len(b.post.to(email)); n != 2 {
 			t.Errorf("want a second letter after half a minute, got %d", n)
 		}
@@ -162,8 +162,8 @@ func TestAFailedLetterDoesNotFailTheRegistration(t *testing.T) {
 		}
 		b.post.broken = nil
 		b.clock.pass(time.Minute)
-		_ = b.Resend(t.Context(), email)
-		if _, err := b.Verify(t.Context(), email, b.post.code(t, email), password, agent); err != nil {
+		_ = b.Resend(t.Context(), user.Recipient{Email: email})
+		if _, err := b.Verify(t.Context(), user.EmailProof{Email: email, Code: b.post.code(t, email), Password: password}, agent); err != nil {
 			t.Error(err)
 		}
 	})
@@ -178,7 +178,7 @@ func TestReferralsAreKept(t *testing.T) {
 		if err := b.Register(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		s := must[user.Session](t)(b.Verify(t.Context(), email, b.post.code(t, email), password, agent))
+		s := must[user.Session](t)(b.Verify(t.Context(), user.EmailProof{Email: email, Code: b.post.code(t, email), Password: password}, agent))
 		if got := b.stored(t, s.User.ID).ReferredBy; got != referrer.ID {
 			t.Errorf("want %s, got %s", referrer.ID, got)
 		}
@@ -192,7 +192,7 @@ func TestOneOfManyVerificationsAtOnceMakesTheAccount(t *testing.T) {
 		code := b.post.code(t, email)
 		made := 0
 		for _, err := range together(6, func(int) error {
-			_, err := b.Verify(context.WithoutCancel(t.Context()), email, code, password, agent)
+			_, err := b.Verify(context.WithoutCancel(t.Context()), user.EmailProof{Email: email, Code: code, Password: password}, agent)
 			return err
 		}) {
 			switch fault.KindOf(err) {
@@ -229,7 +229,7 @@ func TestRegistrationsAtOnceLeaveOne(t *testing.T) {
 
 func TestShortSecretsAreRefused(t *testing.T) {
 	t.Parallel()
-	if _, err := user.NewService(nil, user.Deps{Mail: &postman{}, JWTSecret: []byte("short"), CodeSecret: make([]byte, 32)}); err == nil {
+	if _, err := user.New(user.Deps{Mail: &postman{}, JWTSecret: []byte("short"), CodeSecret: make([]byte, 32)}); err == nil {
 		t.Error("want an error")
 	}
 }

@@ -3,7 +3,6 @@ package user
 import (
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"golang.org/x/crypto/sha3"
 
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 )
 
 // challengeLife is how long a wallet has to sign.
@@ -32,10 +32,16 @@ type WalletChallenge struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
-var (
-	addressForm = regexp.MustCompile(`^0x[0-9a-fA-F]{40}$`)
-	chainForm   = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
-)
+// WalletClaim names a wallet that a user says is theirs.
+type WalletClaim struct {
+	Address string `json:"address" pattern:"^0x[0-9a-fA-F]{40}$" patternDescription:"0x and 40 hex digits"`
+	Chain   string `json:"chain" pattern:"^[a-z0-9-]{1,32}$" patternDescription:"a chain's name or number" example:"bsc"`
+}
+
+// WalletProof is what the wallet makes of the challenge.
+type WalletProof struct {
+	Signature string `json:"signature" pattern:"^(0x)?[0-9a-fA-F]{130}$" patternDescription:"65 bytes in hex"`
+}
 
 func newChallenge(address, chain, nonce string, now time.Time) *WalletChallenge {
 	expires := now.Add(challengeLife)
@@ -46,15 +52,15 @@ func newChallenge(address, chain, nonce string, now time.Time) *WalletChallenge 
 	}
 }
 
-// parseAddress gives an Ethereum address as EIP-55 writes it. One in mixed
-// case must have its checksum right. Errors: fault.Invalid naming "address".
-func parseAddress(s string) (string, error) {
-	if !addressForm.MatchString(s) {
-		return "", fault.Field("address", "want 0x and 40 hex digits")
+// address returns the Ethereum address as EIP-55 writes it. One in mixed case
+// must have its checksum right. Errors: fault.Invalid.
+func (c WalletClaim) address() (string, error) {
+	if err := limit.Check(c); err != nil {
+		return "", err
 	}
-	digits := s[2:]
+	digits := c.Address[2:]
 	sum := checksummed(digits)
-	if digits != strings.ToLower(digits) && digits != strings.ToUpper(digits) && s != sum {
+	if digits != strings.ToLower(digits) && digits != strings.ToUpper(digits) && c.Address != sum {
 		return "", fault.Field("address", "its checksum is wrong")
 	}
 	return sum, nil

@@ -43,17 +43,17 @@ func TestOnlyItsOwnerVerifiesAWallet(t *testing.T) {
 		me, p := b.join(t, user.Seller).User.ID, newPurse(t)
 		_, _, err := b.VerifiedWallet(t.Context(), me)
 		wantKind(t, "without a wallet", err, fault.Conflict)
-		_, err = b.VerifyWallet(t.Context(), me, p.sign("anything"))
+		_, err = b.VerifyWallet(t.Context(), as(me), user.WalletProof{Signature: p.sign("anything")})
 		wantKind(t, "without a challenge", err, fault.Conflict)
 
-		c := must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), me, p.address(), "bsc"))
-		_, err = b.VerifyWallet(t.Context(), me, newPurse(t).sign(c.Message))
+		c := must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), as(me), user.WalletClaim{Address: p.address(), Chain: "bsc"}))
+		_, err = b.VerifyWallet(t.Context(), as(me), user.WalletProof{Signature: newPurse(t).sign(c.Message)})
 		wantKind(t, "signed by another", err, fault.Invalid)
-		_, err = b.VerifyWallet(t.Context(), me, p.sign(c.Message))
+		_, err = b.VerifyWallet(t.Context(), as(me), user.WalletProof{Signature: p.sign(c.Message)})
 		wantKind(t, "the challenge once more", err, fault.Conflict)
 
-		c = must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), me, p.address(), "bsc"))
-		w := must[user.Wallet](t)(b.VerifyWallet(t.Context(), me, p.sign(c.Message)))
+		c = must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), as(me), user.WalletClaim{Address: p.address(), Chain: "bsc"}))
+		w := must[user.Wallet](t)(b.VerifyWallet(t.Context(), as(me), user.WalletProof{Signature: p.sign(c.Message)}))
 		address, chain, err := b.VerifiedWallet(t.Context(), me)
 		if err != nil || address != w.Address || address != c.Address || chain != "bsc" || w.VerifiedAt.IsZero() {
 			t.Errorf("got %s on %s, %v; verified %+v", address, chain, err, w)
@@ -64,13 +64,13 @@ func TestOnlyItsOwnerVerifiesAWallet(t *testing.T) {
 func TestAChallengeIsForFiveMinutesAndTheNewestCounts(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		me, p := b.join(t, user.Seller).User.ID, newPurse(t)
-		first := must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), me, p.address(), "1"))
-		must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), me, p.address(), "1"))
-		_, err := b.VerifyWallet(t.Context(), me, p.sign(first.Message))
+		first := must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), as(me), user.WalletClaim{Address: p.address(), Chain: "1"}))
+		must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), as(me), user.WalletClaim{Address: p.address(), Chain: "1"}))
+		_, err := b.VerifyWallet(t.Context(), as(me), user.WalletProof{Signature: p.sign(first.Message)})
 		wantKind(t, "a replaced challenge", err, fault.Invalid)
-		c := must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), me, p.address(), "1"))
+		c := must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), as(me), user.WalletClaim{Address: p.address(), Chain: "1"}))
 		b.clock.pass(5 * time.Minute)
-		_, err = b.VerifyWallet(t.Context(), me, p.sign(c.Message))
+		_, err = b.VerifyWallet(t.Context(), as(me), user.WalletProof{Signature: p.sign(c.Message)})
 		wantKind(t, "an old challenge", err, fault.Conflict)
 		_, _, err = b.VerifiedWallet(t.Context(), cutover.NewID())
 		wantKind(t, "nobody's wallet", err, fault.NotFound)
@@ -80,10 +80,10 @@ func TestAChallengeIsForFiveMinutesAndTheNewestCounts(t *testing.T) {
 func TestAFailedVerificationKeepsTheWalletThatWas(t *testing.T) {
 	inMemory(t, func(t *testing.T, b *bundle) {
 		me, p, q := b.join(t, user.Seller).User.ID, newPurse(t), newPurse(t)
-		c := must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), me, p.address(), "bsc"))
-		w := must[user.Wallet](t)(b.VerifyWallet(t.Context(), me, p.sign(c.Message)))
-		c = must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), me, q.address(), "bsc"))
-		_, err := b.VerifyWallet(t.Context(), me, p.sign(c.Message))
+		c := must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), as(me), user.WalletClaim{Address: p.address(), Chain: "bsc"}))
+		w := must[user.Wallet](t)(b.VerifyWallet(t.Context(), as(me), user.WalletProof{Signature: p.sign(c.Message)}))
+		c = must[user.WalletChallenge](t)(b.ChallengeWallet(t.Context(), as(me), user.WalletClaim{Address: q.address(), Chain: "bsc"}))
+		_, err := b.VerifyWallet(t.Context(), as(me), user.WalletProof{Signature: p.sign(c.Message)})
 		wantKind(t, "signed by the old one", err, fault.Invalid)
 		if address, _, err := b.VerifiedWallet(t.Context(), me); err != nil || address != w.Address {
 			t.Errorf("got %s, %v", address, err)

@@ -165,3 +165,51 @@ func list(t *testing.T) []Package {
 	}
 	return all
 }
+
+// TestNoNameStandsTwice also counts, so that it would be seen if it found none.
+func TestNoNameStandsTwice(t *testing.T) {
+	t.Parallel()
+	got, err := CheckOnce(list(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, twice := range got.Twice {
+		t.Error(twice)
+	}
+	t.Logf("%d events, %d queries and %d routes, each stated once", got.Events, got.Queries, got.Routes)
+	if got.Events < 5 || got.Queries < 20 || got.Routes < 40 {
+		t.Errorf("found %d events, %d queries and %d routes, want those of all domains", got.Events, got.Queries, got.Routes)
+	}
+}
+
+func TestANameThatStandsTwiceIsFound(t *testing.T) {
+	t.Parallel()
+	const declarations = `var routes = web.Group{Root: "/api"}
+const QueryOne = "one.get"
+var Sent = event.NewType[T]("one.done")
+func f() { routes.Get("/ones/{id}", "get-one") }
+`
+	for name, c := range map[string]struct {
+		code string
+		want int
+	}{
+		"nothing":               {"", 0},
+		"an event":              {`var x = "one.done"`, 1},
+		"a query":               {`const QueryOther = "one.get"`, 2},
+		"a route":               {`func g() { routes.Get("/ones/{id}", "again") }`, 1},
+		"a route of its own":    {`func g() { routes.Put("/ones/{id}", "other") }`, 0},
+		"a path in a text":      {`var x = "ask GET /api/ones/{id} for it"`, 1},
+		"a longer path":         {`var x = "/api/ones/{id}/parts"`, 0},
+		"a tag":                 {"type T struct { A string `json:\"one.get\"` }", 0},
+		"a name within a query": {`var x = "one.gets"`, 0},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "x.go"), []byte("package x\n"+declarations+c.code+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := CheckOnce([]Package{{ImportPath: Module + "/domain/x", Dir: dir, GoFiles: []string{"x.go"}}})
+		if err != nil || len(got.Twice) != c.want {
+			t.Errorf("%s: want %d findings, got %q, %v", name, c.want, got.Twice, err)
+		}
+	}
+}

@@ -12,7 +12,15 @@ import (
 
 const bearerScheme = "bearer"
 
-// Principal is who calls. Roles are plain words to this package.
+// The roles that a member can have.
+const (
+	RoleBuyer    = "buyer"
+	RoleSeller   = "seller" // may also buy
+	RoleAdmin    = "admin"
+	RoleResolver = "resolver" // of disputes
+)
+
+// Principal is who calls.
 type Principal struct {
 	UserID cutover.ID
 	Role   string
@@ -62,8 +70,8 @@ func (a *API) admit(ctx huma.Context, r Route) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
-	if !r.Who.Allows(p.Role) {
-		return Principal{}, fault.New(fault.Forbidden, "this is for %s only", r.Who)
+	if err := r.Who.Admit(p); err != nil {
+		return Principal{}, err
 	}
 	if info := infoFrom(ctx.Context()); info != nil {
 		info.caller = p.UserID
@@ -77,12 +85,5 @@ func (a *API) authenticate(ctx context.Context, header string) (Principal, error
 	if !strings.EqualFold(scheme, "Bearer") || token == "" || a.opts.Authenticator == nil {
 		return Principal{}, fault.New(fault.Unauthenticated, "sign in first")
 	}
-	p, err := a.opts.Authenticator.Authenticate(ctx, token)
-	if err != nil {
-		return Principal{}, err
-	}
-	if p.UserID.IsZero() {
-		return Principal{}, fault.New(fault.Unauthenticated, "sign in first")
-	}
-	return p, nil
+	return a.opts.Authenticator.Authenticate(ctx, token)
 }

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"cmp"
+
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
 )
@@ -40,13 +42,24 @@ func ParseCursor(s string) (cutover.ID, error) {
 	return id, nil
 }
 
-// MakePage makes a page of at most limit items. Ask the store for limit+1:
-// the one too many shows that there is a next page.
-func MakePage[T any](items []T, limit int, id func(T) cutover.ID) Page[T] {
-	if len(items) > limit {
-		items = items[:limit]
-		return Page[T]{Items: items, NextCursor: id(items[limit-1]).String()}
+// List makes a page of what ask returns: at most limit items, those after an id.
+// It asks for one more than fits on the page, which shows that there is a next
+// one. Errors: fault.Invalid naming "cursor"; those of ask.
+func List[T any](p Paging, id func(T) cutover.ID, ask func(after cutover.ID, limit int) ([]T, error)) (Page[T], error) {
+	after, err := p.After()
+	if err != nil {
+		return Page[T]{}, err
 	}
+	limit := cmp.Or(p.Limit, DefaultLimit)
+	items, err := ask(after, limit+1)
+	if err != nil || len(items) <= limit {
+		return Whole(items), err
+	}
+	return Page[T]{Items: items[:limit], NextCursor: id(items[limit-1]).String()}, nil
+}
+
+// Whole is the one page of a list that fits on it.
+func Whole[T any](items []T) Page[T] {
 	if items == nil {
 		items = []T{}
 	}

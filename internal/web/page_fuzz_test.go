@@ -27,7 +27,11 @@ func FuzzParseCursor(f *testing.F) {
 		case err != nil || id.IsZero():
 			return
 		}
-		page := MakePage([]cutover.ID{id, {}}, 1, func(id cutover.ID) cutover.ID { return id })
+		page, err := List(Paging{Limit: 1}, func(id cutover.ID) cutover.ID { return id },
+			func(cutover.ID, int) ([]cutover.ID, error) { return []cutover.ID{id, {}}, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
 		if again, err := ParseCursor(page.NextCursor); err != nil || again != id || page.NextCursor != strings.ToLower(s) {
 			t.Fatalf("%q became %q, and %s, %v", s, page.NextCursor, again, err)
 		}

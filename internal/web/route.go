@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 )
 
 // MaxBody is the most bytes that a request body may have.
@@ -55,7 +58,22 @@ func (a Access) String() string {
 	return strings.Join(a.roles, ", ")
 }
 
-// Route describes one operation of the API.
+// Admit returns nil when p may call what is for a. Services ask it, whatever
+// the route has asked before. Errors: fault.Unauthenticated; fault.Forbidden.
+func (a Access) Admit(p Principal) error {
+	switch {
+	case a.public:
+		return nil
+	case p.UserID.IsZero():
+		return fault.New(fault.Unauthenticated, "sign in first")
+	case !a.Allows(p.Role):
+		return fault.New(fault.Forbidden, "this is for %s only", a)
+	}
+	return nil
+}
+
+// Route describes one operation of the API. A domain declares its own with a
+// Group.
 type Route struct {
 	Method  string // such as http.MethodGet
 	Path    string // such as "/api/addresses/{id}"
@@ -67,6 +85,60 @@ type Route struct {
 	// OwnersOnly says in words to whom the service narrows it down further,
 	// such as "the request's buyer".
 	OwnersOnly string
+}
+
+// Group declares routes of one domain.
+type Group struct {
+	Tag  string
+	Root string // before each path
+}
+
+// Get declares a route that reads.
+func (g Group) Get(path, id, summary string, who Access) Route {
+	return Route{Method: http.MethodGet, Path: g.Root + path, ID: id, Summary: summary, Tag: g.Tag, Who: who}
+}
+
+// Post declares a route that adds something, or does it.
+func (g Group) Post(path, id, summary string, who Access) Route {
+	return g.Get(path, id, summary, who).by(http.MethodPost)
+}
+
+// Put declares a route that replaces something.
+func (g Group) Put(path, id, summary string, who Access) Route {
+	return g.Get(path, id, summary, who).by(http.MethodPut)
+}
+
+// Patch declares a route that changes a part of something.
+func (g Group) Patch(path, id, summary string, who Access) Route {
+	return g.Get(path, id, summary, who).by(http.MethodPatch)
+}
+
+// Delete declares a route that removes something.
+func (g Group) Delete(path, id, summary string, who Access) Route {
+	return g.Get(path, id, summary, who).by(http.MethodDelete)
+}
+
+func (r Route) by(method string) Route {
+	r.Method = method
+	return r
+}
+
+// Created says that a success is 201.
+func (r Route) Created() Route {
+	r.Status = http.StatusCreated
+	return r
+}
+
+// Accepted says that a success is 202: something is left to do.
+func (r Route) Accepted() Route {
+	r.Status = http.StatusAccepted
+	return r
+}
+
+// Narrowed says in words to whom the service narrows it down.
+func (r Route) Narrowed(owners string) Route {
+	r.OwnersOnly = owners
+	return r
 }
 
 func (r Route) who() string {
@@ -87,21 +159,30 @@ type Empty struct{}
 
 type answer[T any] struct{ Body Success[T] }
 
-// Handle registers a route. fn gets the decoded and validated input; the
-// caller is in its context (PrincipalFrom). Its result is answered as
+// Handle registers a route. fn gets the decoded input, held against its tags
+// (package limit); the caller is in its context (PrincipalFrom). Its result is answered as
 // {"success":true,"data":…}; an error by its fault.Kind, and one that is no
 // fault as an internal error whose cause only the log shows.
 func Handle[I, O any](api *API, r Route, fn func(ctx context.Context, in *I) (O, error)) {
 	api.add(&r)
 	op := api.operation(r)
 	op.SkipValidateBody = takesRawBody(reflect.TypeFor[I]())
+	limit.Of(new(I)) // a tag that cannot be meant panics here
 	huma.Register(api.huma, op, func(ctx context.Context, in *I) (*answer[O], error) {
-		out, err := fn(ctx, in)
+		out, err := checked(ctx, in, fn)
 		if err != nil {
 			return nil, api.failureOf(ctx, err)
 		}
 		return &answer[O]{Success[O]{true, out}}, nil
 	})
+}
+
+// checked calls fn with an input that is as its tags say.
+func checked[I, O any](ctx context.Context, in *I, fn func(ctx context.Context, in *I) (O, error)) (out O, err error) {
+	if err := limit.Check(in); err != nil {
+		return out, err
+	}
+	return fn(ctx, in)
 }
 
 // takesRawBody says that an input wants the body's bytes as they came, and

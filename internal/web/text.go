@@ -13,16 +13,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 )
 
-const notText = "has characters that are no text"
-
-// isText says that both databases keep s as it is: PostgreSQL refuses NUL, and
-// neither takes what is not UTF-8.
-func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
-
-// asText makes text of what is none, to name it in an answer.
-func asText(s string) string { return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "�"), "�") }
+// asText makes text of what may be none, to name it in an answer.
+func asText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if limit.IsText(string(r)) {
+			return r
+		}
+		return utf8.RuneError
+	}, s)
+}
 
 // CheckJSON refuses JSON that no two readers would understand alike, or that
 // cannot be stored: a name that is given twice in an object, a NUL character,
@@ -37,8 +39,8 @@ func CheckJSON(data []byte) error {
 			return nil
 		case err != nil:
 			return syntaxFault(err)
-		case token.Kind() == '"' && !isText(token.String()):
-			return fault.Field(fieldPath(dec.StackPointer()), notText)
+		case token.Kind() == '"' && !limit.IsLines(token.String()):
+			return fault.Field(fieldPath(dec.StackPointer()), limit.NotText)
 		}
 	}
 }
@@ -78,8 +80,8 @@ func fieldPath(p jsontext.Pointer) string {
 // Headers are left to the routes that read them.
 func checkParameters(ctx huma.Context) error {
 	for _, p := range ctx.Operation().Parameters {
-		if p.In == "path" && !isText(ctx.Param(p.Name)) {
-			return fault.Field(p.Name, notText)
+		if p.In == "path" && !limit.IsText(ctx.Param(p.Name)) {
+			return fault.Field(p.Name, limit.NotText)
 		}
 	}
 	u := ctx.URL()
@@ -89,8 +91,8 @@ func checkParameters(ctx huma.Context) error {
 	}
 	for name, values := range query {
 		for _, v := range append(values, name) {
-			if !isText(v) {
-				return fault.Field(asText(name), notText)
+			if !limit.IsText(v) {
+				return fault.Field(asText(name), limit.NotText)
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -429,21 +430,74 @@ func TestHealthIs200Or503(t *testing.T) {
 	}
 }
 
-func TestPageAsksForOneMore(t *testing.T) {
+func TestAListAsksForOneMore(t *testing.T) {
 	t.Parallel()
 	ids := []cutover.ID{cutover.NewID(), cutover.NewID(), cutover.NewID()}
 	same := func(id cutover.ID) cutover.ID { return id }
-	if p := web.MakePage(ids, 2, same); len(p.Items) != 2 || p.NextCursor != ids[1].String() {
-		t.Errorf("full page: %+v", p)
+	list := func(limit int, cursor string) (web.Page[cutover.ID], error) {
+		return web.List(web.Paging{Limit: limit, Cursor: cursor}, same, func(after cutover.ID, most int) ([]cutover.ID, error) {
+			from := slices.Index(ids, after) + 1
+			return ids[from:min(from+most, len(ids))], nil
+		})
 	}
-	if p := web.MakePage(ids, 3, same); len(p.Items) != 3 || p.NextCursor != "" {
-		t.Errorf("last page: %+v", p)
+	if p, err := list(2, ""); err != nil || len(p.Items) != 2 || p.NextCursor != ids[1].String() {
+		t.Errorf("full page: %+v, %v", p, err)
 	}
-	if p := web.MakePage[cutover.ID](nil, 3, same); p.Items == nil {
+	if p, err := list(2, ids[1].String()); err != nil || len(p.Items) != 1 || p.NextCursor != "" {
+		t.Errorf("last page: %+v, %v", p, err)
+	}
+	if p, err := list(0, ""); err != nil || len(p.Items) != 3 || p.NextCursor != "" {
+		t.Errorf("all: %+v, %v", p, err)
+	}
+	if p := web.Whole[cutover.ID](nil); p.Items == nil {
 		t.Error("an empty page has a list")
 	}
-	if _, err := web.ParseCursor("nonsense"); !fault.Is(err, fault.Invalid) {
+	if _, err := list(2, "nonsense"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("want invalid, got %v", err)
+	}
+}
+
+func TestWhatIsNoTextIsRefusedWhereverItTravels(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	echo(b.api)
+	const body = `{"price":"1","buyer":"65f1c0ffee0123456789abcd","title":"a%sb","budget":{"min":"1"}}`
+	for in, field := range map[string]string{`\u0007`: "title", `\u202e`: "title", "\u2066": "title", `\n`: "title", `\u0000`: "title", `\ud800`: "title"} {
+		rec := webtest.Call(b.api.Handler(), "PUT", "/api/sales/65f1c0ffee0123456789abcd", "buyer", fmt.Sprintf(body, in))
+		if e := wantError(t, rec, 400, "invalid"); e.Fields[field] == "" {
+			t.Errorf("%q: want %s named, got %v", in, field, e.Fields)
+		}
+	}
+	good := fmt.Sprintf(body, "")
+	for path, field := range map[string]string{
+		"/api/sales/65f1c0ffee0123456789abcd?cursor=a%E2%80%AEb": "cursor", "/api/sales/65f1c0ffee0123456789abcd?cursor=a%0Ab": "cursor",
+		"/api/sales/a%E2%80%AEb": "id",
+	} {
+		if e := wantError(t, webtest.Call(b.api.Handler(), "PUT", path, "buyer", good), 400, "invalid"); e.Fields[field] == "" {
+			t.Errorf("%s: want %s named, got %v", path, field, e.Fields)
+		}
+	}
+}
+
+func TestAServiceAsksWhoCallsByWhatTheRouteSays(t *testing.T) {
+	t.Parallel()
+	someone := cutover.NewID()
+	admins := web.Roles(web.RoleAdmin)
+	for _, c := range []struct {
+		access web.Access
+		who    web.Principal
+		want   fault.Kind
+	}{
+		{web.Public, web.Principal{}, ""},
+		{web.SignedIn, web.Principal{}, fault.Unauthenticated},
+		{web.SignedIn, web.Principal{UserID: someone, Role: web.RoleBuyer}, ""},
+		{admins, web.Principal{Role: web.RoleAdmin}, fault.Unauthenticated},
+		{admins, web.Principal{UserID: someone, Role: web.RoleBuyer}, fault.Forbidden},
+		{admins, web.Principal{UserID: someone, Role: web.RoleAdmin}, ""},
+	} {
+		if got := fault.KindOf(c.access.Admit(c.who)); got != c.want {
+			t.Errorf("%+v on what is for %s: want %q, got %q", c.who, c.access, c.want, got)
+		}
 	}
 }
 

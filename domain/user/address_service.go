@@ -5,20 +5,22 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // Addresses gives a user's addresses, oldest first.
-func (s *Service) Addresses(ctx context.Context, userID cutover.ID) ([]Address, error) {
+func (s *Service) Addresses(ctx context.Context, who web.Principal) ([]Address, error) {
 	return cutover.View(ctx, s.db, QueryAddresses, func(ctx context.Context, tx cutover.Tx) ([]Address, error) {
-		return Addresses(ctx, tx, userID)
+		return Addresses(ctx, tx, who.UserID)
 	})
 }
 
 // Address gives one of the user's addresses. Errors: fault.NotFound, also for
 // somebody else's.
-func (s *Service) Address(ctx context.Context, userID, id cutover.ID) (Address, error) {
+func (s *Service) Address(ctx context.Context, who web.Principal, id cutover.ID) (Address, error) {
 	return cutover.View(ctx, s.db, QueryAddress, func(ctx context.Context, tx cutover.Tx) (Address, error) {
-		return ownAddress(ctx, tx, userID, id)
+		return ownAddress(ctx, tx, who.UserID, id)
 	})
 }
 
@@ -35,19 +37,19 @@ func ownAddress(ctx context.Context, tx cutover.Tx, userID, id cutover.ID) (Addr
 
 // AddAddress adds an address; the first one is primary. Errors: fault.Invalid;
 // fault.Conflict when there are too many.
-func (s *Service) AddAddress(ctx context.Context, userID cutover.ID, in AddressInput) (Address, error) {
-	if err := in.check(); err != nil {
+func (s *Service) AddAddress(ctx context.Context, who web.Principal, in AddressInput) (Address, error) {
+	if err := limit.Check(in); err != nil {
 		return Address{}, err
 	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Address, error) {
-		all, err := guardPrimary(ctx, tx, userID)
+		all, err := guardPrimary(ctx, tx, who.UserID)
 		if err != nil {
 			return Address{}, err
 		}
 		if len(all) >= maxAddresses {
 			return Address{}, fault.New(fault.Conflict, "you have %d addresses already; remove one first", len(all))
 		}
-		a := Address{UserID: userID, IsPrimary: len(all) == 0 || in.wantsPrimary()}
+		a := Address{UserID: who.UserID, IsPrimary: len(all) == 0 || in.wantsPrimary()}
 		a.fill(in)
 		if err := demote(ctx, tx, all, a); err != nil {
 			return Address{}, err
@@ -59,19 +61,19 @@ func (s *Service) AddAddress(ctx context.Context, userID cutover.ID, in AddressI
 // ChangeAddress replaces what an address says. isPrimary true makes it the
 // primary one; false is refused for the one that is: choose another instead.
 // Errors: fault.Invalid; fault.NotFound.
-func (s *Service) ChangeAddress(ctx context.Context, userID, id cutover.ID, in AddressInput) (Address, error) {
-	if err := in.check(); err != nil {
+func (s *Service) ChangeAddress(ctx context.Context, who web.Principal, id cutover.ID, in AddressInput) (Address, error) {
+	if err := limit.Check(in); err != nil {
 		return Address{}, err
 	}
 	return cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (Address, error) {
-		a, err := ownAddress(ctx, tx, userID, id)
+		a, err := ownAddress(ctx, tx, who.UserID, id)
 		if err != nil {
 			return Address{}, err
 		}
 		if in.IsPrimary != nil && !*in.IsPrimary && a.IsPrimary {
 			return Address{}, fault.Field("isPrimary", "make another address the primary one instead")
 		}
-		all, err := guardPrimary(ctx, tx, userID)
+		all, err := guardPrimary(ctx, tx, who.UserID)
 		if err != nil {
 			return Address{}, err
 		}
@@ -86,13 +88,13 @@ func (s *Service) ChangeAddress(ctx context.Context, userID, id cutover.ID, in A
 
 // RemoveAddress removes an address; when it was the primary one, the oldest
 // that is left becomes it. Errors: fault.NotFound.
-func (s *Service) RemoveAddress(ctx context.Context, userID, id cutover.ID) error {
+func (s *Service) RemoveAddress(ctx context.Context, who web.Principal, id cutover.ID) error {
 	_, err := cutover.Update(ctx, s.db, func(ctx context.Context, tx cutover.Tx) (struct{}, error) {
-		a, err := ownAddress(ctx, tx, userID, id)
+		a, err := ownAddress(ctx, tx, who.UserID, id)
 		if err != nil {
 			return struct{}{}, err
 		}
-		all, err := guardPrimary(ctx, tx, userID)
+		all, err := guardPrimary(ctx, tx, who.UserID)
 		if err != nil {
 			return struct{}{}, err
 		}
