@@ -155,8 +155,23 @@ func TestUpdate_IsTwoRoundTrips(t *testing.T) {
 		s.Lines = append(s.Lines, s.Lines[0])
 		return tx.Put(ctx, &s)
 	}
+	// Two questions of which the second was announced.
+	asking := func(ctx context.Context, tx cutover.Tx) error {
+		others := query.Eq("shelfId", s.ID).Limit(3)
+		cutover.Expect[storetest.Specimen](tx, others)
+		s, err := get(ctx, tx, s.ID)
+		if err != nil {
+			return err
+		}
+		if list, err := cutover.Find[storetest.Specimen](ctx, tx, others); err != nil || len(list) > 0 {
+			t.Errorf("%d others, %v; want none", len(list), err)
+		}
+		return tx.Put(ctx, &s)
+	}
 	making := func(ctx context.Context, tx cutover.Tx) error { return tx.Put(ctx, listed(0)) }
-	for name, fn := range map[string]func(context.Context, cutover.Tx) error{"reads and writes": changing, "only writes": making} {
+	for name, fn := range map[string]func(context.Context, cutover.Tx) error{
+		"reads and writes": changing, "reads twice and writes": asking, "only writes": making,
+	} {
 		n := trips.of(t, func() error { return side.Update(t.Context(), guard, fn) })
 		if n != 2 {
 			t.Errorf("an Update that %s took %d round trips, want 2", name, n)

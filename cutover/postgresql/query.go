@@ -14,7 +14,7 @@ import (
 // whereOf makes SQL of a query. The text depends on the query's shape alone, so
 // that a statement is prepared once.
 func (s *store) whereOf(t *table, b query.Bound) (*where, error) {
-	w := &where{store: s}
+	w := &where{store: s, whole: b.Whole}
 	err := w.bind(t, b)
 	return w, err
 }

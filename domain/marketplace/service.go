@@ -88,7 +88,7 @@ func requestAndOwnOffers(ctx context.Context, tx cutover.Tx, who Member, id cuto
 	case who.UserID == r.BuyerID, who.Role == RoleAdmin:
 		return r, nil, nil
 	}
-	own, err := Offers(ctx, tx, OfferFilter{RequestID: id, SellerID: who.UserID}, cutover.ID{}, 0)
+	own, err := cutover.Find[SellerOffer](ctx, tx, ownOffers(who, id))
 	return r, own, err
 }
 
