@@ -13,6 +13,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/cutover/query"
+	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/internal/event"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
@@ -71,6 +72,13 @@ func (c *trips) of(t *testing.T, do func() error) int {
 func counted(t *testing.T) (*postgresql.DB, cutover.Side, *trips) {
 	t.Helper()
 	db, _ := specimens(t)
+	one, c := countedOn(t, db)
+	return db, one.Side(storetest.SpecimenDefinition), c
+}
+
+// countedOn gives a database over one connection whose round trips are counted.
+func countedOn(t *testing.T, db *postgresql.DB) (*postgresql.DB, *trips) {
+	t.Helper()
 	c := new(trips)
 	one := postgresql.Reopen(t, db, func(config *pgxpool.Config) {
 		config.MaxConns = 1
@@ -81,7 +89,7 @@ func counted(t *testing.T) (*postgresql.DB, cutover.Side, *trips) {
 			return countedConn{conn, c}, err
 		}
 	})
-	return db, one.Side(storetest.SpecimenDefinition), c
+	return one, c
 }
 
 // listed is a new one with rows in every child table.
@@ -138,6 +146,27 @@ func TestView_IsOneRoundTripPerQuestion(t *testing.T) {
 	}
 }
 
+func TestOwnRequestsAreOneRoundTrip(t *testing.T) {
+	t.Parallel()
+	one, trips := countedOn(t, storetest.Postgres(t))
+	side, member := one.Side(marketplace.Definition), cutover.NewID()
+	for name, f := range map[string]marketplace.RequestFilter{
+		"own":                  {Party: member},
+		"own of one status":    {Party: member, Status: marketplace.StatusActive},
+		"own and open to them": {Party: member, OpenTo: member},
+	} {
+		n := trips.of(t, func() error {
+			return side.View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
+				_, err := marketplace.Requests(ctx, tx, f, cutover.ID{}, 21)
+				return err
+			})
+		})
+		if n != 1 {
+			t.Errorf("requests that are %s took %d round trips, want 1", name, n)
+		}
+	}
+}
+
 func TestUpdate_IsTwoRoundTrips(t *testing.T) {
 	t.Parallel()
 	db, side, trips := counted(t)
@@ -155,8 +184,23 @@ func TestUpdate_IsTwoRoundTrips(t *testing.T) {
 		s.Lines = append(s.Lines, s.Lines[0])
 		return tx.Put(ctx, &s)
 	}
+	// Two questions of which the second was announced.
+	asking := func(ctx context.Context, tx cutover.Tx) error {
+		others := query.Eq("shelfId", s.ID).Limit(3)
+		cutover.Expect[storetest.Specimen](tx, others)
+		s, err := get(ctx, tx, s.ID)
+		if err != nil {
+			return err
+		}
+		if list, err := cutover.Find[storetest.Specimen](ctx, tx, others); err != nil || len(list) > 0 {
+			t.Errorf("%d others, %v; want none", len(list), err)
+		}
+		return tx.Put(ctx, &s)
+	}
 	making := func(ctx context.Context, tx cutover.Tx) error { return tx.Put(ctx, listed(0)) }
-	for name, fn := range map[string]func(context.Context, cutover.Tx) error{"reads and writes": changing, "only writes": making} {
+	for name, fn := range map[string]func(context.Context, cutover.Tx) error{
+		"reads and writes": changing, "reads twice and writes": asking, "only writes": making,
+	} {
 		n := trips.of(t, func() error { return side.Update(t.Context(), guard, fn) })
 		if n != 2 {
 			t.Errorf("an Update that %s took %d round trips, want 2", name, n)

@@ -12,9 +12,15 @@ type question struct {
 	sql  string
 	args []any
 	take func(pgx.Rows) error
+	also []*ahead // what travels with it
 }
 
-func (q question) queue(b *pgx.Batch) { b.Queue(q.sql, q.args...).Query(q.take) }
+func (q question) queue(b *pgx.Batch) {
+	b.Queue(q.sql, q.args...).Query(q.take)
+	for _, a := range q.also {
+		a.queue(b)
+	}
+}
 
 // sender is a connection, a transaction, or a pool.
 type sender interface {

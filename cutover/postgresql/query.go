@@ -2,7 +2,7 @@ package postgresql
 
 import (
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +14,7 @@ import (
 // whereOf makes SQL of a query. The text depends on the query's shape alone, so
 // that a statement is prepared once.
 func (s *store) whereOf(t *table, b query.Bound) (*where, error) {
-	w := &where{store: s}
+	w := &where{store: s, whole: b.Whole}
 	err := w.bind(t, b)
 	return w, err
 }
@@ -35,7 +35,7 @@ func (w *where) bind(t *table, b query.Bound) error {
 // arg adds an argument and returns its placeholder.
 func (w *where) arg(v any, sqlType string) string {
 	w.args = append(w.args, v)
-	return fmt.Sprintf("$%d::%s", len(w.args), sqlType)
+	return "$" + strconv.Itoa(len(w.args)) + "::" + sqlType
 }
 
 // list adds an argument that is several values of a field.
@@ -145,7 +145,7 @@ func (w *where) term(t query.Term) string {
 
 // absent is the condition that a column has nothing: a text that may not be
 // NULL is empty then.
-func (c column) absent(name string) string {
+func (c *column) absent(name string) string {
 	if c.nullable {
 		return "(" + name + " IS NULL)"
 	}
@@ -155,8 +155,8 @@ func (c column) absent(name string) string {
 // inList is a condition about the elements of a list: rows of a child table, or
 // an array.
 func (w *where) inList(t query.Term) string {
-	for _, c := range w.table.children {
-		if slices.EqualFunc(c.list.path(), t.Path, sameField) {
+	for i := range w.table.children {
+		if c := &w.table.children[i]; c.list.is(t.Path) {
 			return w.inChild(c, t)
 		}
 	}
@@ -173,7 +173,7 @@ func (w *where) inList(t query.Term) string {
 
 // inChild asks for elements by their own index. OFFSET 0 keeps PostgreSQL from
 // reading all of a child table to have it at hand.
-func (w *where) inChild(c child, t query.Term) string {
+func (w *where) inChild(c *child, t query.Term) string {
 	some := fmt.Sprintf("EXISTS (SELECT FROM %s child WHERE child.parent_id = %s.id OFFSET 0)", quote(c.name), quote(w.table.name))
 	switch t.Op {
 	case query.IsAbsent:
@@ -186,16 +186,34 @@ func (w *where) inChild(c child, t query.Term) string {
 
 // columnOf finds the column that holds a field; every scalar that a query may
 // name has one.
-func (t *table) columnOf(p query.Path) column {
-	for _, c := range t.columns {
-		if slices.EqualFunc(c.at.path(), p, sameField) {
-			return c
+func (t *table) columnOf(p query.Path) *column {
+	for i := range t.columns {
+		if t.columns[i].at.is(p) {
+			return &t.columns[i]
 		}
 	}
 	panic(fmt.Sprintf("postgres: %s has no column for %s", t.name, p))
 }
 
-func sameField(a, b shape.Field) bool { return a.Name == b.Name }
+// name is the place's name in declared indexes, such as "profile.tags".
+func (p *place) name() string {
+	name := ""
+	for _, g := range p.groups {
+		name += g.Name + "."
+	}
+	return name + p.field.Name
+}
 
-// path leads to the place as a query does.
-func (p place) path() query.Path { return append(slices.Clip(query.Path(p.groups)), p.field) }
+// is says whether a query's path leads to the place.
+func (p *place) is(path query.Path) bool {
+	last := len(p.groups)
+	if len(path) != last+1 || path[last].Name != p.field.Name {
+		return false
+	}
+	for i := range p.groups {
+		if path[i].Name != p.groups[i].Name {
+			return false
+		}
+	}
+	return true
+}

@@ -158,7 +158,7 @@ func enumOf(c column) []string {
 // listOf finds the child table that an index is about, nil for none.
 func (t *table) listOf(fields query.Index) *child {
 	for i := range t.children {
-		if len(fields) == 1 && t.children[i].list.path().String() == fields[0] {
+		if len(fields) == 1 && t.children[i].list.name() == fields[0] {
 			return &t.children[i]
 		}
 	}
@@ -194,7 +194,7 @@ func (t *table) columnNamed(field string) column {
 	if err != nil {
 		panic(fmt.Sprintf("postgres: %s: %v", t.name, err))
 	}
-	return t.columnOf(path)
+	return *t.columnOf(path)
 }
 
 // sorted says that a query may sort by the column, or set bounds to it, and that

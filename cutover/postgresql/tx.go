@@ -21,6 +21,8 @@ type Tx struct {
 	// Only an Update has these.
 	rows map[cutover.Key]row  // what was put, as it was then
 	read map[cutover.Key]bool // what was read, and whether it had rows in child tables
+	// What was announced and not asked yet.
+	ahead []*ahead
 }
 
 // asker puts a question to the database. Errors are faults.
@@ -70,38 +72,36 @@ func (tx *Tx) Get(ctx context.Context, kind string, id cutover.ID) (cutover.Reco
 
 // Find asks what q says.
 func (tx *Tx) Find(ctx context.Context, kind string, q query.Query) ([]cutover.Record, error) {
-	t, err := tx.store.table(kind)
-	if err != nil {
-		return nil, err
-	}
-	bound, err := t.def.Plan(q)
-	if err != nil || len(bound.Branches) == 0 {
-		return nil, err
-	}
-	w, err := tx.store.whereOf(t, bound)
-	if err != nil {
+	t, w, err := tx.where(kind, q)
+	if err != nil || w == nil {
 		return nil, err
 	}
 	source, tail := w.from()
-	return tx.records(ctx, t, source, tail, w.args, bound.Whole)
+	return tx.records(ctx, t, source, tail, w.args, w.whole)
+}
+
+// where makes SQL of a query; nothing when that can ask for no record.
+func (tx *Tx) where(kind string, q query.Query) (*table, *where, error) {
+	t, err := tx.store.table(kind)
+	if err != nil {
+		return nil, nil, err
+	}
+	bound, err := t.def.Plan(q)
+	if err != nil || len(bound.Branches) == 0 {
+		return nil, nil, err
+	}
+	w, err := tx.store.whereOf(t, bound)
+	return t, w, err
 }
 
 // Count asks how many records q leaves.
 func (tx *Tx) Count(ctx context.Context, kind string, q query.Query) (int64, error) {
-	t, err := tx.store.table(kind)
-	if err != nil {
-		return 0, err
-	}
-	bound, err := t.def.Plan(q)
-	if err != nil || len(bound.Branches) == 0 {
-		return 0, err
-	}
-	w, err := tx.store.whereOf(t, bound)
-	if err != nil {
+	_, w, err := tx.where(kind, q)
+	if err != nil || w == nil {
 		return 0, err
 	}
 	var n int64
-	err = tx.pose(ctx, question{w.count(), params(w.args), func(rows pgx.Rows) (err error) {
+	err = tx.pose(ctx, question{sql: w.count(), args: params(w.args), take: func(rows pgx.Rows) (err error) {
 		n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
 		return err
 	}})
@@ -161,7 +161,7 @@ func (tx *Tx) records(ctx context.Context, t *table, source, tail string, args [
 // fetch reads records and, in an Update, remembers them.
 func (tx *Tx) fetch(ctx context.Context, t *table, source, tail string, args []any) ([]*found, error) {
 	var list []*found
-	if err := tx.pose(ctx, t.fetch(&list, source, tail, params(args)...)); err != nil || tx.read == nil {
+	if err := tx.answer(ctx, &list, t.fetch(&list, source, tail, params(args)...)); err != nil || tx.read == nil {
 		return list, err
 	}
 	for _, f := range list {
@@ -170,6 +170,22 @@ func (tx *Tx) fetch(ctx context.Context, t *table, source, tail string, args []a
 		}
 	}
 	return list, nil
+}
+
+// answer puts a question whose answer goes to list, unless it has travelled with
+// another before.
+func (tx *Tx) answer(ctx context.Context, list *[]*found, q question) error {
+	known, ok := tx.known(q)
+	if ok {
+		*list = known
+		return nil
+	}
+	q.also = tx.along(q)
+	err := tx.pose(ctx, q)
+	for _, a := range q.also {
+		a.sent = err == nil
+	}
+	return err
 }
 
 // pose asks, and remembers the first failure.

@@ -78,21 +78,21 @@ func marked(q question, mark *uint64) question {
 type markedRows struct {
 	pgx.Rows
 	hash maphash.Hash
+	row  []byte // the one at hand
 }
 
 func (r *markedRows) Next() bool {
 	if !r.Rows.Next() {
 		return false
 	}
-	var length [4]byte
+	r.row = r.row[:0]
 	for _, v := range r.RawValues() {
 		size := uint32(len(v))
 		if v == nil {
 			size = ^uint32(0) // NULL
 		}
-		binary.BigEndian.PutUint32(length[:], size)
-		_, _ = r.hash.Write(length[:]) // never fails
-		_, _ = r.hash.Write(v)
+		r.row = append(binary.BigEndian.AppendUint32(r.row, size), v...)
 	}
+	_, _ = r.hash.Write(r.row) // never fails
 	return true
 }

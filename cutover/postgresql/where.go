@@ -23,6 +23,7 @@ type where struct {
 	args   []any
 	order  string // a total one: ties by id
 	limit  int    // 0 means all
+	whole  bool   // what cannot be read is an error
 }
 
 // from is what the records are selected from, the table or what stands for it,

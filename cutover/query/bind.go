@@ -124,9 +124,9 @@ func Lookup(fields []shape.Field, name string) (Path, error) {
 }
 
 func named(fields []shape.Field, name string) (shape.Field, bool) {
-	for _, f := range fields {
-		if f.Name == name {
-			return f, true
+	for i := range fields {
+		if fields[i].Name == name {
+			return fields[i], true
 		}
 	}
 	return shape.Field{}, false

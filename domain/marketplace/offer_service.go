@@ -31,6 +31,7 @@ func (s *Service) CreateOffer(ctx context.Context, who web.Principal, requestID 
 // cancellation at the same time has not seen this offer and must not pass it
 // by. Either this or the other meets a conflict.
 func addOffer(ctx context.Context, tx cutover.Tx, who web.Principal, o SellerOffer, now time.Time) (SellerOffer, error) {
+	cutover.Expect[SellerOffer](tx, ownOffers(who, o.PurchaseRequestID))
 	r, own, err := requestAndOwnOffers(ctx, tx, who, o.PurchaseRequestID)
 	if err != nil {
 		return SellerOffer{}, err

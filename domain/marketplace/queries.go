@@ -7,6 +7,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/query"
+	"github.com/amanat-dev/amanat/internal/web"
 )
 
 // Categories returns all categories, active or not, by order, then identity.
@@ -84,6 +85,10 @@ type OfferFilter struct {
 // Offers returns a page of the offers that f asks for, the newest first, after
 // the given one.
 func Offers(ctx context.Context, tx cutover.Tx, f OfferFilter, after cutover.ID, limit int) ([]SellerOffer, error) {
+	return cutover.Find[SellerOffer](ctx, tx, f.query().Page(after, limit))
+}
+
+func (f OfferFilter) query() query.Query {
 	q := query.All()
 	if !f.RequestID.IsZero() {
 		q = q.And(query.Eq("purchaseRequestId", f.RequestID))
@@ -94,7 +99,12 @@ func Offers(ctx context.Context, tx cutover.Tx, f OfferFilter, after cutover.ID,
 	if f.Status != "" {
 		q = q.And(query.Eq("status", f.Status))
 	}
-	return cutover.Find[SellerOffer](ctx, tx, q.Page(after, limit))
+	return q
+}
+
+// ownOffers asks for the offers that a member has made on a request.
+func ownOffers(who web.Principal, request cutover.ID) query.Query {
+	return OfferFilter{RequestID: request, SellerID: who.UserID}.query().Page(cutover.ID{}, 0)
 }
 
 // ExpiredOffers returns pending offers whose validUntil is before the given time

@@ -112,7 +112,7 @@ func requestAndOwnOffers(ctx context.Context, tx cutover.Tx, who web.Principal, 
 	case who.UserID == r.BuyerID, who.Role == web.RoleAdmin:
 		return r, nil, nil
 	}
-	own, err := Offers(ctx, tx, OfferFilter{RequestID: id, SellerID: who.UserID}, cutover.ID{}, 0)
+	own, err := cutover.Find[SellerOffer](ctx, tx, ownOffers(who, id))
 	return r, own, err
 }
 

@@ -1,11 +1,8 @@
 package web
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"path"
 	"reflect"
 	"strings"
@@ -112,35 +109,9 @@ func unmarshalStrict(data []byte, into any) error {
 	if !validating {
 		return json.Unmarshal(data, into)
 	}
-	if err := CheckJSON(data); err != nil {
-		return err
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := dec.Decode(loose); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one JSON value")
-	}
-	*loose = plainNumbers(*loose)
-	return nil
-}
-
-func plainNumbers(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		return plainNumber(v)
-	case []any:
-		for i := range v {
-			v[i] = plainNumbers(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			v[k] = plainNumbers(v[k])
-		}
-	}
-	return v
+	v, err := readStrict(data)
+	*loose = v
+	return err
 }
 
 func plainNumber(n json.Number) any {
