@@ -48,6 +48,9 @@ func (c *copies) copyLoop(ctx context.Context) {
 			run.rest(ctx, s, c.engine.opts.CopyEvery)
 		default:
 			activity.set(ctx, "%s", run.giveWay(ctx, s, n))
+			if !run.behind {
+				run.rest(ctx, s, c.engine.opts.CopyEvery/2)
+			}
 		}
 	}
 }
@@ -125,7 +128,13 @@ func (r *copyRun) idle() string {
 	return "has nothing to copy"
 }
 
-// rest waits until a write of this process, a change of state, or for d.
+// gatherFor is how long the copier lets writes gather after the first that it
+// hears of. A round costs the databases, and with them the members who write,
+// nearly the same for one note as for ten; a lag this short hurts nobody.
+const gatherFor = 25 * time.Millisecond
+
+// rest waits until a write of this process and those that come right after it, a
+// change of state, or for d.
 func (r *copyRun) rest(ctx context.Context, s State, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -133,6 +142,7 @@ func (r *copyRun) rest(ctx context.Context, s State, d time.Duration) {
 	case <-ctx.Done():
 	case <-timer.C:
 	case <-r.copies.wrote:
+		pause(ctx, min(gatherFor, d))
 	case <-r.copies.local.changedSince(s):
 	}
 	discard(r.copies.wrote) // the look that follows will do for it
