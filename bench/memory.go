@@ -33,6 +33,22 @@ func (m memory) Get(_ context.Context, keys []cutover.Key) ([]cutover.Item, erro
 	return items, nil
 }
 
+func (m memory) Ranges(context.Context) (bool, error) { return true, nil }
+
+func (m memory) Stream(ctx context.Context, kind string, after, until cutover.ID, page func() int, do func([]cutover.Item) error) error {
+	for {
+		limit := page()
+		items, err := m.Scan(ctx, kind, after, until, limit)
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		after = items[len(items)-1].Key.ID
+		if err := do(items); err != nil || len(items) < limit {
+			return err
+		}
+	}
+}
+
 func (m memory) Scan(_ context.Context, kind string, after, until cutover.ID, limit int) ([]cutover.Item, error) {
 	if kind != payment.KindPayment {
 		return nil, nil
