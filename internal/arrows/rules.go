@@ -36,7 +36,7 @@ var rules = []rule{
 	// Leaves: what everything else is built from.
 	{"cutover/fault", nil},
 	{"cutover/step", nil},
-	{"internal/money", []string{"cutover/fault"}},
+	{"internal/money", []string{"cutover/fault", "cutover/shape"}},
 	{"internal/chain", []string{"cutover/fault", "internal/money"}},
 	{"internal/mail", []string{"cutover/fault"}},
 
@@ -50,8 +50,8 @@ var rules = []rule{
 	{"cutover", []string{"cutover/query", "cutover/shape", "cutover/fault", "cutover/step"}},
 	// PostgreSQL's side is fenced by the epoch that the control plane keeps in
 	// the same database, and migrates its tables along.
-	{"cutover/postgresql", []string{"cutover/control", "cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/step", "internal/money"}},
-	{"cutover/mongodb", []string{"cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/step", "internal/money"}},
+	{"cutover/postgresql", []string{"cutover/control", "cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/step"}},
+	{"cutover/mongodb", []string{"cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/step"}},
 
 	{"internal/event", []string{"cutover", "cutover/query", "cutover/fault"}},
 	{"internal/config", []string{"cutover", "cutover/fault"}},
