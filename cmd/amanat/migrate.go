@@ -8,6 +8,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/internal/config"
+	"github.com/amanat-dev/amanat/internal/migrations"
 )
 
 func (c *cli) migrateCommand() *cobra.Command {
@@ -30,7 +31,7 @@ func (c *cli) migrateUpCommand() *cobra.Command {
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withPostgres(cmd.Context(), func(db *postgresql.DB) error {
-				done, err := db.Up(cmd.Context(), postgresql.Sources()...)
+				done, err := db.Up(cmd.Context(), migrations.Source)
 				if err != nil {
 					return err
 				}
@@ -52,7 +53,7 @@ func (c *cli) migrateStatusCommand() *cobra.Command {
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withPostgres(cmd.Context(), func(db *postgresql.DB) error {
-				all, err := db.Status(cmd.Context(), postgresql.Sources()...)
+				all, err := db.Status(cmd.Context(), migrations.Source)
 				if err != nil {
 					return err
 				}

@@ -1,4 +1,4 @@
-// Package mongo keeps records in MongoDB, of any domain, by its Definition. It
+// Package mongodb keeps records in MongoDB, of any domain, by its Definition. It
 // asks nothing of the server but what a single one without replica set gives: a
 // write of one document is atomic.
 //

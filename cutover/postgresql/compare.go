@@ -15,11 +15,10 @@ import (
 // Compare lists how the database's tables differ from what the code expects
 // of them: tables and columns that are missing or unknown, types, NOT NULL,
 // primary keys, child tables that would outlive their parent, and tables that
-// any session may write to. Tables that
-// belong to no domain are none of its business when they are named in
-// sharedTables or begin with "cutover_". Columns that the database computes
-// itself may be there.
-func Compare(ctx context.Context, db *DB, domains []cutover.Definition) ([]string, error) {
+// any session may write to. The engine's own tables and the version tables of
+// the application's migrations are none of its business. Columns that the
+// database computes itself may be there.
+func Compare(ctx context.Context, db *DB, domains []cutover.Definition, application ...Source) ([]string, error) {
 	var have map[string]schemaTable
 	err := db.inTx(ctx, snapshot, func(q pgx.Tx) error {
 		var err error
@@ -35,18 +34,17 @@ func Compare(ctx context.Context, db *DB, domains []cutover.Definition) ([]strin
 		diffs = append(diffs, want[name].differences(name, have)...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(have)) {
-		if _, ok := want[name]; !ok && !shared(name) {
+		if _, ok := want[name]; !ok && !shared(name, application) {
 			diffs = append(diffs, fmt.Sprintf("table %s: not expected", name))
 		}
 	}
 	return diffs, nil
 }
 
-// sharedTables belong to no domain.
-var sharedTables = []string{"id_map", "pg_dualwrite_gaps", "store_db_version"}
-
-func shared(table string) bool {
-	return slices.Contains(sharedTables, table) || strings.HasPrefix(table, "cutover_")
+// shared says that a table belongs to no domain.
+func shared(table string, application []Source) bool {
+	return table == "id_map" || table == "pg_dualwrite_gaps" || strings.HasPrefix(table, "cutover_") ||
+		slices.ContainsFunc(application, func(s Source) bool { return s.Table == table })
 }
 
 // schemaTable is a table as it is expected or as it is.

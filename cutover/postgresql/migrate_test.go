@@ -14,13 +14,14 @@ import (
 	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/user"
+	"github.com/amanat-dev/amanat/internal/migrations"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
 func TestUp_MakesWhatTheCodeExpects(t *testing.T) {
 	t.Parallel()
 	db := storetest.Postgres(t)
-	diffs, err := postgresql.Compare(t.Context(), db, domain.All)
+	diffs, err := postgresql.Compare(t.Context(), db, domain.All, migrations.Source)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func TestUp_MakesWhatTheCodeExpects(t *testing.T) {
 func TestUp_RunsOnceHoweverManyTry(t *testing.T) {
 	t.Parallel()
 	db := storetest.EmptyPostgres(t)
-	all, err := db.Pending(t.Context(), postgresql.Sources()...)
+	all, err := db.Pending(t.Context(), migrations.Source)
 	if err != nil || all == 0 {
 		t.Fatalf("Pending gave %d, %v", all, err)
 	}
@@ -41,7 +42,7 @@ func TestUp_RunsOnceHoweverManyTry(t *testing.T) {
 	ran := 0
 	for range 3 {
 		wg.Go(func() {
-			done, err := db.Up(t.Context(), postgresql.Sources()...)
+			done, err := db.Up(t.Context(), migrations.Source)
 			if err != nil {
 				t.Error(err)
 			}
@@ -54,10 +55,10 @@ func TestUp_RunsOnceHoweverManyTry(t *testing.T) {
 	if ran != all {
 		t.Errorf("%d migrations ran, want %d", ran, all)
 	}
-	if n, err := db.Pending(t.Context(), postgresql.Sources()...); err != nil || n != 0 {
+	if n, err := db.Pending(t.Context(), migrations.Source); err != nil || n != 0 {
 		t.Errorf("Pending gave %d, %v; want 0", n, err)
 	}
-	status, err := db.Status(t.Context(), postgresql.Sources()...)
+	status, err := db.Status(t.Context(), migrations.Source)
 	if err != nil || len(status) != all {
 		t.Fatalf("Status gave %d lines, %v; want %d", len(status), err, all)
 	}
@@ -83,10 +84,10 @@ func TestUp_KeepsWhatIsInLists(t *testing.T) {
 	save(t, db.Side(user.Definition), u)
 	save(t, db.Side(marketplace.Definition), r)
 	for range 2 {
-		if err := postgresql.DownTo(t.Context(), db, 50); err != nil {
+		if err := postgresql.DownTo(t.Context(), db, migrations.Source, 50); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.Up(t.Context(), postgresql.Sources()...); err != nil {
+		if _, err := db.Up(t.Context(), migrations.Source); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,7 +111,7 @@ func TestUp_KeepsWhatIsInLists(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if missing, err := db.Missing(t.Context(), postgresql.Sources()...); err != nil || len(missing) > 0 {
+	if missing, err := db.Missing(t.Context(), migrations.Source); err != nil || len(missing) > 0 {
 		t.Errorf("missing: %v, %v", missing, err)
 	}
 }
@@ -128,7 +129,7 @@ func TestCompare_NamesEachDifference(t *testing.T) {
 	db, _ := specimens(t)
 	domains := append(slices.Clone(domain.All), storetest.SpecimenDefinition)
 	compare := func() string {
-		diffs, err := postgresql.Compare(t.Context(), db, domains)
+		diffs, err := postgresql.Compare(t.Context(), db, domains, migrations.Source)
 		if err != nil {
 			t.Fatal(err)
 		}
