@@ -85,7 +85,7 @@ func (e *Engine) Adopt(ctx context.Context, domain string, execute bool) (Adopte
 		return c.adopt(ctx, false)
 	}
 	var out Adopted
-	err = c.inPlace(ctx, "try again", func(ctx context.Context) (err error) {
+	err = c.states.inPlace(ctx, "try again", func(ctx context.Context) (err error) {
 		out, err = c.adopt(ctx, true)
 		return err
 	})
@@ -95,23 +95,12 @@ func (e *Engine) Adopt(ctx context.Context, domain string, execute bool) (Adopte
 	return out, err
 }
 
-// inPlace has do done in the coordinator's place, so that no step of the domain
-// comes between. Errors: fault.Conflict, which says to do what again, while a
-// step is under way.
-func (c *domainCore) inPlace(ctx context.Context, what string, do func(context.Context) error) error {
-	led, err := c.engine.opts.Control.Lead(ctx, CoordinatorRole(c.name), do)
-	if err == nil && !led {
-		err = fault.New(fault.Conflict, "a step of %s is under way; %s when it is over", c.name, what)
-	}
-	return err
-}
-
 func (c *domainCore) adopt(ctx context.Context, execute bool) (Adopted, error) {
 	a := adopting{core: c, execute: execute, known: map[legacyKey]ID{}}
 	var can [2]bool
 	a.source, can[0] = c.source.(Adopter)
 	a.ids, can[1] = c.target.(IdentityMap)
-	s, err := c.recorded(ctx)
+	s, err := c.states.recorded(ctx)
 	switch {
 	case err != nil:
 		return Adopted{}, err

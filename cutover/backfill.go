@@ -8,8 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/amanat-dev/amanat/cutover/fault"
-	"github.com/amanat-dev/amanat/cutover/step"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 )
 
 const (
@@ -50,7 +49,7 @@ func (e *Engine) Backfill(ctx context.Context, domain string, o BackfillOptions)
 	if err != nil {
 		return nil, err
 	}
-	b := &backfill{domainCore: c, control: e.opts.Control, o: o, teller: &teller{core: c, role: backfillRole}}
+	b := &backfill{domainCore: c, control: e.opts.Control, o: o, activity: &activityLog{base: c.base, role: backfillRole}}
 	if err := b.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -65,13 +64,13 @@ func (e *Engine) Backfill(ctx context.Context, domain string, o BackfillOptions)
 
 type backfill struct {
 	*domainCore
-	control Control
-	o       BackfillOptions
-	since   int64 // the epoch in which dual began
-	rows    atomic.Int64
-	begin   time.Time
-	gauge   *gauge
-	teller  *teller
+	control  Control
+	o        BackfillOptions
+	since    int64 // the epoch in which dual began
+	rows     atomic.Int64
+	begin    time.Time
+	gauge    *gauge
+	activity *activityLog
 
 	lagMu    sync.Mutex
 	lagAsked time.Time
@@ -92,18 +91,18 @@ func (b *backfill) prepare(ctx context.Context) error {
 	if b.o.Workers <= 0 {
 		b.o.Workers = 2
 	}
-	s, err := b.recorded(ctx)
+	s, err := b.states.recorded(ctx)
 	if err != nil {
 		return err
 	}
 	if s.Phase != PhaseDual || s.Sealed {
-		return fault.New(fault.Conflict, "%s is in phase %s; a backfill runs in phase dual: amanat cutover start %s --execute", b.name, s.Phase, b.name)
+		return b.refuse(RemedyStart, "%s is in phase %s; a backfill runs in phase dual", b.name, s.Phase)
 	}
-	if b.since, err = b.startEpoch(ctx); err != nil {
+	if b.since, err = b.states.startEpoch(ctx); err != nil {
 		return err
 	}
 	b.begin, b.gauge = time.Now(), b.newGauge(s)
-	return b.awaitAcks(ctx, s)
+	return b.states.awaitAcks(ctx, s)
 }
 
 // run copies kind by kind, parents first.
@@ -138,7 +137,7 @@ func (b *backfill) plan(ctx context.Context) error {
 		if err := b.control.PlanChunks(ctx, b.name, b.since, kind.Name, chunksOf(kind.Name, bounds)); err != nil {
 			return err
 		}
-		step.At(step.BackfillPlanned)
+		failpoint.At(failpoint.BackfillPlanned)
 		if err := b.recordForeign(ctx, kind.Name); err != nil {
 			return err
 		}
@@ -159,7 +158,7 @@ func chunksOf(kind string, bounds []ID) []Chunk {
 }
 
 // recordForeign puts records whose stored identity is no ID on record.
-func (c *domainCore) recordForeign(ctx context.Context, kind string) error {
+func (c *base) recordForeign(ctx context.Context, kind string) error {
 	items, err := c.source.Foreign(ctx, kind, 10_000)
 	if err != nil || len(items) == 0 {
 		return err
@@ -167,7 +166,7 @@ func (c *domainCore) recordForeign(ctx context.Context, kind string) error {
 	gaps := make([]Gap, len(items))
 	for i, item := range items {
 		gaps[i] = Gap{Domain: c.name, Kind: kind, ID: item.RawID, Attempts: 1,
-			Reason: "its identity is no ObjectID; see amanat gaps adopt"}
+			Reason: "its identity is no ObjectID"}
 	}
 	return c.engine.opts.Control.RecordGaps(ctx, gaps)
 }
@@ -198,7 +197,7 @@ func (w *worker) work(ctx context.Context, kind string) error {
 		if err := w.throttle(ctx); err != nil {
 			return err
 		}
-		w.teller.tell(ctx, "copies %s, %d records so far", kind, w.rows.Load())
+		w.activity.set(ctx, "copies %s, %d records so far", kind, w.rows.Load())
 		found, err := w.control.WithChunk(ctx, w.name, w.since, kind, w.copyChunk)
 		if errors.Is(err, errPaused) {
 			continue
@@ -246,7 +245,7 @@ func kindDone(progress []KindProgress, kind string) bool {
 }
 
 func (w *worker) copyChunk(ctx context.Context, chunk Chunk) (rows, gaps int64, err error) {
-	step.At(step.BackfillClaimed)
+	failpoint.At(failpoint.BackfillClaimed)
 	for after := chunk.After; ; {
 		begin := time.Now()
 		items, err := w.source.Scan(ctx, chunk.Kind, after, chunk.Until, w.page)
@@ -257,7 +256,7 @@ func (w *worker) copyChunk(ctx context.Context, chunk Chunk) (rows, gaps int64, 
 		if err != nil {
 			return rows, gaps, err
 		}
-		step.At(step.BackfillLoaded)
+		failpoint.At(failpoint.BackfillLoaded)
 		gaps += int64(bad)
 		rows += int64(len(items) - bad)
 		w.rows.Add(int64(len(items)))
@@ -297,7 +296,7 @@ func (b *backfill) load(ctx context.Context, kind string, items []Item) (bad int
 			return 0, nil
 		}
 	}
-	failed, err := b.bring(ctx, b.source, b.target, items)
+	failed, err := b.copies.bring(ctx, b.source, b.target, items)
 	if err != nil || len(failed) == 0 {
 		return 0, err
 	}
@@ -320,7 +319,7 @@ func (w *worker) throttle(ctx context.Context) error {
 		if why == "" {
 			return w.giveWay(ctx, settings)
 		}
-		w.tellResting(ctx, "waits: "+why)
+		w.showResting(ctx, "waits: "+why)
 		pause(ctx, restStep)
 		w.pace.since = time.Time{} // that was neither work nor rest
 	}
@@ -339,7 +338,7 @@ func (w *worker) betweenPages(ctx context.Context, kind string) error {
 	if err := w.giveWay(ctx, settings); err != nil {
 		return err
 	}
-	w.teller.tell(ctx, "copies %s, %d records so far", kind, w.rows.Load())
+	w.activity.set(ctx, "copies %s, %d records so far", kind, w.rows.Load())
 	return ctx.Err()
 }
 
@@ -353,10 +352,10 @@ func (w *worker) giveWay(ctx context.Context, settings Settings) error {
 		}
 		if why == "" {
 			w.pace.rest()
-			w.tellGoing()
+			w.showGoing()
 			return nil
 		}
-		w.tellResting(ctx, "resting: "+why)
+		w.showResting(ctx, "resting: "+why)
 		pause(ctx, min(restStep, w.pace.credit))
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -365,15 +364,15 @@ func (w *worker) giveWay(ctx context.Context, settings Settings) error {
 	return nil
 }
 
-// tellResting says why this backfill does not copy at the moment.
-func (b *backfill) tellResting(ctx context.Context, why string) {
+// showResting says why this backfill does not copy at the moment.
+func (b *backfill) showResting(ctx context.Context, why string) {
 	if b.o.Resting != nil {
 		b.o.Resting(why)
 	}
-	b.teller.tell(ctx, "%s", why)
+	b.activity.set(ctx, "%s", why)
 }
 
-func (b *backfill) tellGoing() {
+func (b *backfill) showGoing() {
 	if b.o.Resting != nil {
 		b.o.Resting("")
 	}
@@ -416,7 +415,7 @@ func (b *backfill) lately(ctx context.Context) (time.Duration, error) {
 	}
 	b.lagAsked = time.Now()
 	b.lagMu.Unlock()
-	lag, err := b.lag(ctx, State{Phase: PhaseDual})
+	lag, err := b.copies.lag(ctx, State{Phase: PhaseDual})
 	b.lagMu.Lock()
 	defer b.lagMu.Unlock()
 	b.lastLag, b.lagAsked = lag, time.Now()

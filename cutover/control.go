@@ -23,8 +23,8 @@ type Control interface {
 
 // ActivityControl knows what the workers of a move, on any machine, are doing.
 type ActivityControl interface {
-	// Tell stores what a worker does now, in place of what it told before.
-	Tell(ctx context.Context, a Activity) error
+	// SetActivity stores what a worker does now, in place of what it told before.
+	SetActivity(ctx context.Context, a Activity) error
 	// Activities gives what was told of a domain within the last half minute,
 	// in the order of roles, then workers.
 	Activities(ctx context.Context, domain string) ([]Activity, error)

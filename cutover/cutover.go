@@ -78,7 +78,7 @@ func View[R any](ctx context.Context, d *Domain, query string, fn func(context.C
 	}
 	ctx, cancel := d.core.engine.bound(ctx)
 	defer cancel()
-	state, term, err := d.core.readRoute(ctx)
+	state, term, err := d.core.router.readRoute(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -86,11 +86,11 @@ func View[R any](ctx context.Context, d *Domain, query string, fn func(context.C
 	d.core.countOp(primary, "view")
 	r, err := runView(ctx, d.side(primary), fn)
 	err = timely(ctx, err)
-	if moved := d.core.confirmRead(ctx, state, term); moved != nil {
+	if moved := d.core.router.confirmRead(ctx, state, term); moved != nil {
 		return none, timely(ctx, moved)
 	}
-	if d.core.sampled(state, err) {
-		d.core.shadow(shadowRun{
+	if d.core.shadows.sampled(state, err) {
+		d.core.shadows.shadow(shadowRun{
 			query:     query,
 			answer:    answerOf(r, err),
 			primary:   replay(d.side(primary), fn),
@@ -123,7 +123,7 @@ func Update[R any](ctx context.Context, d *Domain, fn func(context.Context, Tx) 
 	var put map[string]bool
 	ctx, cancel := d.core.engine.bound(ctx)
 	defer cancel()
-	err := d.core.update(ctx, func(ctx context.Context, source bool, g Guard) error {
+	err := d.core.router.update(ctx, func(ctx context.Context, source bool, g Guard) error {
 		side := d.side(source)
 		if d.core.engine.opts.RunTwice {
 			rehearse(ctx, side, g, fn)

@@ -232,7 +232,7 @@ func TestCycle(t *testing.T) {
 	must[cutover.Report](t)(w.engine().Finish(ctx, "bank", execute))
 	stop()
 
-	if s := w.engine().State("bank"); s.Phase != cutover.PhasePG {
+	if s := w.engine().State("bank"); s.Phase != cutover.PhaseTarget {
 		t.Fatalf("phase is %s, want pg", s.Phase)
 	}
 	got := must[account](t)(w.banks[1].get(ctx, a.ID))
@@ -533,7 +533,7 @@ func TestUpdate(t *testing.T) {
 			t.Fatalf("a write went through a seal: %v", err)
 		}
 		close(release) // the coordinator is gone: the process opens the domain by itself
-		awaitState(t, w, cutover.PhaseMongo)
+		awaitState(t, w, cutover.PhaseSource)
 		must[account](t)(w.banks[0].open(t.Context(), "y"))
 	})
 }

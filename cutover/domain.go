@@ -3,16 +3,27 @@ package cutover
 import (
 	"context"
 	"errors"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
-// domainCore is a Domain without its type parameter: what the engine itself
-// works with.
+// domainCore is what the engine itself works with of a Domain: its parts, each
+// with one duty.
 type domainCore struct {
+	*base
+	local    *local
+	mirror   *stateMirror
+	states   *states
+	router   *router
+	evidence *evidence
+	strays   *strays
+	copies   *copies
+	shadows  *shadows
+	gates    *gates
+}
+
+// base is what never changes of a domain: what it is, and where it is kept.
+type base struct {
 	engine     *Engine
 	name       string
 	kinds      Kinds
@@ -22,17 +33,6 @@ type domainCore struct {
 	invariants []invariant
 	scratch    Scratch // nil: none
 	fixed      bool    // a Solo domain: its state never changes
-
-	mu        sync.Mutex
-	state     State
-	settings  Settings
-	changed   chan struct{} // closed and replaced when the state changes
-	inflight  map[int64]int // epoch → Updates admitted in it and not yet answered
-	waiting   int
-	wrote     chan struct{} // wakes the copier
-	shadowLog shadowCounts
-	begun     struct{ epoch, since int64 } // where the move began of which epoch is, for lookFilled alone
-	filled    atomic.Int64                 // the epoch of phase dual in which the backfill was found complete
 }
 
 // invariant is an Invariant bound to both sides.
@@ -68,25 +68,28 @@ func NewDomain(e *Engine, spec Spec) *Domain {
 func Solo(spec Spec) *Domain {
 	d := NewDomain(NewEngine(Options{}), spec)
 	d.core.fixed = true
-	d.core.state = State{Domain: spec.Name, Phase: PhasePG, Epoch: 1}
+	d.core.local.state = State{Domain: spec.Name, Phase: PhaseTarget, Epoch: 1}
 	if spec.Source != nil {
-		d.core.state.Phase = PhaseMongo
+		d.core.local.state.Phase = PhaseSource
 	}
 	return d
 }
 
 func newCore(e *Engine, name string, kinds Kinds, queries []string) *domainCore {
-	c := &domainCore{
-		engine: e, name: name, kinds: kinds,
-		queries:  map[string]bool{},
-		settings: DefaultSettings,
-		changed:  make(chan struct{}),
-		inflight: map[int64]int{},
-		wrote:    make(chan struct{}, 1),
-	}
+	b := &base{engine: e, name: name, kinds: kinds, queries: map[string]bool{}}
 	for _, q := range queries {
-		c.queries[q] = true
+		b.queries[q] = true
 	}
+	c := &domainCore{base: b}
+	c.local = newLocal(b)
+	c.mirror = &stateMirror{b}
+	c.states = &states{b, c.local, c.mirror}
+	c.evidence = &evidence{b, c.states}
+	c.strays = &strays{b, c.evidence}
+	c.copies = &copies{base: b, local: c.local, mirror: c.mirror, evidence: c.evidence, strays: c.strays, wrote: make(chan struct{}, 1)}
+	c.shadows = &shadows{base: b, local: c.local, states: c.states, evidence: c.evidence, copies: c.copies}
+	c.gates = &gates{b, c.states, c.evidence, c.strays, c.copies}
+	c.router = &router{b, c.local, c.mirror, c.copies}
 	return c
 }
 
@@ -111,36 +114,7 @@ func bind(d *Domain, inv Invariant) invariant {
 }
 
 // stores gives the domain's primary and secondary in state s.
-func (c *domainCore) stores(s State) (primary, secondary Store) { return s.route(c.source, c.target) }
-
-// keeper gives the store that keeps a copy of the state, nil when none does.
-func (c *domainCore) keeper() StateKeeper {
-	k, _ := c.source.(StateKeeper)
-	return k
-}
-
-// keepTime bounds an exchange with the keeper, which may be silent: it is a
-// single read or write of a small document.
-const keepTime = 3 * time.Second
-
-// kept reads the source's copy of the state. There must be a keeper.
-func (c *domainCore) kept(ctx context.Context) (State, error) {
-	ctx, cancel := context.WithTimeout(ctx, keepTime)
-	defer cancel()
-	s, err := c.keeper().ReadState(ctx)
-	return s, unanswered(err)
-}
-
-// keep writes the source's copy of the state, if there is a keeper.
-func (c *domainCore) keep(ctx context.Context, s State) error {
-	k := c.keeper()
-	if k == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, keepTime)
-	defer cancel()
-	return unanswered(k.WriteState(ctx, s))
-}
+func (c *base) stores(s State) (primary, secondary Store) { return s.route(c.source, c.target) }
 
 // unanswered makes a fault of the bare error with which a question to a database
 // ended when its time was up.
@@ -152,65 +126,10 @@ func unanswered(err error) error {
 	return err
 }
 
-// current gives the state as this process knows it.
-func (c *domainCore) current() State {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.state
-}
-
-// setState takes over a newer state and wakes whoever waits for one.
-func (c *domainCore) setState(s State) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fixed || s.Epoch <= c.state.Epoch {
-		return
-	}
-	c.state = s
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
-// changedSince gives a channel that is closed once the state is another than s.
-func (c *domainCore) changedSince(s State) <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state != s {
-		closed := make(chan struct{})
-		close(closed)
-		return closed
-	}
-	return c.changed
-}
-
-func (c *domainCore) setSettings(s Settings) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.settings = s
-}
-
-func (c *domainCore) currentSettings() Settings {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.settings
-}
-
-// acknowledged gives the epoch on which this process works: the present one
-// once no Update of an earlier one is in flight.
-func (c *domainCore) acknowledged() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	epoch := c.state.Epoch
-	for e := range c.inflight {
-		epoch = min(epoch, e)
-	}
-	return epoch
-}
-
 // needBoth fails for steps of a move in a deployment of one database.
-func (c *domainCore) needBoth() error {
+func (c *base) needBoth() error {
 	if c.source == nil || c.target == nil || c.engine.opts.Control == nil {
-		return fault.New(fault.Conflict, "a move of %s needs both databases: set MONGODB_URI and PG_URL", c.name)
+		return c.refuse(RemedyDatabases, "a move of %s needs both databases", c.name)
 	}
 	return nil
 }

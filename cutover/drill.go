@@ -2,7 +2,6 @@ package cutover
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -73,16 +72,16 @@ func (c *domainCore) drillable(ctx context.Context) (State, error) {
 	if c.scratch == nil {
 		return State{}, fault.New(fault.Conflict, "%s has no scratch database to drill with", c.name)
 	}
-	s, err := c.recorded(ctx)
+	s, err := c.states.recorded(ctx)
 	if err != nil {
 		return s, err
 	}
 	if s.Phase != PhaseDual {
 		return s, fault.New(fault.Conflict, "%s is in phase %s; a drill runs in phase dual, before the switch", c.name, s.Phase)
 	}
-	todo, err := c.unfinished(ctx)
-	if err == nil && todo != "" {
-		err = fault.New(fault.Conflict, "%s", todo)
+	todo, err := c.evidence.unfinished(ctx)
+	if err == nil && todo {
+		err = c.refuse(RemedyBackfill, unfinishedText)
 	}
 	return s, err
 }
@@ -123,7 +122,7 @@ func (d *drill) run(ctx context.Context, s State) (err error) {
 // unmoved fails when the domain was switched during the drill: then what was
 // compared with was not the primary all the time.
 func (d *drill) unmoved(ctx context.Context, s State) error {
-	now, err := d.recorded(ctx)
+	now, err := d.states.recorded(ctx)
 	if err == nil && now.Phase != s.Phase {
 		err = fault.New(fault.Conflict, "%s has moved since the drill began", d.name)
 	}
@@ -162,7 +161,7 @@ func (d *drill) load(ctx context.Context, kind string, items []Item) error {
 }
 
 func (d *drill) bringSome(ctx context.Context, items []Item) error {
-	failed, err := d.bring(ctx, d.target, d.spare, items)
+	failed, err := d.copies.bring(ctx, d.target, d.spare, items)
 	for key, why := range failed {
 		d.failed[key] = why
 	}
@@ -171,7 +170,7 @@ func (d *drill) bringSome(ctx context.Context, items []Item) error {
 
 // compare walks the live source and the scratch database.
 func (d *drill) compare(ctx context.Context, s State) error {
-	w := d.walker(s, twins{d.source, d.spare}, func(kind string, rows int64) { d.tell("comparing", kind, rows) })
+	w := d.walker(s, bothStores{d.source, d.spare}, func(kind string, rows int64) { d.tell("comparing", kind, rows) })
 	w.refresh = d.refresh
 	if err := w.walkAll(ctx, false); err != nil {
 		return err
@@ -236,19 +235,4 @@ func (d *drill) tell(doing, kind string, rows int64) {
 	if d.o.Progress != nil {
 		d.o.Progress(doing, kind, rows)
 	}
-}
-
-// lastDrill gives the newest drill of the present phase; nil when there is
-// none.
-func (c *domainCore) lastDrill(ctx context.Context) (*DrillResult, error) {
-	since, err := c.phaseEpoch(ctx)
-	if err != nil {
-		return nil, err
-	}
-	docs, err := c.engine.opts.Control.Documents(ctx, c.name, DocDrill, 1)
-	if err != nil || len(docs) == 0 || docs[0].Epoch < since {
-		return nil, err
-	}
-	var r DrillResult
-	return &r, json.Unmarshal(docs[0].Body, &r)
 }

@@ -131,8 +131,8 @@ func TestDrill(t *testing.T) {
 	t.Run("RefusesOutsideDual", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, 1)
-		if _, err := w.engine().Drill(t.Context(), "bank", cutover.DrillOptions{}); err == nil || !strings.Contains(err.Error(), "phase mongo") {
-			t.Errorf("in phase mongo: %v", err)
+		if _, err := w.engine().Drill(t.Context(), "bank", cutover.DrillOptions{}); err == nil || !strings.Contains(err.Error(), "phase source") {
+			t.Errorf("in phase source: %v", err)
 		}
 		must[cutover.Report](t)(w.engine().Start(t.Context(), "bank", execute))
 		if _, err := w.engine().Drill(t.Context(), "bank", cutover.DrillOptions{}); err == nil || !strings.Contains(err.Error(), "backfill") {

@@ -104,7 +104,7 @@ func (e *Engine) add(c *domainCore) {
 func (e *Engine) Domains() []string { return e.order }
 
 // State gives a domain's state as this process knows it.
-func (e *Engine) State(domain string) State { return e.domains[domain].current() }
+func (e *Engine) State(domain string) State { return e.domains[domain].local.current() }
 
 func (e *Engine) core(domain string) (*domainCore, error) {
 	c, ok := e.domains[domain]
@@ -115,8 +115,8 @@ func (e *Engine) core(domain string) (*domainCore, error) {
 }
 
 // Open learns where every domain stands. With a control plane it registers
-// the domains that are new to it: in phase mongo where there is a source
-// database, else in phase pg. While the control plane is away, a domain whose
+// the domains that are new to it: in phase source where there is a source
+// database, else in phase target. While the control plane is away, a domain whose
 // primary is the source can still be opened, from the copy of its state that
 // the source keeps. In doubt a domain stays shut, and answers that it is not
 // available, until the control plane says where it stands; Open refuses when that
@@ -127,7 +127,7 @@ func (e *Engine) Open(ctx context.Context) error {
 	var shut []string
 	for _, name := range e.order {
 		c := e.domains[name]
-		s, err := c.firstState(ctx, &away)
+		s, err := c.states.firstState(ctx, &away)
 		var doubt inDoubt
 		if errors.As(err, &doubt) {
 			shut = append(shut, name)
@@ -138,7 +138,7 @@ func (e *Engine) Open(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("domain %s: %w", name, err)
 		}
-		c.setState(s)
+		c.local.setState(s)
 	}
 	if len(shut) > 0 {
 		e.log.Warn("the control plane is away, and without it the primary of these domains is in doubt: they stay shut until it is back", "domains", shut)
@@ -151,90 +151,6 @@ type inDoubt struct{ error }
 
 func (d inDoubt) Unwrap() error { return d.error }
 
-// firstState gives the state to begin with. away is why the control plane was
-// not reached, nil while it was.
-func (c *domainCore) firstState(ctx context.Context, away *error) (State, error) {
-	control := c.engine.opts.Control
-	if control == nil {
-		return c.stateWithoutControl(ctx)
-	}
-	if *away != nil {
-		return c.stateFromKeeper(ctx, *away)
-	}
-	first := PhaseMongo
-	if c.source == nil {
-		first = PhasePG
-	}
-	s, err := control.Register(ctx, c.name, first)
-	if fault.Is(err, fault.Unavailable) {
-		*away = err
-		return c.stateFromKeeper(ctx, err)
-	}
-	if err != nil {
-		return State{}, err
-	}
-	if !s.Phase.PrimaryIsSource() {
-		return s, nil // nothing of it depends on the source: the copier's leader sees to its copy of the state
-	}
-	err = c.reconcileKeeper(ctx, s)
-	if fault.Is(err, fault.Unavailable) {
-		// The control plane has said where the domain stands. Its requests get
-		// their 503 until the source is back; other domains are served meanwhile.
-		c.engine.log.Warn("the domain's primary does not answer", "domain", c.name, "error", err)
-		return s, nil
-	}
-	return s, err
-}
-
-// stateWithoutControl is for a deployment that has no target database.
-func (c *domainCore) stateWithoutControl(ctx context.Context) (State, error) {
-	s := State{Domain: c.name, Phase: PhaseMongo, Epoch: 1}
-	if c.keeper() == nil {
-		return s, nil
-	}
-	kept, err := c.kept(ctx)
-	if err != nil {
-		return State{}, err
-	}
-	if kept.Epoch > 0 && kept.Phase != PhaseMongo {
-		return State{}, fault.New(fault.Conflict,
-			"the domain is in phase %s, which needs both databases: set PG_URL", kept.Phase)
-	}
-	s.Epoch = max(s.Epoch, kept.Epoch)
-	return s, nil
-}
-
-func (c *domainCore) stateFromKeeper(ctx context.Context, away error) (State, error) {
-	if c.keeper() == nil {
-		return State{}, away
-	}
-	s, err := c.kept(ctx)
-	if err != nil {
-		return State{}, err
-	}
-	doubt := fault.Wrap(away, fault.Unavailable, "the control plane is away, and without it the primary of %s is in doubt", c.name)
-	switch {
-	case s.Epoch == 0:
-		return State{}, doubt
-	case s.Sealed || !s.Phase.PrimaryIsSource():
-		return State{}, inDoubt{doubt}
-	}
-	return s, nil
-}
-
-// reconcileKeeper brings the source's copy of the state up to the control
-// plane's, which a crashed coordinator may have left behind.
-func (c *domainCore) reconcileKeeper(ctx context.Context, s State) error {
-	if c.keeper() == nil {
-		return nil
-	}
-	kept, err := c.kept(ctx)
-	if err != nil || kept.Epoch >= s.Epoch {
-		return err
-	}
-	return c.keep(ctx, s)
-}
-
 // Kinds gives a domain's kinds, nil for a domain that there is not.
 func (e *Engine) Kinds(domain string) Kinds {
 	if c := e.domains[domain]; c != nil {
@@ -243,14 +159,14 @@ func (e *Engine) Kinds(domain string) Kinds {
 	return nil
 }
 
-// Kept gives the copy of a domain's state that the source keeps; the zero
+// MirroredState gives the copy of a domain's state that the source keeps; the zero
 // State when there is none.
-func (e *Engine) Kept(ctx context.Context, domain string) (State, error) {
+func (e *Engine) MirroredState(ctx context.Context, domain string) (State, error) {
 	c, err := e.core(domain)
-	if err != nil || c.keeper() == nil {
+	if err != nil || !c.mirror.present() {
 		return State{}, err
 	}
-	return c.kept(ctx)
+	return c.mirror.read(ctx)
 }
 
 // CoordinatorRole and CopierRole name the roles (see StateControl.Lead) of who
@@ -269,9 +185,9 @@ type OpCount struct {
 
 type opKey struct{ domain, database, op string }
 
-func (c *domainCore) countOp(source bool, op string) { c.countOps(source, op, 1) }
+func (c *base) countOp(source bool, op string) { c.countOps(source, op, 1) }
 
-func (c *domainCore) countOps(source bool, op string, n int64) {
+func (c *base) countOps(source bool, op string, n int64) {
 	store := c.target
 	if source {
 		store = c.source

@@ -13,11 +13,11 @@ func (e *Engine) Blind(f func([]FieldDiff) bool) {
 
 // Gauge gives what says why a domain's source counts as busy.
 func (e *Engine) Gauge(domain string) func(ctx context.Context, limit time.Duration) (string, error) {
-	return e.domains[domain].newGauge(State{Phase: PhaseMongo}).busy
+	return e.domains[domain].newGauge(State{Phase: PhaseSource}).busy
 }
 
 // AwaitCopied waits for the copies of what is in a domain's journal now.
 func (e *Engine) AwaitCopied(ctx context.Context, domain string) error {
 	c := e.domains[domain]
-	return c.awaitCopied(ctx, c.current())
+	return c.copies.awaitCopied(ctx, c.local.current())
 }

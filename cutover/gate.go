@@ -3,6 +3,7 @@ package cutover
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -37,6 +38,8 @@ type GateLine struct {
 	Evidence string `json:"evidence"`
 	Waivable bool   `json:"waivable"`
 	Waived   string `json:"waived,omitempty"` // the reason on record
+	// Remedies name what would help, the first thing first.
+	Remedies []Remedy `json:"remedies,omitempty"`
 }
 
 // Passed says that the line does not hold the step.
@@ -66,8 +69,17 @@ type GateOptions struct {
 // DefaultBudget is how long writes may be held back.
 const DefaultBudget = 250 * time.Millisecond
 
-// gate evaluates the conditions under which s's domain may be turned round.
-func (c *domainCore) gate(ctx context.Context, s State, o GateOptions) (Gate, State, error) {
+// gates evaluate what has to hold before a step of a domain.
+type gates struct {
+	*base
+	states   *states
+	evidence *evidence
+	strays   *strays
+	copies   *copies
+}
+
+// gate evaluates the conditions under which s's domain may change its primary.
+func (c *gates) gate(ctx context.Context, s State, o GateOptions) (Gate, State, error) {
 	setDefault(&o.ShadowMin, shadowMin)
 	setDefault(&o.Budget, DefaultBudget)
 	out, err := c.gateLines(ctx, s, o)
@@ -82,7 +94,7 @@ func (c *domainCore) gate(ctx context.Context, s State, o GateOptions) (Gate, St
 }
 
 // gateLines evaluates all conditions but the rehearsal.
-func (c *domainCore) gateLines(ctx context.Context, s State, o GateOptions) (out Gate, err error) {
+func (c *gates) gateLines(ctx context.Context, s State, o GateOptions) (out Gate, err error) {
 	for _, line := range []func(context.Context, State, GateOptions) (GateLine, error){
 		c.gateProcesses, c.gateVerify, c.gateGaps, c.gateShadow, c.gateWayBack,
 	} {
@@ -93,6 +105,12 @@ func (c *domainCore) gateLines(ctx context.Context, s State, o GateOptions) (out
 		out = append(out, l.waive(o))
 	}
 	return out, nil
+}
+
+// needs adds to the evidence what holds the line, and what would help.
+func (l *GateLine) needs(r Remedy, evidence string) {
+	l.Evidence += evidence
+	l.Remedies = append(l.Remedies, r)
 }
 
 // waive puts on the line why it shall not hold the step, where it would.
@@ -114,12 +132,12 @@ func (e *Engine) Gate(ctx context.Context, domain string, o GateOptions) (Gate, 
 	if err := c.needBoth(); err != nil {
 		return nil, err
 	}
-	s, err := c.recorded(ctx)
+	s, err := c.states.recorded(ctx)
 	if err != nil || !s.Phase.Copies() {
 		return nil, err
 	}
 	setDefault(&o.ShadowMin, shadowMin)
-	return c.gateLines(ctx, s, o)
+	return c.gates.gateLines(ctx, s, o)
 }
 
 // lastCopyTime is for the copies that are under way as a finish begins.
@@ -127,41 +145,45 @@ const lastCopyTime = 20 * time.Second
 
 // finishGate asks that the database that is left behind is complete, as far as a
 // moment under load can tell. Where it is away for good, an operator waives that.
-func (c *domainCore) finishGate(ctx context.Context, s State, o GateOptions) (Gate, error) {
+func (c *gates) finishGate(ctx context.Context, s State, o GateOptions) (Gate, error) {
 	l := GateLine{Name: GateLastCopy, Waivable: true}
 	open, err := c.engine.opts.Control.CountOpenGaps(ctx, c.name)
 	if err != nil {
 		return nil, err
 	}
-	l.Evidence = fmt.Sprintf("%d gaps are open; see: amanat gaps list", open)
-	if open == 0 {
-		if l.OK, l.Evidence, err = c.lastCopied(ctx, s); err != nil {
-			return nil, err
-		}
+	if open > 0 {
+		l.needs(RemedyGaps, fmt.Sprintf("%d gaps are open", open))
+	} else if err := c.lastCopied(ctx, s, &l); err != nil {
+		return nil, err
 	}
 	return Gate{l.waive(o)}, nil
 }
 
 // lastCopied waits a moment until all that is in s's primary is in its
-// secondary, and says so, or what is missing.
-func (c *domainCore) lastCopied(ctx context.Context, s State) (ok bool, evidence string, err error) {
+// secondary, and has the line say so, or what is missing.
+func (c *gates) lastCopied(ctx context.Context, s State, l *GateLine) error {
 	primary, secondary := c.stores(s)
 	if err := answers(ctx, secondary); err != nil {
-		return false, fmt.Sprintf("%s does not answer, so what is in the journal was not copied to it", secondary.Name()), nil
+		l.Evidence = fmt.Sprintf("%s does not answer, so what is in the journal was not copied to it", secondary.Name())
+		return nil
 	}
 	copying, cancel := context.WithTimeout(ctx, lastCopyTime)
 	defer cancel()
-	err = c.awaitCopied(copying, s)
+	err := c.copies.awaitCopied(copying, s)
+	var refusal *Refusal
 	switch {
 	case err == nil:
-		return true, fmt.Sprintf("what was written before this is in %s too", secondary.Name()), nil
-	case fault.Is(err, fault.Conflict):
-		return false, err.Error(), nil
+		l.OK, l.Evidence = true, fmt.Sprintf("what was written before this is in %s too", secondary.Name())
+		return nil
+	case errors.As(err, &refusal):
+		l.needs(refusal.Remedy, refusal.Error())
+		return nil
 	case copying.Err() == nil || ctx.Err() != nil:
-		return false, "", err
+		return err
 	}
 	notes, _, err := primary.Journal(ctx)
-	return false, fmt.Sprintf("%d writes were not copied to %s within %s", notes, secondary.Name(), lastCopyTime), err
+	l.Evidence = fmt.Sprintf("%d writes were not copied to %s within %s", notes, secondary.Name(), lastCopyTime)
+	return err
 }
 
 // answers says whether a database answers within a moment.
@@ -171,7 +193,7 @@ func answers(ctx context.Context, s Store) error {
 	return unanswered(s.Ping(ctx))
 }
 
-func (c *domainCore) gateProcesses(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
+func (c *gates) gateProcesses(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
 	all, err := c.engine.opts.Control.Processes(ctx)
 	if err != nil {
 		return GateLine{}, err
@@ -203,15 +225,20 @@ func (c *domainCore) gateProcesses(ctx context.Context, s State, _ GateOptions) 
 	return l, nil
 }
 
-func (c *domainCore) gateVerify(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
+func (c *gates) gateVerify(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
 	l := GateLine{Name: GateVerify, Waivable: true}
-	since, err := c.phaseEpoch(ctx)
+	since, err := c.states.phaseEpoch(ctx)
 	if err != nil {
 		return l, err
 	}
 	if s.Phase == PhaseDual {
-		if l.Evidence, err = c.unfinished(ctx); err != nil || l.Evidence != "" {
+		todo, err := c.evidence.unfinished(ctx)
+		if err != nil {
 			return l, err
+		}
+		if todo {
+			l.needs(RemedyBackfill, unfinishedText)
+			return l, nil
 		}
 	}
 	docs, err := c.engine.opts.Control.Documents(ctx, c.name, DocVerify, 1)
@@ -219,7 +246,7 @@ func (c *domainCore) gateVerify(ctx context.Context, s State, _ GateOptions) (Ga
 		return l, err
 	}
 	if len(docs) == 0 || docs[0].Epoch < since {
-		l.Evidence = fmt.Sprintf("no verify since phase %s began; run: amanat verify %s", s.Phase, c.name)
+		l.needs(RemedyVerify, fmt.Sprintf("no verify since phase %s began", s.Phase))
 		return l, nil
 	}
 	var r VerifyResult
@@ -230,7 +257,7 @@ func (c *domainCore) gateVerify(ctx context.Context, s State, _ GateOptions) (Ga
 	l.Evidence = fmt.Sprintf("%d differences in %d records, invariants %s, at %s",
 		r.Differences(), r.rows(), holds(invariantsHold(r.Invariants)), docs[0].At.Format(time.DateTime))
 	if len(r.Diffs) > 0 {
-		l.Evidence += "; see: amanat cutover strays " + c.name
+		l.Remedies = append(l.Remedies, RemedyStrays)
 	}
 	return l, nil
 }
@@ -250,34 +277,7 @@ func (r VerifyResult) rows() int64 {
 	return n
 }
 
-// unfinished says what is missing of the backfill; "" when it is complete.
-func (c *domainCore) unfinished(ctx context.Context) (string, error) {
-	since, err := c.startEpoch(ctx)
-	if err != nil {
-		return "", err
-	}
-	return c.unfinishedSince(ctx, since)
-}
-
-// unfinishedSince is unfinished for the move that began in an epoch.
-func (c *domainCore) unfinishedSince(ctx context.Context, since int64) (string, error) {
-	progress, err := c.engine.opts.Control.Progress(ctx, c.name, since)
-	if err != nil {
-		return "", err
-	}
-	todo := fmt.Sprintf("the backfill is not complete; run: amanat backfill %s", c.name)
-	if len(progress) < len(c.kinds) {
-		return todo, nil
-	}
-	for _, p := range progress {
-		if p.Done < p.Chunks {
-			return todo, nil
-		}
-	}
-	return "", nil
-}
-
-func (c *domainCore) gateGaps(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
+func (c *gates) gateGaps(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
 	l := GateLine{Name: GateGaps}
 	open, err := c.engine.opts.Control.CountOpenGaps(ctx, c.name)
 	if err != nil {
@@ -286,12 +286,12 @@ func (c *domainCore) gateGaps(ctx context.Context, s State, _ GateOptions) (Gate
 	asking, stop := context.WithTimeout(ctx, askTime)
 	defer stop()
 	primary, secondary := c.stores(s)
-	lag, err := c.lag(asking, s)
+	lag, err := c.copies.lag(asking, s)
 	if err != nil {
 		err = l.unanswered(primary, err)
 		return l, err
 	}
-	strays, err := c.strays(asking, s)
+	strays, err := c.strays.strays(asking, s)
 	if err != nil {
 		err = l.unanswered(secondary, err)
 		return l, err
@@ -303,13 +303,13 @@ func (c *domainCore) gateGaps(ctx context.Context, s State, _ GateOptions) (Gate
 	l.OK = open == 0 && lag < maxLag && len(strays) == 0 && !settings.CopyPaused
 	l.Evidence = fmt.Sprintf("%d open gaps, copy lag %s", open, lag.Round(time.Millisecond))
 	if open > 0 {
-		l.Evidence += "; see: amanat gaps list"
+		l.Remedies = append(l.Remedies, RemedyGaps)
 	}
 	if settings.CopyPaused {
-		l.Evidence += fmt.Sprintf("; the copier is paused; run: amanat cutover resume %s", c.name)
+		l.needs(RemedyResume, "; the copier is paused")
 	}
 	if len(strays) > 0 {
-		l.Evidence += fmt.Sprintf("; %d stray writes, the first is %s; see: amanat cutover strays %s", len(strays), strays[0], c.name)
+		l.needs(RemedyStrays, fmt.Sprintf("; %d stray writes, the first is %s", len(strays), strays[0]))
 	}
 	return l, nil
 }
@@ -324,9 +324,9 @@ func (l *GateLine) unanswered(s Store, err error) error {
 	return nil
 }
 
-func (c *domainCore) gateShadow(ctx context.Context, s State, o GateOptions) (GateLine, error) {
+func (c *gates) gateShadow(ctx context.Context, s State, o GateOptions) (GateLine, error) {
 	l := GateLine{Name: GateShadow, Waivable: true}
-	since, err := c.phaseEpoch(ctx)
+	since, err := c.states.phaseEpoch(ctx)
 	if err != nil {
 		return l, err
 	}
@@ -383,13 +383,13 @@ func shadowEvidence(t ShadowCount, o GateOptions, span time.Duration, unseen []s
 
 // gateWayBack asks that the opposite step is known to work: by the newest drill
 // of this phase, or else by an earlier rollback.
-func (c *domainCore) gateWayBack(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
+func (c *gates) gateWayBack(ctx context.Context, s State, _ GateOptions) (GateLine, error) {
 	l := GateLine{Name: GateWayBack, Waivable: true}
 	if s.Phase == PhaseMirror {
 		l.OK, l.Evidence = true, "the switch itself was the way that a rollback would be undone by"
 		return l, nil
 	}
-	drill, err := c.lastDrill(ctx)
+	drill, err := c.evidence.lastDrill(ctx)
 	if err != nil {
 		return l, err
 	}
@@ -408,14 +408,14 @@ func (c *domainCore) gateWayBack(ctx context.Context, s State, _ GateOptions) (G
 			return l, nil
 		}
 	}
-	l.Evidence = fmt.Sprintf("neither a drill nor a rollback has been done yet; run: amanat cutover drill %s", c.name)
+	l.needs(RemedyDrill, "neither a drill nor a rollback has been done yet")
 	return l, nil
 }
 
 // gateRehearsal goes through the last steps without sealing: a new epoch is
 // recorded and acknowledged by every process, the journal is drained, and the
 // records touched since the last verify are compared.
-func (c *domainCore) gateRehearsal(ctx context.Context, s State, o GateOptions) (GateLine, State, error) {
+func (c *gates) gateRehearsal(ctx context.Context, s State, o GateOptions) (GateLine, State, error) {
 	l := GateLine{Name: GateRehearsal}
 	differ, _, err := c.compareTouched(ctx, s)
 	if err != nil || len(differ) > 0 {
@@ -423,15 +423,15 @@ func (c *domainCore) gateRehearsal(ctx context.Context, s State, o GateOptions) 
 		return l, s, err
 	}
 	begin := time.Now()
-	s, err = c.advance(ctx, s, s.Phase, false, Change{Who: c.engine.opts.Process.ID, Action: "rehearse", Why: "to time the steps of a " + turnName(s.Phase)})
+	s, err = c.states.advance(ctx, s, s.Phase, false, Change{Who: c.engine.opts.Process.ID, Action: "rehearse", Why: "to time the steps of a " + handoverName(s.Phase)})
 	if err != nil {
 		return l, s, err
 	}
-	if err := c.awaitAcks(ctx, s); err != nil {
+	if err := c.states.awaitAcks(ctx, s); err != nil {
 		return l, s, err
 	}
 	acked := time.Since(begin)
-	if err := c.awaitCopied(ctx, s); err != nil {
+	if err := c.copies.awaitCopied(ctx, s); err != nil {
 		return l, s, err
 	}
 	drained := time.Since(begin) - acked
@@ -440,7 +440,7 @@ func (c *domainCore) gateRehearsal(ctx context.Context, s State, o GateOptions) 
 		l.Evidence = fmt.Sprintf("touched since the last verify and not alike: %v", differ)
 		return l, s, err
 	}
-	// A turn records three epochs: of the seal, the flip and the opening.
+	// A handover records three epochs: of the seal, the flip and the opening.
 	expect := 3*acked + drained + compared
 	l.OK = expect <= o.Budget
 	l.Evidence = fmt.Sprintf("pause of about %s (acknowledge 3 × %s, drain %s, compare %s), budget %s",
@@ -450,7 +450,7 @@ func (c *domainCore) gateRehearsal(ctx context.Context, s State, o GateOptions) 
 
 func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
-func turnName(p Phase) string {
+func handoverName(p Phase) string {
 	if p == PhaseDual {
 		return "switch"
 	}
@@ -459,12 +459,12 @@ func turnName(p Phase) string {
 
 // compareTouched compares what was copied since the last verify, gives the
 // keys that persistently differ, and forgets the others. took is the time of
-// the look at them all: a turn, while nothing is written, takes no other.
+// the look at them all: a handover, while nothing is written, takes no other.
 //
 // A record that is written all the time is alike for a moment at most, and
-// passes when its copies follow: the turn compares it once more when it stands
+// passes when its copies follow: the handover compares it once more when it stands
 // still. So do those that are touched meanwhile.
-func (c *domainCore) compareTouched(ctx context.Context, s State) (left []Key, took time.Duration, err error) {
+func (c *gates) compareTouched(ctx context.Context, s State) (left []Key, took time.Duration, err error) {
 	control := c.engine.opts.Control
 	begin := time.Now()
 	at, err := control.Clock(ctx)
@@ -474,15 +474,14 @@ func (c *domainCore) compareTouched(ctx context.Context, s State) (left []Key, t
 	if left, err = c.touched(ctx); err != nil || len(left) == 0 {
 		return nil, time.Since(begin), err
 	}
-	w := c.walker(s, c.both(), nil)
 	seen := map[Key]int64{}
 	for round := 0; ; round++ {
 		pairs, err := c.differing(ctx, left)
 		if err != nil {
 			return nil, 0, err
 		}
-		left, seen = w.astray(pairs, seen)
-		if left, err = c.unwaived(ctx, left); err != nil {
+		left, seen = s.astray(pairs, seen)
+		if left, err = c.evidence.unwaived(ctx, left); err != nil {
 			return nil, 0, err
 		}
 		if round == 0 {
@@ -494,24 +493,24 @@ func (c *domainCore) compareTouched(ctx context.Context, s State) (left []Key, t
 		if round == verifyRounds {
 			return left, took, nil
 		}
-		if err := c.awaitCopied(ctx, s); err != nil {
+		if err := c.copies.awaitCopied(ctx, s); err != nil {
 			return nil, 0, err
 		}
 	}
 }
 
 // touched gives all keys that were copied since the last verify.
-func (c *domainCore) touched(ctx context.Context) ([]Key, error) {
+func (c *gates) touched(ctx context.Context) ([]Key, error) {
 	keys, err := c.engine.opts.Control.Touched(ctx, c.name, maxSuspects)
 	if err == nil && len(keys) == maxSuspects {
-		return nil, fault.New(fault.Conflict, "more than %d records were written since the last verify; run: amanat verify %s", maxSuspects, c.name)
+		return nil, c.refuse(RemedyVerify, "more than %d records were written since the last verify", maxSuspects)
 	}
 	return keys, err
 }
 
 // unlike gives those of the keys whose records are not alike on both sides, and
 // whose difference nobody has waived.
-func (c *domainCore) unlike(ctx context.Context, keys []Key) ([]Key, error) {
+func (c *gates) unlike(ctx context.Context, keys []Key) ([]Key, error) {
 	pairs, err := c.differing(ctx, keys)
 	if err != nil {
 		return nil, err
@@ -520,11 +519,11 @@ func (c *domainCore) unlike(ctx context.Context, keys []Key) ([]Key, error) {
 	for i, p := range pairs {
 		out[i] = p.key
 	}
-	return c.unwaived(ctx, out)
+	return c.evidence.unwaived(ctx, out)
 }
 
 // differing gives the pairs of those keys whose records are not alike.
-func (c *domainCore) differing(ctx context.Context, keys []Key) ([]pair, error) {
+func (c *gates) differing(ctx context.Context, keys []Key) ([]pair, error) {
 	pairs, err := c.both().fetch(ctx, keys)
 	return slices.DeleteFunc(pairs, pair.same), err
 }

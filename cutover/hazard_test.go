@@ -171,7 +171,7 @@ func TestStepsWithoutAnswer(t *testing.T) {
 	}
 }
 
-// TestSealOfAnother: a turn that is refused its seal, because somebody else
+// TestSealOfAnother: a handover that is refused its seal, because somebody else
 // leads the domain now and has sealed it, leaves that seal alone.
 func TestSealOfAnother(t *testing.T) {
 	t.Parallel()

@@ -82,7 +82,7 @@ func (m *mute) Notes(ctx context.Context, limit int) ([]cutover.Note, error) {
 // muteSource also keeps the state.
 type muteSource struct {
 	mute
-	keeper cutover.StateKeeper
+	keeper cutover.StateMirror
 }
 
 func (m *muteSource) ReadState(ctx context.Context) (cutover.State, error) {

@@ -7,25 +7,45 @@ import "fmt"
 type Phase string
 
 // The phases, in the order of a move. Forward: start, switch, finish;
-// backward: abandon (dual → mongo) and rollback (mirror → dual).
+// backward: abandon (dual → source) and rollback (mirror → dual).
 const (
-	PhaseMongo  Phase = "mongo"  // MongoDB alone
-	PhaseDual   Phase = "dual"   // MongoDB is the primary, PostgreSQL is kept up to date
-	PhaseMirror Phase = "mirror" // PostgreSQL is the primary, MongoDB is kept up to date
-	PhasePG     Phase = "pg"     // PostgreSQL alone
+	PhaseSource Phase = "source" // the source database alone
+	PhaseDual   Phase = "dual"   // the source is the primary, the target is kept up to date
+	PhaseMirror Phase = "mirror" // the target is the primary, the source is kept up to date
+	PhaseTarget Phase = "target" // the target alone
 )
 
-// ParsePhase reads a phase's name.
+// storedPhases are the words under which databases keep the phases: those of
+// the first deployments, which moved from MongoDB to PostgreSQL.
+var storedPhases = map[Phase]string{PhaseSource: "mongo", PhaseDual: "dual", PhaseMirror: "mirror", PhaseTarget: "pg"}
+
+// Stored gives the word under which a control plane or a StateMirror keeps the
+// phase.
+func (p Phase) Stored() string { return storedPhases[p] }
+
+// ParsePhase reads a phase's name, or the word under which it is stored.
 func ParsePhase(s string) (Phase, error) {
-	switch p := Phase(s); p {
-	case PhaseMongo, PhaseDual, PhaseMirror, PhasePG:
-		return p, nil
+	for p, stored := range storedPhases {
+		if s == string(p) || s == stored {
+			return p, nil
+		}
 	}
-	return "", fmt.Errorf("phase %q: want mongo, dual, mirror or pg", s)
+	return "", fmt.Errorf("phase %q: want source, dual, mirror or target", s)
 }
 
-// PrimaryIsSource says that MongoDB, where the move starts, is the primary.
-func (p Phase) PrimaryIsSource() bool { return p == PhaseMongo || p == PhaseDual }
+// UnmarshalText is ParsePhase: reports that were stored earlier have the
+// stored words.
+func (p *Phase) UnmarshalText(text []byte) (err error) {
+	if len(text) == 0 {
+		*p = ""
+		return nil
+	}
+	*p, err = ParsePhase(string(text))
+	return err
+}
+
+// PrimaryIsSource says that the source, where the move starts, is the primary.
+func (p Phase) PrimaryIsSource() bool { return p == PhaseSource || p == PhaseDual }
 
 // Copies says that writes are copied to the other database.
 func (p Phase) Copies() bool { return p == PhaseDual || p == PhaseMirror }

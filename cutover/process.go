@@ -23,7 +23,7 @@ func (e *Engine) Run(ctx context.Context) {
 		}
 	}
 	if e.opts.Control == nil {
-		e.goDo(func() { e.watchKept(ctx) })
+		e.goDo(func() { e.watchMirror(ctx) })
 		return
 	}
 	e.renew(ctx)
@@ -36,8 +36,8 @@ func (e *Engine) Run(ctx context.Context) {
 		e.goDo(func() { e.lead(ctx, moving) })
 	}
 	for _, c := range moving {
-		e.goDo(func() { c.forgetGraves(ctx) })
-		e.goDo(func() { c.mendSeals(ctx) })
+		e.goDo(func() { c.copies.forgetTombstones(ctx) })
+		e.goDo(func() { c.states.mendSeals(ctx) })
 	}
 }
 
@@ -66,23 +66,23 @@ func (e *Engine) Close(ctx context.Context) error {
 	return e.opts.Control.Leave(ctx, e.opts.Process.ID)
 }
 
-// watchKept is the agent of a process without a control plane: when others,
+// watchMirror is the agent of a process without a control plane: when others,
 // which have one, change the state kept in the source, this process stops
 // serving the domain, since it can neither leave notes nor be waited for.
-func (e *Engine) watchKept(ctx context.Context) {
+func (e *Engine) watchMirror(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, time.Second)
 		for _, name := range e.order {
 			c := e.domains[name]
-			if c.keeper() == nil {
+			if !c.mirror.present() {
 				continue
 			}
-			kept, err := c.kept(ctx)
-			if err != nil || kept.Epoch <= max(1, c.current().Epoch) {
+			kept, err := c.mirror.read(ctx)
+			if err != nil || kept.Epoch <= max(1, c.local.current().Epoch) {
 				continue
 			}
-			e.log.Error("others are moving this domain, and this process has no PG_URL: set it, and restart", "domain", name)
-			c.setState(State{Domain: name, Phase: PhasePG, Epoch: kept.Epoch, Sealed: true})
+			e.log.Error("others are moving this domain, and this process was given no control plane: it serves the domain no more", "domain", name)
+			c.local.setState(State{Domain: name, Phase: PhaseTarget, Epoch: kept.Epoch, Sealed: true})
 		}
 	}
 }
@@ -93,7 +93,7 @@ const recoverEvery = 5 * time.Second
 // recover clears away what dead writers left, in every process that serves the
 // domain and in every phase: neither a copier nor a writer that meets it may
 // come by. A database that is away has its turn when it is back.
-func (c *domainCore) recover(ctx context.Context, r Recoverer) {
+func (c *base) recover(ctx context.Context, r Recoverer) {
 	for ctx.Err() == nil {
 		err := r.Recover(ctx)
 		if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
@@ -132,13 +132,13 @@ func (e *Engine) agent(ctx context.Context) {
 		case <-e.poke:
 		case <-tick.C:
 		}
-		drain(e.poke) // the look that follows will do for both
-		drain(tick.C)
+		discard(e.poke) // the look that follows will do for both
+		discard(tick.C)
 	}
 }
 
-// drain takes away what waits in a channel of one.
-func drain[T any](c <-chan T) {
+// discard takes away what waits in a channel of one.
+func discard[T any](c <-chan T) {
 	select {
 	case <-c:
 	default:
@@ -191,7 +191,7 @@ func (e *Engine) reload(ctx context.Context) error {
 	}
 	for _, name := range e.order {
 		if s, ok := states[name]; ok {
-			e.domains[name].setState(s)
+			e.domains[name].local.setState(s)
 		}
 	}
 	return nil
@@ -212,7 +212,7 @@ func (e *Engine) reloadSettings(ctx context.Context) {
 		if !set {
 			settings = DefaultSettings
 		}
-		e.domains[name].setSettings(settings)
+		e.domains[name].local.setSettings(settings)
 	}
 	e.lookFilled(ctx)
 }
@@ -223,7 +223,7 @@ func (e *Engine) lookFilled(ctx context.Context) {
 	for range e.order {
 		c := e.domains[e.order[e.filling%len(e.order)]]
 		e.filling++
-		if asked, err := c.lookFilled(ctx); asked || err != nil {
+		if asked, err := c.shadows.lookFilled(ctx); asked || err != nil {
 			return // the next time will do
 		}
 	}
@@ -239,7 +239,7 @@ func (e *Engine) beat(ctx context.Context) (until time.Time, ok bool) {
 	p := e.opts.Process
 	p.Acks = map[string]int64{}
 	for _, name := range e.order {
-		p.Acks[name] = e.domains[name].acknowledged()
+		p.Acks[name] = e.domains[name].local.acknowledged()
 	}
 	before := time.Now()
 	if err := e.opts.Control.Beat(ctx, p, e.opts.LeaseTTL); err != nil {
@@ -295,43 +295,8 @@ func (e *Engine) Lead(ctx context.Context, role string, do func(context.Context)
 func copyAll(ctx context.Context, domains []*domainCore) error {
 	var copiers sync.WaitGroup
 	for _, c := range domains {
-		copiers.Go(func() { c.copyLoop(ctx) })
+		copiers.Go(func() { c.copies.copyLoop(ctx) })
 	}
 	copiers.Wait()
 	return ctx.Err()
-}
-
-// mendSeals opens a domain whose coordinator died while it was sealed: before
-// the flip the old primary goes on, after it the new one; the recorded phase
-// says which.
-func (c *domainCore) mendSeals(ctx context.Context) {
-	for ctx.Err() == nil {
-		pause(ctx, time.Second)
-		sealed := c.current()
-		if !sealed.Sealed {
-			continue
-		}
-		_, err := c.engine.opts.Control.Lead(ctx, coordinatorRole+":"+c.name, func(ctx context.Context) error {
-			return c.openAbandoned(ctx, sealed)
-		})
-		if err != nil && ctx.Err() == nil {
-			c.engine.log.Warn("a seal without a coordinator could not be opened", "domain", c.name, "error", err)
-		}
-	}
-}
-
-func (c *domainCore) openAbandoned(ctx context.Context, seen State) error {
-	states, err := c.engine.opts.Control.States(ctx)
-	if err != nil {
-		return err
-	}
-	now := states[c.name]
-	if !now.Sealed || now.Epoch != seen.Epoch {
-		return nil
-	}
-	c.engine.log.Warn("opening a domain that its coordinator left sealed", "domain", c.name, "phase", string(now.Phase))
-	_, err = c.unseal(ctx, now, Change{
-		Who: c.engine.opts.Process.ID, Action: "unseal", Why: "the coordinator was gone",
-	})
-	return err
 }

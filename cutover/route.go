@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 	"github.com/amanat-dev/amanat/cutover/fault"
-	"github.com/amanat-dev/amanat/cutover/step"
 )
 
 // staleTries is how often an Update runs before its caller hears that somebody
@@ -62,12 +62,21 @@ func timely(ctx context.Context, err error) error {
 		Message: "the database did not answer in time; nothing was written"}
 }
 
+// router takes Views and Updates to the domain's primary, and says whether what
+// came of them may be answered.
+type router struct {
+	*base
+	local  *local
+	mirror *stateMirror
+	copies *copies
+}
+
 // update admits, runs and confirms one Update; run does it on one side.
-func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, source bool, g Guard) error) error {
+func (c *router) update(ctx context.Context, run func(ctx context.Context, source bool, g Guard) error) error {
 	deadline := time.Now().Add(c.engine.opts.MaxWait)
 	var met conflicts
 	for {
-		s, term, err := c.admit(ctx, deadline)
+		s, term, err := c.local.admit(ctx, deadline)
 		if err != nil {
 			return err
 		}
@@ -75,12 +84,12 @@ func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, s
 		var own refused
 		switch {
 		case err == nil:
-			c.wake()
+			c.copies.wake()
 			return nil
 		case errors.As(err, &own):
 			return own.error
 		case errors.Is(err, ErrMoved):
-			if err := c.awaitNewer(ctx, s.Epoch, deadline); err != nil {
+			if err := c.local.awaitNewer(ctx, s.Epoch, deadline); err != nil {
 				return err
 			}
 		case met.mayMend(err):
@@ -96,67 +105,31 @@ func (c *domainCore) update(ctx context.Context, run func(ctx context.Context, s
 
 // updateIn runs an Update that was admitted in s, which ends with it even when
 // the closure panics: an Update in flight for ever would hold every step.
-func (c *domainCore) updateIn(ctx context.Context, s State, term int64, run func(context.Context, bool, Guard) error) error {
-	defer c.release(s.Epoch)
+func (c *router) updateIn(ctx context.Context, s State, term int64, run func(context.Context, bool, Guard) error) error {
+	defer c.local.release(s.Epoch)
 	source := s.Phase.PrimaryIsSource()
 	c.countOp(source, "update")
-	step.At(step.WriteAdmitted)
+	failpoint.At(failpoint.WriteAdmitted)
 	if err := run(ctx, source, c.guard(s)); err != nil {
 		return err
 	}
-	step.At(step.WriteDone)
+	failpoint.At(failpoint.WriteDone)
 	return c.confirmWrite(ctx, s, term)
 }
 
 // guard says what an Update of state s must respect. On a source database
-// writes leave notes in phase mongo too, wherever a move may begin: a writer
+// writes leave notes in phase source too, wherever a move may begin: a writer
 // that was admitted before a start and wakes up after it has left its note
 // all the same. The note is part of the record's own write and costs nothing.
-func (c *domainCore) guard(s State) Guard {
+func (c *router) guard(s State) Guard {
 	move := c.engine.opts.Control != nil
 	return Guard{
 		Domain:  c.name,
 		Epoch:   s.Epoch,
 		Process: c.engine.opts.Process.ID,
-		Journal: move && s.Phase != PhasePG && c.source != nil && c.target != nil,
+		Journal: move && s.Phase != PhaseTarget && c.source != nil && c.target != nil,
 		Fenced:  move && !s.Phase.PrimaryIsSource(),
 	}
-}
-
-// admit lets an Update in, or has it wait while the domain is sealed. It gives
-// the state, and the lease's term from before that was looked at.
-func (c *domainCore) admit(ctx context.Context, deadline time.Time) (State, int64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	term := c.engine.leaseTerm()
-	if c.state.Epoch == 0 {
-		return State{}, 0, errShut()
-	}
-	for c.state.Sealed {
-		if c.elsewhere(c.state) {
-			return State{}, 0, errElsewhere(c.name)
-		}
-		if c.waiting >= c.engine.opts.MaxWaiting {
-			return State{}, 0, errBusy("too many writes are waiting; nothing was written")
-		}
-		if err := c.wait(ctx, deadline); err != nil {
-			return State{}, 0, err
-		}
-		term = c.engine.leaseTerm()
-	}
-	c.inflight[c.state.Epoch]++
-	return c.state, term, nil
-}
-
-// wait blocks, with c.mu given up meanwhile, until the state changes.
-func (c *domainCore) wait(ctx context.Context, deadline time.Time) error {
-	changed := c.changed
-	c.waiting++
-	c.mu.Unlock()
-	err := awaitChange(ctx, changed, deadline)
-	c.mu.Lock()
-	c.waiting--
-	return err
 }
 
 func awaitChange(ctx context.Context, changed <-chan struct{}, deadline time.Time) error {
@@ -172,33 +145,6 @@ func awaitChange(ctx context.Context, changed <-chan struct{}, deadline time.Tim
 	}
 }
 
-func (c *domainCore) release(epoch int64) {
-	c.mu.Lock()
-	c.inflight[epoch]--
-	idle := c.inflight[epoch] == 0
-	if idle {
-		delete(c.inflight, epoch)
-	}
-	behind := idle && epoch < c.state.Epoch
-	c.mu.Unlock()
-	if behind {
-		c.engine.wakeAgent() // somebody may wait for this acknowledgement
-	}
-}
-
-// awaitNewer waits until this process knows a state later than epoch.
-func (c *domainCore) awaitNewer(ctx context.Context, epoch int64, deadline time.Time) error {
-	c.engine.wakeAgent()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.state.Epoch <= epoch {
-		if err := c.wait(ctx, deadline); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // confirmWrite says whether a write that came back may be answered with
 // success. A target database has checked the epoch in the write's own
 // transaction. For a source database either this process has held its lease
@@ -206,11 +152,11 @@ func (c *domainCore) awaitNewer(ctx context.Context, epoch int64, deadline time.
 // have flipped without its acknowledgement; that it holds one again is not
 // enough. Or the state kept in the source is still this one, so that the write
 // came before any seal, and the drain will see its note.
-func (c *domainCore) confirmWrite(ctx context.Context, s State, term int64) error {
+func (c *router) confirmWrite(ctx context.Context, s State, term int64) error {
 	if !s.Phase.PrimaryIsSource() || !c.leased() || term != 0 && term == c.engine.leaseTerm() {
 		return nil
 	}
-	kept, err := c.kept(ctx)
+	kept, err := c.mirror.read(ctx)
 	if err != nil {
 		return errUnknown(err)
 	}
@@ -227,11 +173,11 @@ func (c *domainCore) confirmWrite(ctx context.Context, s State, term int64) erro
 // leased says that this domain's writes to the source depend on a lease, or on
 // the state kept there. A process without a control plane never has a lease;
 // it must notice all the same when others move the domain.
-func (c *domainCore) leased() bool { return !c.fixed && c.keeper() != nil }
+func (c *router) leased() bool { return !c.fixed && c.mirror.present() }
 
 // elsewhere says that the domain's primary is a database that this process
 // was not given.
-func (c *domainCore) elsewhere(s State) bool {
+func (c *base) elsewhere(s State) bool {
 	primary, _ := c.stores(s)
 	return primary == nil
 }
@@ -240,14 +186,14 @@ func (c *domainCore) elsewhere(s State) bool {
 func errShut() error { return errBusy("the domain is not open yet; nothing was read or written") }
 
 func errElsewhere(domain string) error {
-	return errBusy(domain + " has moved to a database that this process was not given: set MONGODB_URI and PG_URL, and restart it")
+	return errBusy(domain + " has moved to a database that this process was not given")
 }
 
 // readRoute gives the state by which a View is routed. While this process
 // cannot hear from the control plane, a target primary must be asked again.
-func (c *domainCore) readRoute(ctx context.Context) (s State, term int64, err error) {
+func (c *router) readRoute(ctx context.Context) (s State, term int64, err error) {
 	term = c.engine.leaseTerm()
-	s = c.current()
+	s = c.local.current()
 	if s.Epoch == 0 {
 		return s, 0, errShut()
 	}
@@ -260,7 +206,7 @@ func (c *domainCore) readRoute(ctx context.Context) (s State, term int64, err er
 	if err := c.engine.reload(ctx); err != nil {
 		return s, 0, err
 	}
-	return c.current(), 0, nil
+	return c.local.current(), 0, nil
 }
 
 // confirmRead says whether what a View read from the source may be answered.
@@ -268,11 +214,11 @@ func (c *domainCore) readRoute(ctx context.Context) (s State, term int64, err er
 // happened during the View. Otherwise the state kept in the source is asked. A
 // new epoch alone does not matter, a seal does: the flip is recorded elsewhere
 // first, and may have been.
-func (c *domainCore) confirmRead(ctx context.Context, s State, term int64) error {
+func (c *router) confirmRead(ctx context.Context, s State, term int64) error {
 	if !s.Phase.PrimaryIsSource() || !c.leased() || term != 0 || c.engine.opts.Control == nil {
-		return nil // without a control plane watchKept looks once a second
+		return nil // without a control plane watchMirror looks once a second
 	}
-	kept, err := c.kept(ctx)
+	kept, err := c.mirror.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -280,14 +226,6 @@ func (c *domainCore) confirmRead(ctx context.Context, s State, term int64) error
 		return errBusy("the domain has moved, or is about to, and this process cannot reach its new primary")
 	}
 	return nil
-}
-
-// wake tells the copier that there is something to copy.
-func (c *domainCore) wake() {
-	select {
-	case c.wrote <- struct{}{}:
-	default:
-	}
 }
 
 // jitter gives a pause that grows with each try: up to 5, 10, 20 … ms.

@@ -64,7 +64,7 @@ func (e *Engine) SelfTest(ctx context.Context, domain string, o SelfTestOptions)
 	if c.scratch == nil {
 		return r, fault.New(fault.Conflict, "%s has no scratch database to test on", domain)
 	}
-	s, err := c.recorded(ctx)
+	s, err := c.states.recorded(ctx)
 	if err != nil {
 		return r, err
 	}
@@ -82,7 +82,7 @@ type selfTest struct {
 	*domainCore
 	state   State
 	o       SelfTestOptions
-	sides   twins // the scratch database, and memory
+	sides   bothStores // the scratch database, and memory
 	byClass map[string]*ClassResult
 	result  SelfTestResult
 }
@@ -117,7 +117,7 @@ func (t *selfTest) run(ctx context.Context) (err error) {
 		defer cancel()
 		err = errors.Join(err, drop(ctx))
 	}()
-	t.sides = twins{spare, newShelf()}
+	t.sides = bothStores{spare, newMemoryStore()}
 	for _, kind := range t.kinds {
 		if err := t.kind(ctx, kind.Name); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover/fault"
@@ -65,48 +66,61 @@ const noAnswer = "no answer: "
 
 func answered(s string) bool { return !strings.HasPrefix(s, noAnswer) }
 
+// shadows are the Views that run on the secondary too, to compare the answers.
+type shadows struct {
+	*base
+	local    *local
+	states   *states
+	evidence *evidence
+	copies   *copies
+
+	log    shadowCounts
+	begun  struct{ epoch, since int64 } // where the move began of which epoch is, for lookFilled alone
+	filled atomic.Int64                 // the epoch of phase dual in which the backfill was found complete
+}
+
 // sampled says whether this View shall run on the secondary too: not before
 // there is something to compare with.
-func (c *domainCore) sampled(s State, err error) bool {
+func (c *shadows) sampled(s State, err error) bool {
 	if !c.comparable(s) || fault.Is(err, fault.Unavailable) || errors.Is(err, context.Canceled) {
 		return false
 	}
-	return c.engine.opts.Random(100) < int64(c.currentSettings().ShadowPercent)
+	return c.engine.opts.Random(100) < int64(c.local.currentSettings().ShadowPercent)
 }
 
 // comparable says that the secondary has, but for the journal, all that the
 // primary has.
-func (c *domainCore) comparable(s State) bool {
+func (c *shadows) comparable(s State) bool {
 	return s.Phase == PhaseMirror || s.Phase == PhaseDual && c.filled.Load() == s.Epoch
 }
 
 // lookFilled finds out whether the backfill is complete, until it is. It says
 // whether it had to ask.
-func (c *domainCore) lookFilled(ctx context.Context) (asked bool, err error) {
-	s := c.current()
-	if s.Phase != PhaseDual || c.currentSettings().ShadowPercent == 0 || c.comparable(s) {
+func (c *shadows) lookFilled(ctx context.Context) (asked bool, err error) {
+	s := c.local.current()
+	if s.Phase != PhaseDual || c.local.currentSettings().ShadowPercent == 0 || c.comparable(s) {
 		return false, nil
 	}
 	if c.begun.epoch != s.Epoch {
-		since, err := c.startEpoch(ctx)
+		since, err := c.states.startEpoch(ctx)
 		if err != nil {
 			return true, err
 		}
 		c.begun.epoch, c.begun.since = s.Epoch, since
 	}
-	todo, err := c.unfinishedSince(ctx, c.begun.since)
-	if err == nil && todo == "" {
+	todo, err := c.evidence.unfinishedSince(ctx, c.begun.since)
+	if err == nil && !todo {
 		c.filled.Store(s.Epoch)
 	}
 	return true, err
 }
 
 // shadow queues a run, or drops it when the pool is busy: members never wait.
-func (c *domainCore) shadow(run shadowRun) {
-	run.state = c.current()
+func (c *shadows) shadow(run shadowRun) {
+	run.state = c.local.current()
 	queued := c.engine.pool.offer(func(ctx context.Context) { c.compareShadow(ctx, run) })
 	if !queued {
-		c.shadowLog.add(run, func(n *ShadowCount) { n.Dropped++ })
+		c.log.add(run, func(n *ShadowCount) { n.Dropped++ })
 	}
 }
 
@@ -114,7 +128,7 @@ func (c *domainCore) shadow(run shadowRun) {
 // runs both again after the notes of that moment are worked off; only what
 // differs twice in the same way while the primary's answer stays the same is a
 // diff.
-func (c *domainCore) compareShadow(ctx context.Context, run shadowRun) {
+func (c *shadows) compareShadow(ctx context.Context, run shadowRun) {
 	ctx, cancel := context.WithTimeout(ctx, shadowTimeout)
 	defer cancel()
 	s := run.state
@@ -123,17 +137,17 @@ func (c *domainCore) compareShadow(ctx context.Context, run shadowRun) {
 	suspect := ""
 	for range shadowTries {
 		if first == second {
-			c.shadowLog.add(run, func(n *ShadowCount) { n.Compared++; n.Matched++ })
+			c.log.add(run, func(n *ShadowCount) { n.Compared++; n.Matched++ })
 			return
 		}
 		if !answered(first) || !answered(second) {
-			c.shadowLog.add(run, func(n *ShadowCount) { n.Compared++; n.Errors++ })
+			c.log.add(run, func(n *ShadowCount) { n.Compared++; n.Errors++ })
 			return
 		}
 		// The primary is read before the notes are worked off: what that answer
 		// rests on has then been copied.
 		before := run.primary(ctx)
-		if err := c.awaitCopied(ctx, s); err != nil || c.current() != s {
+		if err := c.copies.awaitCopied(ctx, s); err != nil || c.local.current() != s {
 			break
 		}
 		second = run.secondary(ctx)
@@ -147,11 +161,11 @@ func (c *domainCore) compareShadow(ctx context.Context, run shadowRun) {
 			suspect = again
 			continue
 		}
-		c.shadowLog.diff(run, first, second)
+		c.log.diff(run, first, second)
 		return
 	}
 	// The records moved all the time, or the domain itself did: no finding.
-	c.shadowLog.add(run, func(n *ShadowCount) { n.Dropped++ })
+	c.log.add(run, func(n *ShadowCount) { n.Dropped++ })
 }
 
 // shadowPool runs shadow reads on few workers.
@@ -268,7 +282,7 @@ func (e *Engine) flushShadows(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, time.Second)
 		for _, name := range e.order {
-			for epoch, n := range e.domains[name].shadowLog.take() {
+			for epoch, n := range e.domains[name].shadows.log.take() {
 				if err := e.opts.Control.AddShadow(ctx, name, epoch, n.sorted(), n.samples); err != nil && ctx.Err() == nil {
 					e.log.Warn("shadow counts were lost", "domain", name, "error", err)
 				}

@@ -2,7 +2,6 @@ package cutover
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 )
 
@@ -37,10 +36,10 @@ func (e *Engine) Status(ctx context.Context, domain string) (Status, error) {
 		return Status{}, err
 	}
 	if e.opts.Control == nil {
-		s := c.current()
-		return Status{Domain: domain, Phase: s.Phase, Epoch: s.Epoch, Problem: "without PG_URL there is no control plane"}, nil
+		s := c.local.current()
+		return Status{Domain: domain, Phase: s.Phase, Epoch: s.Epoch, Problem: "this process was given no control plane"}, nil
 	}
-	state, err := c.recorded(ctx)
+	state, err := c.states.recorded(ctx)
 	if err != nil {
 		return Status{}, err
 	}
@@ -50,19 +49,19 @@ func (e *Engine) Status(ctx context.Context, domain string) (Status, error) {
 
 func (c *domainCore) fill(ctx context.Context, state State, out *Status) error {
 	control := c.engine.opts.Control
-	since, err := c.phaseEpoch(ctx)
+	since, err := c.states.phaseEpoch(ctx)
 	if err != nil {
 		return err
 	}
 	for _, read := range []func() error{
-		func() (err error) { out.Since, err = c.phaseBegan(ctx, since); return },
+		func() (err error) { out.Since, err = c.states.phaseBegan(ctx, since); return },
 		func() (err error) { out.OpenGaps, err = control.CountOpenGaps(ctx, c.name); return },
 		func() (err error) { out.Settings, err = control.Settings(ctx, c.name); return },
 		func() (err error) { out.Working, err = control.Activities(ctx, c.name); return },
 		func() (err error) { out.Processes, err = control.Processes(ctx); return },
 		func() (err error) { out.Shadow, err = control.Shadow(ctx, c.name, since); return },
-		func() (err error) { out.Backfill, err = c.backfillProgress(ctx); return },
-		func() (err error) { out.Verify, err = c.newestVerify(ctx); return },
+		func() (err error) { out.Backfill, err = c.evidence.backfillProgress(ctx); return },
+		func() (err error) { out.Verify, err = c.evidence.newestVerify(ctx); return },
 	} {
 		if err := read(); err != nil {
 			return err
@@ -85,43 +84,16 @@ func (c *domainCore) fillJournal(ctx context.Context, state State, out *Status) 
 		out.Problem = primary.Name() + " does not answer"
 		return
 	}
-	lag, err := c.lag(ctx, state)
+	lag, err := c.copies.lag(ctx, state)
 	if err != nil {
 		out.Problem = "the journal was not read: " + err.Error()
 	}
 	out.Notes, out.LagMS = count, millis(lag)
-	strays, err := c.strays(ctx, state)
+	strays, err := c.strays.strays(ctx, state)
 	if err != nil {
 		out.Problem = "stray writes were not looked for: " + err.Error()
 	}
 	out.Strays = len(strays)
-}
-
-func (c *domainCore) phaseBegan(ctx context.Context, since int64) (time.Time, error) {
-	history, err := c.engine.opts.Control.History(ctx, c.name, historyAll)
-	for _, h := range history {
-		if h.To.Epoch == since {
-			return h.At, err
-		}
-	}
-	return time.Time{}, err
-}
-
-func (c *domainCore) backfillProgress(ctx context.Context) ([]KindProgress, error) {
-	since, err := c.startEpoch(ctx)
-	if err != nil || since == 0 {
-		return nil, err
-	}
-	return c.engine.opts.Control.Progress(ctx, c.name, since)
-}
-
-func (c *domainCore) newestVerify(ctx context.Context) (*VerifyResult, error) {
-	docs, err := c.engine.opts.Control.Documents(ctx, c.name, DocVerify, 1)
-	if err != nil || len(docs) == 0 {
-		return nil, err
-	}
-	r := new(VerifyResult)
-	return r, json.Unmarshal(docs[0].Body, r)
 }
 
 // RetryGaps copies the records of a domain's open gaps again, now, and gives
@@ -134,7 +106,7 @@ func (e *Engine) RetryGaps(ctx context.Context, domain string) (in, left int, er
 	if err := c.needBoth(); err != nil {
 		return 0, 0, err
 	}
-	s, err := c.recorded(ctx)
+	s, err := c.states.recorded(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -148,7 +120,7 @@ func (e *Engine) RetryGaps(ctx context.Context, domain string) (in, left int, er
 	if err != nil {
 		return 0, 0, err
 	}
-	failed, err := c.bring(ctx, primary, secondary, items)
+	failed, err := c.copies.bring(ctx, primary, secondary, items)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -161,7 +133,7 @@ func (e *Engine) RetryGaps(ctx context.Context, domain string) (in, left int, er
 		}
 		arrived = append(arrived, k)
 	}
-	still, err := c.retryForeign(ctx, lost)
+	still, err := c.copies.retryForeign(ctx, lost)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -186,7 +158,7 @@ func gapKeys(gaps []Gap) (keys []Key, foreign []Gap) {
 
 // retryForeign closes the gaps of legacy records that are gone, because their
 // documents were given an ObjectID, and says how many are still there.
-func (c *domainCore) retryForeign(ctx context.Context, gaps []Gap) (int, error) {
+func (c *copies) retryForeign(ctx context.Context, gaps []Gap) (int, error) {
 	still := 0
 	there := map[string]bool{}
 	asked := map[string]bool{}

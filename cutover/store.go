@@ -110,10 +110,10 @@ type Recoverer interface {
 	Recover(ctx context.Context) error
 }
 
-// StateKeeper is a Store that keeps a second copy of the domain's state, so
+// StateMirror is a Store that keeps a second copy of the domain's state, so
 // that processes can start, and fence their writes, while the control plane
 // is away. The MongoDB store is one.
-type StateKeeper interface {
+type StateMirror interface {
 	// ReadState gives the zero State when none was ever written.
 	ReadState(ctx context.Context) (State, error)
 	// WriteState writes s unless a state of a later epoch is there.

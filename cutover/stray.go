@@ -42,22 +42,29 @@ const outrunReason = "somebody wrote to the copy"
 // straysShown is how many stray writes are looked for.
 const straysShown = 1000
 
+// strays are the writes that somebody made past the move: in the secondary, by a
+// process that had not heard that it is no longer the primary.
+type strays struct {
+	*base
+	evidence *evidence
+}
+
 // strayNotes gives the notes that are in the journal of s's secondary: of what
 // was written there by a process that had not heard that it is no longer the
-// primary, and never answered with success. To turn the domain round would make
+// primary, and never answered with success. A handover would make
 // them good. The notes of waived gaps are there too, from when it was primary.
-func (c *domainCore) strayNotes(ctx context.Context, s State) ([]Note, error) {
+func (c *strays) strayNotes(ctx context.Context, s State) ([]Note, error) {
 	_, secondary := c.stores(s)
 	notes, err := secondary.Notes(ctx, straysShown)
 	if err != nil {
 		return nil, err
 	}
-	gaps, err := c.gapsOf(ctx, keysOf(notes))
+	gaps, err := c.evidence.gapsOf(ctx, keysOf(notes))
 	return slices.DeleteFunc(notes, func(n Note) bool { return gaps[n.Key.String()].WaivedBy != "" }), err
 }
 
 // strays gives the records of strayNotes.
-func (c *domainCore) strays(ctx context.Context, s State) ([]Key, error) {
+func (c *strays) strays(ctx context.Context, s State) ([]Key, error) {
 	notes, err := c.strayNotes(ctx, s)
 	return keysOf(notes), err
 }
@@ -65,7 +72,7 @@ func (c *domainCore) strays(ctx context.Context, s State) ([]Key, error) {
 // outrun puts into failed the records of which the database that gets copies
 // had a revision that was never written to the one where they come from. A
 // stray write that left a note is left out: the note tells of it.
-func (c *domainCore) outrun(ctx context.Context, from, to Store, ahead map[Key]int64, failed map[Key]error) error {
+func (c *strays) outrun(ctx context.Context, from, to Store, ahead map[Key]int64, failed map[Key]error) error {
 	if len(ahead) == 0 {
 		return nil
 	}
@@ -82,8 +89,8 @@ func (c *domainCore) outrun(ctx context.Context, from, to Store, ahead map[Key]i
 	for _, item := range now {
 		there := ahead[item.Key]
 		if item.Rev < there && !item.Missing() || item.Deleted && item.Rev == there {
-			failed[item.Key] = fmt.Errorf("%s: it has revision %d, and %s has %d; see amanat cutover strays %s",
-				outrunReason, there, from.Name(), item.Rev, c.name)
+			failed[item.Key] = fmt.Errorf("%s: it has revision %d, and %s has %d",
+				outrunReason, there, from.Name(), item.Rev)
 		}
 	}
 	return err
@@ -98,7 +105,7 @@ func (e *Engine) Strays(ctx context.Context, domain string) ([]Stray, error) {
 	if err != nil {
 		return nil, err
 	}
-	noticed, err := c.noticed(ctx, s)
+	noticed, err := c.strays.noticed(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +138,7 @@ func (e *Engine) copying(ctx context.Context, domain string) (*domainCore, State
 	if err := c.needBoth(); err != nil {
 		return nil, State{}, err
 	}
-	s, err := c.recorded(ctx)
+	s, err := c.states.recorded(ctx)
 	if err == nil && !s.Phase.Copies() {
 		err = fault.New(fault.Conflict, "%s is in phase %s; only in dual and mirror are both databases kept alike", domain, s.Phase)
 	}
@@ -146,7 +153,7 @@ type noticed struct {
 	epoch int64
 }
 
-func (c *domainCore) noticed(ctx context.Context, s State) ([]noticed, error) {
+func (c *strays) noticed(ctx context.Context, s State) ([]noticed, error) {
 	var all []noticed
 	seen := map[Key]bool{}
 	add := func(n noticed) {
@@ -171,7 +178,7 @@ func (c *domainCore) noticed(ctx context.Context, s State) ([]noticed, error) {
 			add(noticed{key: Key{g.Kind, id}, by: noticedByCopier})
 		}
 	}
-	verify, err := c.verifyOfPhase(ctx)
+	verify, err := c.evidence.verifyOfPhase(ctx)
 	if err != nil || verify == nil {
 		return all, err
 	}
@@ -181,19 +188,6 @@ func (c *domainCore) noticed(ctx context.Context, s State) ([]noticed, error) {
 		}
 	}
 	return all, nil
-}
-
-// verifyOfPhase gives the newest verify if it is of the present phase.
-func (c *domainCore) verifyOfPhase(ctx context.Context) (*VerifyResult, error) {
-	since, err := c.phaseEpoch(ctx)
-	if err != nil {
-		return nil, err
-	}
-	verify, err := c.newestVerify(ctx)
-	if err != nil || verify == nil || verify.Epoch < since {
-		return nil, err
-	}
-	return verify, nil
 }
 
 func (p pair) stray(n noticed) Stray {
@@ -230,14 +224,14 @@ func (p pair) sides() []FieldDiff {
 // ForgetAlike takes the notes of stray writes off whose records are alike on
 // both sides by now, and says how many: they tell of nothing any more, and
 // would hold every step. It does so in the coordinator's place, since after a
-// turn they would be notes like any other.
+// handover they would be notes like any other.
 func (e *Engine) ForgetAlike(ctx context.Context, domain string) (int, error) {
 	c, _, err := e.copying(ctx, domain)
 	if err != nil {
 		return 0, err
 	}
 	forgot := 0
-	err = c.inPlace(ctx, "try again", func(ctx context.Context) error {
+	err = c.states.inPlace(ctx, "try again", func(ctx context.Context) error {
 		_, s, err := e.copying(ctx, domain)
 		if err != nil {
 			return err
@@ -245,13 +239,13 @@ func (e *Engine) ForgetAlike(ctx context.Context, domain string) (int, error) {
 		if s.Sealed {
 			return fault.New(fault.Conflict, "%s is sealed: a running process has to open it first", domain)
 		}
-		forgot, err = c.forgetAlike(ctx, s)
+		forgot, err = c.strays.forgetAlike(ctx, s)
 		return err
 	})
 	return forgot, err
 }
 
-func (c *domainCore) forgetAlike(ctx context.Context, s State) (int, error) {
+func (c *strays) forgetAlike(ctx context.Context, s State) (int, error) {
 	notes, err := c.strayNotes(ctx, s)
 	if err != nil || len(notes) == 0 {
 		return 0, err

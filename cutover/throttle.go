@@ -37,7 +37,7 @@ type gauge struct {
 // is the same each time, so that a run of the model can be repeated.
 var nobody = ID{11: 1}
 
-func (c *domainCore) newGauge(s State) *gauge {
+func (c *base) newGauge(s State) *gauge {
 	primary, _ := c.stores(s)
 	return &gauge{store: primary, key: Key{c.kinds[0].Name, nobody}}
 }
@@ -151,42 +151,4 @@ func (p *pace) rest() bool {
 	p.credit -= now.Sub(p.since)
 	p.since = now
 	return p.credit > 0
-}
-
-const (
-	tellEvery = 10 * time.Second       // when nothing has changed
-	tellPause = 500 * time.Millisecond // at least, between two
-)
-
-// teller tells operators what a worker of a move does, or what it waits for.
-type teller struct {
-	core *domainCore
-	role string
-
-	mu   sync.Mutex
-	said string
-	at   time.Time
-}
-
-func (t *teller) tell(ctx context.Context, format string, args ...any) {
-	doing := fmt.Sprintf(format, args...)
-	if !t.due(doing) {
-		return
-	}
-	e := t.core.engine
-	a := Activity{Domain: t.core.name, Role: t.role, Who: e.opts.Process.ID, Doing: doing}
-	if err := e.opts.Control.Tell(ctx, a); err != nil && ctx.Err() == nil {
-		e.log.Debug("what this process does could not be told", "domain", t.core.name, "error", err)
-	}
-}
-
-// due says whether something is worth telling now, and takes it for told.
-func (t *teller) due(doing string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if since := time.Since(t.at); since < tellPause || doing == t.said && since < tellEvery {
-		return false
-	}
-	t.said, t.at = doing, time.Now()
-	return true
 }

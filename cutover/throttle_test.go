@@ -3,6 +3,7 @@ package cutover_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -63,7 +64,8 @@ func TestAPausedCopierCopiesNothingAndHoldsTheSwitch(t *testing.T) {
 	if w.notes(t) != 1 {
 		t.Fatalf("want the write's note in the journal, got %d notes", w.notes(t))
 	}
-	if _, err := w.engine().Verify(t.Context(), "bank", cutover.VerifyOptions{}); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "resume") {
+	var refusal *cutover.Refusal
+	if _, err := w.engine().Verify(t.Context(), "bank", cutover.VerifyOptions{}); !errors.As(err, &refusal) || refusal.Remedy != cutover.RemedyResume {
 		t.Errorf("want a verify that says how to go on, got %v", err)
 	}
 	r, err := w.engine().Switch(t.Context(), "bank", execute)

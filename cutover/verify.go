@@ -240,7 +240,7 @@ func (v *verifier) breach(ctx context.Context, inv invariant, source bool, store
 			return nil, errors.Join(why, ctx.Err())
 		}
 		last = why
-		if err := v.awaitCopied(ctx, v.state); err != nil {
+		if err := v.copies.awaitCopied(ctx, v.state); err != nil {
 			return nil, err
 		}
 		pause(ctx, 10*time.Millisecond<<round)
@@ -265,7 +265,7 @@ func (v *verifier) agree(ctx context.Context, inv invariant, r *InvariantResult)
 		if err != nil {
 			return v.broken(ctx, r, err)
 		}
-		if err := v.awaitCopied(ctx, v.state); err != nil {
+		if err := v.copies.awaitCopied(ctx, v.state); err != nil {
 			return err
 		}
 		second, err := inv.eval(ctx, !primaryIsSource)

@@ -15,19 +15,19 @@ const (
 	maxSuspects  = 200_000
 )
 
-// twins are two stores that ought to have the same records.
-type twins struct{ source, target Store }
+// bothStores are two stores that ought to have the same records.
+type bothStores struct{ source, target Store }
 
 // both are the domain's own databases.
-func (c *domainCore) both() twins { return twins{c.source, c.target} }
+func (c *base) both() bothStores { return bothStores{c.source, c.target} }
 
-// walker compares twins record by record, each in id order, and settles what
+// walker compares bothStores record by record, each in id order, and settles what
 // looked different: all of a verify but the invariants, and all of a drill but
 // the copying.
 type walker struct {
 	*domainCore
 	state    State
-	sides    twins
+	sides    bothStores
 	progress func(kind string, rows int64)
 	// refresh, when not nil, brings these records to the target of sides again
 	// before they are compared once more: nobody else does.
@@ -40,7 +40,7 @@ type walker struct {
 	diffs  []RecordDiff // the first hundred
 }
 
-func (c *domainCore) walker(s State, sides twins, progress func(string, int64)) *walker {
+func (c *domainCore) walker(s State, sides bothStores, progress func(string, int64)) *walker {
 	return &walker{domainCore: c, state: s, sides: sides, progress: progress}
 }
 
@@ -63,7 +63,7 @@ func (w *walker) catchUp(ctx context.Context, keys []Key) error {
 	if w.still {
 		return nil
 	}
-	if err := w.awaitCopied(ctx, w.state); err != nil || w.refresh == nil {
+	if err := w.copies.awaitCopied(ctx, w.state); err != nil || w.refresh == nil {
 		return err
 	}
 	return w.refresh(ctx, keys)
@@ -283,7 +283,7 @@ func (w *kindWalk) settle(ctx context.Context) ([]pair, error) {
 		}
 		for _, p := range pairs {
 			rev, again := seen[p.key]
-			switch now := w.primaryRev(p); {
+			switch now := w.state.primaryRev(p); {
 			case w.same(p):
 				w.add(p)
 			case again && rev == now && round >= 2:
@@ -310,7 +310,7 @@ func (w *kindWalk) settle(ctx context.Context) ([]pair, error) {
 		switch {
 		case w.same(p):
 			w.add(p)
-		case w.follows(p, seen[p.key]):
+		case w.state.follows(p, seen[p.key]):
 			w.result.Moving++
 			w.add(w.asPrimary(p))
 		default:
@@ -324,21 +324,21 @@ func (w *kindWalk) settle(ctx context.Context) ([]pair, error) {
 // are hardly ever of one revision, that the secondary has what the primary had
 // at the last look. Copies are whole records, and the switch compares it once
 // more when it stands still.
-func (w *walker) follows(p pair, before int64) bool {
-	now, copied := w.primaryRev(p), w.secondaryRev(p)
+func (s State) follows(p pair, before int64) bool {
+	now, copied := s.primaryRev(p), s.secondaryRev(p)
 	return p.source.Err == nil && p.target.Err == nil && copied < now && before < now && copied >= before
 }
 
 // astray gives, of pairs that differ, the keys of those whose copies do not
 // follow, where seen has what the primary had at the last look, and what it has
 // now.
-func (w *walker) astray(pairs []pair, seen map[Key]int64) (keys []Key, now map[Key]int64) {
+func (s State) astray(pairs []pair, seen map[Key]int64) (keys []Key, now map[Key]int64) {
 	now = map[Key]int64{}
 	for _, p := range pairs {
-		if before, again := seen[p.key]; !again || !w.follows(p, before) {
+		if before, again := seen[p.key]; !again || !s.follows(p, before) {
 			keys = append(keys, p.key)
 		}
-		now[p.key] = w.primaryRev(p)
+		now[p.key] = s.primaryRev(p)
 	}
 	return keys, now
 }
@@ -351,8 +351,8 @@ func (w *kindWalk) asPrimary(p pair) pair {
 	return pair{p.key, p.target, p.target}
 }
 
-func (w *walker) primaryRev(p pair) int64 {
-	if w.state.Phase.PrimaryIsSource() {
+func (s State) primaryRev(p pair) int64 {
+	if s.Phase.PrimaryIsSource() {
 		return p.source.Rev
 	}
 	return p.target.Rev
@@ -360,7 +360,7 @@ func (w *walker) primaryRev(p pair) int64 {
 
 // fetch reads keys from both sides, the secondary first: what the primary has
 // got since then is a later revision, not a difference.
-func (t twins) fetch(ctx context.Context, keys []Key) ([]pair, error) {
+func (t bothStores) fetch(ctx context.Context, keys []Key) ([]pair, error) {
 	var out []pair
 	for len(keys) > 0 {
 		n := min(len(keys), verifyPage)
@@ -384,8 +384,8 @@ func (t twins) fetch(ctx context.Context, keys []Key) ([]pair, error) {
 // does so in the coordinator's place: after a flip it would overwrite the new
 // primary with the old one.
 func (w *kindWalk) repair(ctx context.Context, left []pair) ([]pair, error) {
-	err := w.inPlace(ctx, "repair", func(ctx context.Context) error {
-		s, err := w.recorded(ctx)
+	err := w.states.inPlace(ctx, "repair", func(ctx context.Context) error {
+		s, err := w.states.recorded(ctx)
 		if err != nil {
 			return err
 		}
@@ -420,7 +420,7 @@ func (w *kindWalk) overwrite(ctx context.Context, left []pair) error {
 	var items []Item
 	for i, item := range now {
 		if item.Missing() {
-			item = Item{Key: keys[i], Deleted: true, Rev: w.secondaryRev(left[i])}
+			item = Item{Key: keys[i], Deleted: true, Rev: w.state.secondaryRev(left[i])}
 		}
 		if item.Err == nil {
 			items = append(items, item)
@@ -438,12 +438,12 @@ func (w *kindWalk) overwrite(ctx context.Context, left []pair) error {
 			again[i] = Item{Key: keys[i], Deleted: true, Rev: now[i].Rev + 1}
 		}
 	}
-	_, err = w.bring(ctx, primary, secondary, again)
+	_, err = w.copies.bring(ctx, primary, secondary, again)
 	return err
 }
 
-func (w *walker) secondaryRev(p pair) int64 {
-	if w.state.Phase.PrimaryIsSource() {
+func (s State) secondaryRev(p pair) int64 {
+	if s.Phase.PrimaryIsSource() {
 		return p.target.Rev
 	}
 	return p.source.Rev

@@ -23,7 +23,7 @@ domain, are rewritten to name the new one; start with the domain user, which the
 others refer to. A reference to what is not on record stays as it is, and its record a
 gap.
 
-MongoDB must be the domain's primary (phase mongo or dual). Each document stays as it
+MongoDB must be the domain's primary (phase source or dual). Each document stays as it
 was in MongoDB's collection cutover_adopted. Without --execute nothing is changed.
 
 The exit status is 3 when some records stay as they are.`,

@@ -21,11 +21,14 @@ func (c *cli) cutoverCommand() *cobra.Command {
 		Short: "Move domains between MongoDB and PostgreSQL",
 		Long: `Move domains between MongoDB and PostgreSQL, each by itself, live.
 
-  start     mongo  → dual     writes are copied to PostgreSQL from here on
+  start     source → dual     writes are copied to PostgreSQL from here on
   switch    dual   → mirror   PostgreSQL becomes the primary; writes are copied back
-  finish    mirror → pg       the end of the move; there is no way back
+  finish    mirror → target   the end of the move; there is no way back
   rollback  mirror → dual     MongoDB becomes the primary again
-  abandon   dual   → mongo    the move is given up
+  abandon   dual   → source   the move is given up
+
+In phase source a domain is in MongoDB alone (REPO_*=mongo expects that), in phase
+target in PostgreSQL alone (REPO_*=pg expects that, or mirror).
 
 After start come "amanat backfill", "amanat verify" and "amanat cutover drill".
 All of these steps only show what they would do, until they are given --execute.` + "\n" + statusHelp,
@@ -41,22 +44,22 @@ All of these steps only show what they would do, until they are given --execute.
 // step is a command that changes a phase.
 type step struct {
 	name, short string
-	turns       bool     // its gate is that of a switch
+	handover    bool     // its gate is that of a switch
 	waivable    []string // lines of its gate
 	do          func(*cutover.Engine, context.Context, string, cutover.StepOptions) (cutover.Report, error)
 }
 
 var (
-	ofTurns  = []string{cutover.GateVerify, cutover.GateShadow, cutover.GateWayBack}
-	ofFinish = []string{cutover.GateLastCopy}
+	ofHandovers = []string{cutover.GateVerify, cutover.GateShadow, cutover.GateWayBack}
+	ofFinish    = []string{cutover.GateLastCopy}
 )
 
 var steps = []step{
-	{"start", "Begin to copy a domain's writes to PostgreSQL: mongo → dual", false, nil, (*cutover.Engine).Start},
-	{"switch", "Make PostgreSQL a domain's primary: dual → mirror", true, ofTurns, (*cutover.Engine).Switch},
-	{"rollback", "Make MongoDB a domain's primary again: mirror → dual", true, ofTurns, (*cutover.Engine).Rollback},
-	{"finish", "End a domain's move, without a way back: mirror → pg", false, ofFinish, (*cutover.Engine).Finish},
-	{"abandon", "Give up a domain's move before the switch: dual → mongo", false, nil, (*cutover.Engine).Abandon},
+	{"start", "Begin to copy a domain's writes to PostgreSQL: source → dual", false, nil, (*cutover.Engine).Start},
+	{"switch", "Make PostgreSQL a domain's primary: dual → mirror", true, ofHandovers, (*cutover.Engine).Switch},
+	{"rollback", "Make MongoDB a domain's primary again: mirror → dual", true, ofHandovers, (*cutover.Engine).Rollback},
+	{"finish", "End a domain's move, without a way back: mirror → target", false, ofFinish, (*cutover.Engine).Finish},
+	{"abandon", "Give up a domain's move before the switch: dual → source", false, nil, (*cutover.Engine).Abandon},
 }
 
 func (c *cli) stepCommand(s step) *cobra.Command {
@@ -82,7 +85,7 @@ func (c *cli) stepCommand(s step) *cobra.Command {
 	f.StringVar(&o.Why, "why", "", "why, for the record")
 	jsonFlag(cmd, &asJSON)
 	switch {
-	case s.turns:
+	case s.handover:
 		cmd.Long += "\n\nThe gate must pass. Its lines " + listed(s.waivable) + " can be waived, each with a reason\nthat goes on record."
 		cmd.Example += fmt.Sprintf("\n  amanat cutover %s payment --execute --waive %s=\"tried on staging\"", s.name, cutover.GateWayBack)
 	case len(s.waivable) > 0:
@@ -93,7 +96,7 @@ func (c *cli) stepCommand(s step) *cobra.Command {
 	if len(s.waivable) > 0 {
 		f.StringArrayVar(&waive, "waive", nil, "a line of the gate to waive, as line=reason; may be repeated")
 	}
-	if s.turns {
+	if s.handover {
 		f.Int64Var(&o.ShadowMin, "shadow-min", 0, "shadow reads to ask for (default 1000)")
 		f.DurationVar(&o.ShadowTime, "shadow-time", 0, "time over which they are spread")
 		f.DurationVar(&o.Budget, "budget", cutover.DefaultBudget, "the longest that writes may be held back")
@@ -158,7 +161,7 @@ func (c *cli) printReport(r cutover.Report, execute, asJSON bool) error {
 		return c.printJSON(r)
 	}
 	if len(r.Gate) > 0 {
-		if err := writeTable(c.out, []string{"GATE", "PASSED", "EVIDENCE"}, gateRows(r.Gate)); err != nil {
+		if err := writeTable(c.out, []string{"GATE", "PASSED", "EVIDENCE"}, gateRows(r.Domain, r.Gate)); err != nil {
 			return err
 		}
 		fmt.Fprintln(c.out)
@@ -167,10 +170,10 @@ func (c *cli) printReport(r cutover.Report, execute, asJSON bool) error {
 	return err
 }
 
-func gateRows(g cutover.Gate) (rows [][]string) {
+func gateRows(domain string, g cutover.Gate) (rows [][]string) {
 	for _, l := range g {
 		passed := yesNo(l.OK)
-		evidence := l.Evidence
+		evidence := l.Evidence + remediesText(l.Remedies, domain)
 		if l.Waived != "" {
 			passed, evidence = "waived", evidence+" (waived: "+l.Waived+")"
 		} else if !l.OK && l.Waivable {

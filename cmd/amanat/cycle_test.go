@@ -111,9 +111,9 @@ func TestWholeMoveByCommands(t *testing.T) {
 	}
 	const waive = " --budget 5s --waive shadow=tested --waive way-back=tested"
 
-	d.must(t, "cutover start user", "user: mongo → dual was not done: add --execute")
-	d.wantPhase(t, cutover.PhaseMongo)
-	d.must(t, "cutover start user --execute --why trying", "user: mongo → dual done")
+	d.must(t, "cutover start user", "user: source → dual was not done: add --execute")
+	d.wantPhase(t, cutover.PhaseSource)
+	d.must(t, "cutover start user --execute --why trying", "user: source → dual done")
 	d.wantPhase(t, cutover.PhaseDual)
 	status, out, stderr := d.run(t, "cutover", "switch", "user", "--execute")
 	wantStatus(t, exitHeld, status, stderr)
@@ -133,13 +133,13 @@ func TestWholeMoveByCommands(t *testing.T) {
 	s.wantSignIn(t, "mirrored@example.org")
 	d.must(t, "verify user")
 	d.must(t, "cutover switch user --execute --budget 5s --waive shadow=tested", "rolled back at")
-	d.must(t, "cutover finish user --execute", "mirror → pg done")
-	d.wantPhase(t, cutover.PhasePG)
+	d.must(t, "cutover finish user --execute", "mirror → target done")
+	d.wantPhase(t, cutover.PhaseTarget)
 	s.wantSignIn(t, "later@example.org")
 
 	status, _, stderr = d.run(t, "cutover", "abandon", "user", "--execute")
 	wantStatus(t, exitFailure, status, stderr)
-	wantText(t, stderr, "user is in phase pg")
+	wantText(t, stderr, "user is in phase target")
 	d.must(t, "cutover report user", "start", "switch", "rollback", "finish", "trying")
 	d.must(t, "cutover status user", "PROCESS", "in step")
 	code, stderr := s.stop()

@@ -65,7 +65,7 @@ func (d *doctor) recorded(ctx context.Context, domain string) (cutover.State, er
 	if !d.has[needMongo] {
 		return cutover.State{}, nil
 	}
-	return d.engine.Kept(ctx, domain)
+	return d.engine.MirroredState(ctx, domain)
 }
 
 func (d *doctor) checkPhases(ctx context.Context) error {
@@ -79,7 +79,7 @@ func (d *doctor) checkPhases(ctx context.Context) error {
 			d.warn(domain, "", "not checked: %s", d.away[needTables])
 		case s.Phase == "":
 			d.ok(domain, "no process has served it yet")
-		case d.plane == nil && s.Phase != cutover.PhaseMongo:
+		case d.plane == nil && s.Phase != cutover.PhaseSource:
 			d.fail(domain, "set PG_URL", "others have moved it: it is in phase %s, which needs PostgreSQL", s.Phase)
 		default:
 			d.checkFlag(domain, s)
@@ -113,7 +113,7 @@ func (d *doctor) checkKept(ctx context.Context) error {
 	}
 	for _, domain := range d.engine.Domains() {
 		s, known := d.states[domain]
-		kept, err := d.engine.Kept(ctx, domain)
+		kept, err := d.engine.MirroredState(ctx, domain)
 		switch {
 		case err != nil:
 			return err
@@ -284,7 +284,7 @@ func (d *doctor) bypassed(domain string, phase cutover.Phase, o mongodb.Others) 
 	text := fmt.Sprintf("something but the engine wrote to %s: %s documents, the last at %s, _id %s",
 		o.Collection, count, moment(o.Last), oneLine(o.Example, 40))
 	const remedy = "stop the other program that writes there"
-	if phase == cutover.PhaseMongo || phase == "" {
+	if phase == cutover.PhaseSource || phase == "" {
 		d.warn(domain, remedy, "%s", text)
 		return
 	}

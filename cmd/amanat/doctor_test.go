@@ -147,13 +147,13 @@ func TestDoctorNamesPendingMigrations(t *testing.T) {
 func TestDoctorNamesAFlagThatIsApart(t *testing.T) {
 	t.Parallel()
 	d := both(t)
-	if _, err := d.plane(t).Register(t.Context(), "user", cutover.PhaseMongo); err != nil {
+	if _, err := d.plane(t).Register(t.Context(), "user", cutover.PhaseSource); err != nil {
 		t.Fatal(err)
 	}
 	d.environ = append(d.environ, "REPO_USER=dual")
 	g := d.diagnose(t)
 	g.wantHeld(t)
-	g.wantFound(t, "flags", failed, "REPO_USER=dual, but user is recorded in phase mongo", "set REPO_USER=mongo", "amanat cutover start user")
+	g.wantFound(t, "flags", failed, "REPO_USER=dual, but user is recorded in phase source", "set REPO_USER=mongo", "amanat cutover start user")
 	g.wantFound(t, "flags", fine, "payment", "no process has served it yet")
 }
 
@@ -229,7 +229,7 @@ func TestDoctorNamesProcessesThatAreLostOrUnlike(t *testing.T) {
 	t.Parallel()
 	d := onPostgres(t)
 	plane := d.plane(t)
-	if _, err := plane.Register(t.Context(), "user", cutover.PhasePG); err != nil {
+	if _, err := plane.Register(t.Context(), "user", cutover.PhaseTarget); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -59,7 +60,17 @@ func (c *cli) printGaps(gaps []cutover.Gap, asJSON bool) error {
 		rows = append(rows, []string{g.Domain, g.Kind, g.ID, gapState(g), number(int64(g.Attempts)), moment(g.FirstSeen),
 			moment(g.LastSeen), oneLine(g.Reason, 120)})
 	}
-	return c.printTable("There are no gaps.", []string{"DOMAIN", "KIND", "ID", "STATE", "ATTEMPTS", "FIRST SEEN", "LAST SEEN", "REASON"}, rows)
+	err := c.printTable("There are no gaps.", []string{"DOMAIN", "KIND", "ID", "STATE", "ATTEMPTS", "FIRST SEEN", "LAST SEEN", "REASON"}, rows)
+	if err == nil && slices.ContainsFunc(gaps, needsIdentity) {
+		_, err = fmt.Fprintln(c.out, "\nTo give legacy records an ObjectID: amanat gaps adopt <domain>")
+	}
+	return err
+}
+
+// needsIdentity says that a gap is open because its record's identity is no ID.
+func needsIdentity(g cutover.Gap) bool {
+	_, err := cutover.ParseID(g.ID)
+	return g.Open() && err != nil
 }
 
 func gapState(g cutover.Gap) string {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/internal/config"
 )
@@ -146,6 +147,10 @@ func explain(err error) string {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	if errors.Is(err, context.Canceled) {
 		return "interrupted: " + text
+	}
+	var refusal *cutover.Refusal
+	if errors.As(err, &refusal) {
+		text += remediesText([]cutover.Remedy{refusal.Remedy}, refusal.Domain)
 	}
 	if fault.Is(err, fault.Unavailable) && strings.Contains(text, "does not answer") {
 		text += " (do the servers of PG_URL and MONGODB_URI run, and may this machine reach them?)"

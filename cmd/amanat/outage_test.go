@@ -43,7 +43,7 @@ func TestServeStartsWhileMongoIsAwayAndNoPrimary(t *testing.T) {
 			defer mongo.Stop()
 			d := onPostgres(t)
 			d.environ = append(d.environ, "LOG_LEVEL=info", "MONGODB_URI="+mongo.URI(), "DB_NAME=amanat")
-			for domain, phase := range map[string]cutover.Phase{"user": cutover.PhaseMirror, "marketplace": cutover.PhasePG, "payment": cutover.PhaseMirror} {
+			for domain, phase := range map[string]cutover.Phase{"user": cutover.PhaseMirror, "marketplace": cutover.PhaseTarget, "payment": cutover.PhaseMirror} {
 				if _, err := d.plane(t).Register(t.Context(), domain, phase); err != nil {
 					t.Fatal(err)
 				}
@@ -124,7 +124,7 @@ func TestServeStartsWhileThePostgresThatIsNoPrimaryIsAway(t *testing.T) {
 				}
 				return err == nil && alive == 2
 			})
-			d.must(t, "cutover start user --execute", "mongo → dual done")
+			d.must(t, "cutover start user --execute", "source → dual done")
 		})
 	}
 }

@@ -192,7 +192,7 @@ func (c *cli) printFull(r cutover.Report) error {
 		{"  epochs", fmt.Sprintf("%d → %d", r.Before, r.Epoch)},
 		{"  problem", oneLine(r.Problem, 200)}, {"  pause", pauseText(r)},
 	}
-	for _, l := range gateRows(r.Gate) {
+	for _, l := range gateRows(r.Domain, r.Gate) {
 		facts = append(facts, []string{"  gate: " + l[0], l[1] + "; " + l[2]})
 	}
 	for _, f := range append(facts, verifyFacts(r.Verify)...) {

@@ -225,8 +225,8 @@ func TestServeOnPostgresAloneIsHealthyAndLeavesWhenStopped(t *testing.T) {
 		t.Errorf("want a healthy process on PostgreSQL, got %s", body)
 	}
 	for _, domain := range h.Domains {
-		if domain.Phase != cutover.PhasePG || domain.Primary != "postgres" {
-			t.Errorf("want %s in phase pg, got %+v", domain.Domain, domain)
+		if domain.Phase != cutover.PhaseTarget || domain.Primary != "postgres" {
+			t.Errorf("want %s in phase target, got %+v", domain.Domain, domain)
 		}
 	}
 	for _, secret := range []string{testSecret, d.pgURL} {
@@ -297,7 +297,7 @@ func TestServeDoesNotStartWhereFlagAndRecordedPhaseDisagree(t *testing.T) {
 	t.Parallel()
 	d := both(t)
 	plane := d.plane(t)
-	for domain, phase := range map[string]cutover.Phase{"user": cutover.PhaseMongo, "marketplace": cutover.PhaseDual, "payment": cutover.PhasePG} {
+	for domain, phase := range map[string]cutover.Phase{"user": cutover.PhaseSource, "marketplace": cutover.PhaseDual, "payment": cutover.PhaseTarget} {
 		if _, err := plane.Register(t.Context(), domain, phase); err != nil {
 			t.Fatal(err)
 		}
@@ -306,9 +306,9 @@ func TestServeDoesNotStartWhereFlagAndRecordedPhaseDisagree(t *testing.T) {
 	status, _, stderr := d.run(t, "serve")
 	wantStatus(t, exitFailure, status, stderr)
 	wantText(t, stderr,
-		"REPO_USER=dual, but user is recorded in phase mongo: set REPO_USER=mongo", "amanat cutover start user --execute",
+		"REPO_USER=dual, but user is recorded in phase source: set REPO_USER=mongo", "amanat cutover start user --execute",
 		"REPO_MARKETPLACE=pg, but marketplace is recorded in phase dual: set REPO_MARKETPLACE=dual", "amanat cutover switch marketplace --execute",
-		"REPO_PAYMENT=mongo, but payment is recorded in phase pg: set REPO_PAYMENT=pg")
+		"REPO_PAYMENT=mongo, but payment is recorded in phase target: set REPO_PAYMENT=pg")
 	wantProcesses(t, d, 0)
 	d.environ = append(d.environ, "REPO_USER=mongo", "REPO_MARKETPLACE=dual", "REPO_PAYMENT=pg")
 	d.serve(t)

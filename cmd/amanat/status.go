@@ -143,7 +143,7 @@ func (c *cli) printGate(s cutover.Status) error {
 		return nil
 	}
 	defer fmt.Fprintln(c.out)
-	return writeTable(c.out, []string{"GATE", "PASSED", "EVIDENCE"}, gateRows(s.Gate))
+	return writeTable(c.out, []string{"GATE", "PASSED", "EVIDENCE"}, gateRows(s.Domain, s.Gate))
 }
 
 // printWorking prints what copier and backfill do, or wait for.

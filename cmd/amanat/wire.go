@@ -200,7 +200,7 @@ func (a *app) checkFlags(ctx context.Context) error {
 		s := a.engine.State(domain)
 		if s.Epoch == 0 {
 			var err error
-			if s, err = a.engine.Kept(ctx, domain); err != nil {
+			if s, err = a.engine.MirroredState(ctx, domain); err != nil {
 				return err
 			}
 		}
@@ -219,13 +219,13 @@ func (a *app) checkFlags(ctx context.Context) error {
 func (a *app) flagProblem(domain string, phase cutover.Phase) string {
 	flag, variable := a.conf.Repo.Of(domain)
 	switch {
-	case phase != cutover.PhasePG && a.mongo == nil:
+	case phase != cutover.PhaseTarget && a.mongo == nil:
 		return fmt.Sprintf("%s is recorded in phase %s, which needs MongoDB: set MONGODB_URI%s", domain, phase, orFinish(domain, phase))
-	case flag.Allows(string(phase)):
+	case flag.Allows(phase):
 		return ""
 	}
 	return fmt.Sprintf("%s=%s, but %s is recorded in phase %s: set REPO_%s=%s, or %s",
-		variable, flag, domain, phase, strings.ToUpper(domain), flagFor(phase), bringTogether(domain, phase, flag))
+		variable, flag, domain, phase, strings.ToUpper(domain), config.FlagFor(phase), bringTogether(domain, phase, flag))
 }
 
 func orFinish(domain string, phase cutover.Phase) string {
@@ -233,14 +233,6 @@ func orFinish(domain string, phase cutover.Phase) string {
 		return ""
 	}
 	return ", or end the move with it once more and: amanat cutover finish " + domain + " --execute"
-}
-
-// flagFor gives the flag that expects a phase.
-func flagFor(phase cutover.Phase) config.Flag {
-	if phase == cutover.PhaseMirror {
-		return config.FlagPG
-	}
-	return config.Flag(phase)
 }
 
 // bringTogether says how a domain gets from its phase to what the flag expects.
@@ -252,17 +244,17 @@ func bringTogether(domain string, phase cutover.Phase, flag config.Flag) string 
 		return "start with the flag as recorded and run: " + strings.Join(steps, ", then ")
 	}
 	switch {
-	case phase == cutover.PhasePG:
-		return "leave it: from phase pg there is no way back"
+	case phase == cutover.PhaseTarget:
+		return "leave it: from phase target there is no way back"
 	case flag == config.FlagMongo && phase == cutover.PhaseDual:
 		return run("abandon")
 	case flag == config.FlagMongo:
 		return run("rollback", "abandon")
-	case flag == config.FlagDual && phase == cutover.PhaseMongo:
+	case flag == config.FlagDual && phase == cutover.PhaseSource:
 		return run("start")
 	case flag == config.FlagDual:
 		return run("rollback")
-	case phase == cutover.PhaseMongo:
+	case phase == cutover.PhaseSource:
 		return run("start", "switch")
 	}
 	return run("switch")

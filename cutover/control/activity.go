@@ -8,8 +8,8 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 )
 
-// Tell: see cutover.ActivityControl. It also removes what was told long ago.
-func (p *Plane) Tell(ctx context.Context, a cutover.Activity) error {
+// SetActivity: see cutover.ActivityControl. It also removes what was told long ago.
+func (p *Plane) SetActivity(ctx context.Context, a cutover.Activity) error {
 	_, err := p.exec(ctx, `WITH old AS (DELETE FROM cutover_activities WHERE at < now() - interval '1 hour')
 		INSERT INTO cutover_activities (domain, role, who, doing, at) VALUES ($1, $2, $3, $4, now())
 		ON CONFLICT (domain, role, who) DO UPDATE SET doing = excluded.doing, at = excluded.at`,

@@ -156,9 +156,9 @@ func TestAwayIsUnavailableQuickly(t *testing.T) {
 func TestRegisterKeepsWhatIsRecorded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	first := b.register(t, cutover.PhaseMongo)
-	equal(t, "new", first, cutover.State{Domain: "payment", Phase: cutover.PhaseMongo, Epoch: 1})
-	equal(t, "known", b.register(t, cutover.PhasePG), first)
+	first := b.register(t, cutover.PhaseSource)
+	equal(t, "new", first, cutover.State{Domain: "payment", Phase: cutover.PhaseSource, Epoch: 1})
+	equal(t, "known", b.register(t, cutover.PhaseTarget), first)
 	states, err := b.States(t.Context())
 	check(t, err)
 	equal(t, "states", states, map[string]cutover.State{"payment": first})
@@ -167,12 +167,12 @@ func TestRegisterKeepsWhatIsRecorded(t *testing.T) {
 func TestAdvanceOnlyFromThatVeryState(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	from := b.register(t, cutover.PhaseMongo)
+	from := b.register(t, cutover.PhaseSource)
 	to := next(from, cutover.PhaseDual, false)
 	for _, wrong := range []cutover.State{
 		{Domain: "payment", Phase: cutover.PhaseDual, Epoch: 1},
-		{Domain: "payment", Phase: cutover.PhaseMongo, Epoch: 1, Sealed: true},
-		{Domain: "user", Phase: cutover.PhaseMongo, Epoch: 1},
+		{Domain: "payment", Phase: cutover.PhaseSource, Epoch: 1, Sealed: true},
+		{Domain: "user", Phase: cutover.PhaseSource, Epoch: 1},
 	} {
 		to := to
 		to.Domain = wrong.Domain
@@ -228,7 +228,7 @@ func (b bundle) fence(t *testing.T, domain string, epoch int64, level pgx.TxIsoL
 func TestFenceLetsOnlyThePresentEpochThrough(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	s := b.register(t, cutover.PhasePG)
+	s := b.register(t, cutover.PhaseTarget)
 	check(t, b.fence(t, "payment", s.Epoch, pgx.ReadCommitted))
 	for name, err := range map[string]error{
 		"later epoch":    b.fence(t, "payment", s.Epoch+1, pgx.ReadCommitted),
@@ -240,7 +240,7 @@ func TestFenceLetsOnlyThePresentEpochThrough(t *testing.T) {
 	}
 	checkKind(t, b.fence(t, "payment", s.Epoch, pgx.RepeatableRead), fault.Internal)
 
-	sealed := next(s, cutover.PhasePG, true)
+	sealed := next(s, cutover.PhaseTarget, true)
 	check(t, b.Advance(t.Context(), s, sealed, cutover.Change{}))
 	for _, epoch := range []int64{s.Epoch, sealed.Epoch} {
 		if err := b.fence(t, "payment", epoch, pgx.ReadCommitted); !errors.Is(err, cutover.ErrMoved) {
@@ -323,7 +323,7 @@ func TestNothingOfAnEpochCommitsOnceAdvanceHasEndedIt(t *testing.T) {
 func TestAdvanceAndBarrierWaitForAnUpdateInFlight(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	s := b.register(t, cutover.PhasePG)
+	s := b.register(t, cutover.PhaseTarget)
 	tx, err := b.pool.Begin(t.Context())
 	check(t, err)
 	defer tx.Rollback(context.Background())
@@ -331,10 +331,10 @@ func TestAdvanceAndBarrierWaitForAnUpdateInFlight(t *testing.T) {
 
 	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	to := next(s, cutover.PhasePG, true)
+	to := next(s, cutover.PhaseTarget, true)
 	checkKind(t, b.Advance(short, s, to, cutover.Change{}), fault.Unavailable)
 	checkKind(t, b.Barrier(short, "payment"), fault.Unavailable)
-	equal(t, "state", b.register(t, cutover.PhasePG), s)
+	equal(t, "state", b.register(t, cutover.PhaseTarget), s)
 
 	done := make(chan error, 2)
 	go func() { done <- b.Advance(context.Background(), s, to, cutover.Change{}) }()
@@ -388,7 +388,7 @@ func TestWatchSeesEachChangeAndReconnects(t *testing.T) {
 	}
 	eventually(t, "it listens", listening)
 	time.Sleep(100 * time.Millisecond)
-	rings(func() { b.register(t, cutover.PhaseMongo) })
+	rings(func() { b.register(t, cutover.PhaseSource) })
 	time.Sleep(1200 * time.Millisecond)
 	quiet := calls.Load()
 	time.Sleep(1200 * time.Millisecond)
@@ -787,7 +787,7 @@ func TestActivitiesAreTheNewestOfEachWorkerAndPass(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	tell := func(role, who, doing string) {
-		check(t, b.Tell(t.Context(), cutover.Activity{Domain: "payment", Role: role, Who: who, Doing: doing}))
+		check(t, b.SetActivity(t.Context(), cutover.Activity{Domain: "payment", Role: role, Who: who, Doing: doing}))
 	}
 	tell("copier", "p1", "copies")
 	tell("backfill", "p2", "waits")

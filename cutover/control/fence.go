@@ -80,7 +80,7 @@ func share(b *pgx.Batch, domain string, check func(cutover.State) error) {
 		FROM cutover_domains WHERE domain = $1`, domain).QueryRow(func(row pgx.Row) error {
 		var s cutover.State
 		isolation := "read committed"
-		err := row.Scan(&s.Phase, &s.Epoch, &s.Sealed, &isolation)
+		err := row.Scan((*phase)(&s.Phase), &s.Epoch, &s.Sealed, &isolation)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/cutover"
@@ -14,9 +15,27 @@ import (
 
 const stateColumns = "SELECT domain, phase, epoch, sealed FROM cutover_domains "
 
+// phase is a cutover.Phase as the tables keep it.
+type phase cutover.Phase
+
+// ScanText reads a stored word.
+func (p *phase) ScanText(v pgtype.Text) error {
+	if !v.Valid {
+		return nil
+	}
+	read, err := cutover.ParsePhase(v.String)
+	*p = phase(read)
+	return err
+}
+
+// scanState reads the columns of stateColumns.
+func scanState(row pgx.CollectableRow) (s cutover.State, err error) {
+	return s, row.Scan(&s.Domain, (*phase)(&s.Phase), &s.Epoch, &s.Sealed)
+}
+
 // States: see cutover.StateControl.
 func (p *Plane) States(ctx context.Context) (map[string]cutover.State, error) {
-	rows, err := list(ctx, p, pgx.RowToStructByPos[cutover.State], stateColumns)
+	rows, err := list(ctx, p, scanState, stateColumns)
 	if err != nil {
 		return nil, err
 	}
@@ -30,11 +49,11 @@ func (p *Plane) States(ctx context.Context) (map[string]cutover.State, error) {
 // Register: see cutover.StateControl. A new domain starts at epoch 1.
 func (p *Plane) Register(ctx context.Context, domain string, first cutover.Phase) (s cutover.State, err error) {
 	_, err = p.exec(ctx, `INSERT INTO cutover_domains (domain, phase, epoch, sealed)
-		VALUES ($1, $2, 1, false) ON CONFLICT DO NOTHING`, domain, first)
+		VALUES ($1, $2, 1, false) ON CONFLICT DO NOTHING`, domain, first.Stored())
 	if err != nil {
 		return s, err
 	}
-	rows, err := list(ctx, p, pgx.RowToStructByPos[cutover.State], stateColumns+"WHERE domain = $1", domain)
+	rows, err := list(ctx, p, scanState, stateColumns+"WHERE domain = $1", domain)
 	if err != nil || len(rows) == 0 {
 		return s, err
 	}
@@ -64,7 +83,7 @@ func (p *Plane) Advance(ctx context.Context, from, to cutover.State, why cutover
 func replaceState(ctx context.Context, tx pgx.Tx, from, to cutover.State) error {
 	tag, err := tx.Exec(ctx, `UPDATE cutover_domains SET phase = $5, epoch = $6, sealed = $7, updated_at = now()
 		WHERE domain = $1 AND phase = $2 AND epoch = $3 AND sealed = $4`,
-		from.Domain, from.Phase, from.Epoch, from.Sealed, to.Phase, to.Epoch, to.Sealed)
+		from.Domain, from.Phase.Stored(), from.Epoch, from.Sealed, to.Phase.Stored(), to.Epoch, to.Sealed)
 	if err == nil && tag.RowsAffected() == 0 {
 		return fault.New(fault.Conflict, "%s is no longer in phase %s, epoch %d: somebody else has changed it",
 			from.Domain, from.Phase, from.Epoch)
@@ -77,7 +96,7 @@ func addHistory(ctx context.Context, tx pgx.Tx, from, to cutover.State, why cuto
 		(domain, who, action, why, detail, from_phase, from_epoch, from_sealed, to_phase, to_epoch, to_sealed)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		from.Domain, text(why.Who, 0), why.Action, text(why.Why, 0), orNull(why.Detail),
-		from.Phase, from.Epoch, from.Sealed, to.Phase, to.Epoch, to.Sealed)
+		from.Phase.Stored(), from.Epoch, from.Sealed, to.Phase.Stored(), to.Epoch, to.Sealed)
 	return err
 }
 
@@ -96,7 +115,7 @@ func (p *Plane) History(ctx context.Context, domain string, limit int) ([]cutove
 		l.From.Domain, l.To.Domain = domain, domain
 		var detail *string
 		err = row.Scan(&l.At, &l.Who, &l.Action, &l.Why, &detail,
-			&l.From.Phase, &l.From.Epoch, &l.From.Sealed, &l.To.Phase, &l.To.Epoch, &l.To.Sealed)
+			(*phase)(&l.From.Phase), &l.From.Epoch, &l.From.Sealed, (*phase)(&l.To.Phase), &l.To.Epoch, &l.To.Sealed)
 		if detail != nil {
 			l.Detail = []byte(*detail)
 		}

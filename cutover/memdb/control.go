@@ -17,23 +17,23 @@ import (
 type Control struct {
 	hook hook
 
-	mu        sync.Mutex
-	states    map[string]cutover.State
-	history   map[string][]cutover.HistoryLine
-	settings  map[string]cutover.Settings
-	told      map[activityKey]cutover.Activity
-	processes map[string]cutover.Process
-	gaps      []cutover.Gap
-	chunks    map[string][]*chunk
-	order     []string // kinds in the order of planning
-	shadow    []shadowLine
-	samples   []cutover.ShadowSample
-	documents []cutover.Document
-	touched   map[string]map[cutover.Key]time.Time
-	watchers  map[int]func()
-	watches   int
-	leads     map[string]bool
-	fences    sync.Map // domain → *fence
+	mu         sync.Mutex
+	states     map[string]cutover.State
+	history    map[string][]cutover.HistoryLine
+	settings   map[string]cutover.Settings
+	activities map[activityKey]cutover.Activity
+	processes  map[string]cutover.Process
+	gaps       []cutover.Gap
+	chunks     map[string][]*chunk
+	order      []string // kinds in the order of planning
+	shadow     []shadowLine
+	samples    []cutover.ShadowSample
+	documents  []cutover.Document
+	touched    map[string]map[cutover.Key]time.Time
+	watchers   map[int]func()
+	watches    int
+	leads      map[string]bool
+	fences     sync.Map // domain → *fence
 }
 
 type chunk struct {
@@ -55,7 +55,7 @@ func (c *Control) Before(f func(op string) error) { c.hook.set(f) }
 func NewControl() *Control {
 	return &Control{
 		states: map[string]cutover.State{}, history: map[string][]cutover.HistoryLine{},
-		settings: map[string]cutover.Settings{}, told: map[activityKey]cutover.Activity{}, processes: map[string]cutover.Process{},
+		settings: map[string]cutover.Settings{}, activities: map[activityKey]cutover.Activity{}, processes: map[string]cutover.Process{},
 		chunks: map[string][]*chunk{}, touched: map[string]map[cutover.Key]time.Time{},
 		watchers: map[int]func(){}, leads: map[string]bool{},
 	}
@@ -264,16 +264,16 @@ func (c *Control) SetSettings(_ context.Context, domain string, s cutover.Settin
 // activityKey names a worker.
 type activityKey struct{ domain, role, who string }
 
-// activityLife is how long what a worker told is given.
+// activityLife is how long an activity is returned.
 const activityLife = 30 * time.Second
 
-func (c *Control) Tell(_ context.Context, a cutover.Activity) error {
+func (c *Control) SetActivity(_ context.Context, a cutover.Activity) error {
 	if err := c.enter("tell"); err != nil {
 		return err
 	}
 	defer c.mu.Unlock()
 	a.At = time.Now()
-	c.told[activityKey{a.Domain, a.Role, a.Who}] = a
+	c.activities[activityKey{a.Domain, a.Role, a.Who}] = a
 	return nil
 }
 
@@ -283,7 +283,7 @@ func (c *Control) Activities(_ context.Context, domain string) ([]cutover.Activi
 	}
 	defer c.mu.Unlock()
 	var out []cutover.Activity
-	for _, a := range c.told {
+	for _, a := range c.activities {
 		if a.Domain == domain && time.Since(a.At) < activityLife {
 			out = append(out, a)
 		}

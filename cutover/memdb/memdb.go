@@ -30,15 +30,15 @@ type DB struct {
 	hook      hook
 	scratches atomic.Int64
 
-	mu     sync.Mutex
-	rows   map[cutover.Key]row
-	graves map[cutover.Key]grave
-	state  cutover.State
-	seq    int64
+	mu         sync.Mutex
+	rows       map[cutover.Key]row
+	tombstones map[cutover.Key]tombstone
+	state      cutover.State
+	seq        int64
 }
 
-// grave is the revision that a record's removal had, and when it came here.
-type grave struct {
+// tombstone is the revision that a record's removal had, and when it came here.
+type tombstone struct {
 	rev int64
 	at  time.Time
 }
@@ -54,7 +54,7 @@ type row struct {
 
 // New makes an empty database.
 func New(name string, kinds cutover.Kinds) *DB {
-	return &DB{name: name, kinds: kinds, rows: map[cutover.Key]row{}, graves: map[cutover.Key]grave{}}
+	return &DB{name: name, kinds: kinds, rows: map[cutover.Key]row{}, tombstones: map[cutover.Key]tombstone{}}
 }
 
 func (d *DB) before(op string) error { return d.hook.before(op) }
@@ -235,8 +235,8 @@ func (d *DB) item(k cutover.Key) cutover.Item {
 		return cutover.Item{Key: k, Rev: r.rev, Record: cutover.Clone(r.record)}
 	case ok:
 		return cutover.Item{Key: k, Rev: r.rev, Deleted: true}
-	case d.graves[k].rev > 0:
-		return cutover.Item{Key: k, Rev: d.graves[k].rev, Deleted: true}
+	case d.tombstones[k].rev > 0:
+		return cutover.Item{Key: k, Rev: d.tombstones[k].rev, Deleted: true}
 	}
 	return cutover.Item{Key: k}
 }
@@ -310,7 +310,7 @@ func (d *DB) Copy(items []cutover.Item, o cutover.ApplyOptions) []error {
 
 func (d *DB) apply(i cutover.Item, o cutover.ApplyOptions) error {
 	have, there := d.rows[i.Key]
-	newer := max(have.rev, d.graves[i.Key].rev) >= i.Rev && (there || d.graves[i.Key].rev > 0)
+	newer := max(have.rev, d.tombstones[i.Key].rev) >= i.Rev && (there || d.tombstones[i.Key].rev > 0)
 	if newer && !o.Force {
 		if o.Ahead != nil && there && (have.rev > i.Rev || i.Deleted) {
 			o.Ahead(i.Key, have.rev)
@@ -319,7 +319,7 @@ func (d *DB) apply(i cutover.Item, o cutover.ApplyOptions) error {
 	}
 	if i.Deleted {
 		delete(d.rows, i.Key)
-		d.graves[i.Key] = grave{i.Rev, time.Now()}
+		d.tombstones[i.Key] = tombstone{i.Rev, time.Now()}
 		return nil
 	}
 	if i.Record == nil {
@@ -331,7 +331,7 @@ func (d *DB) apply(i cutover.Item, o cutover.ApplyOptions) error {
 			return err
 		}
 	}
-	delete(d.graves, i.Key)
+	delete(d.tombstones, i.Key)
 	d.rows[i.Key] = row{record: stored(i.Record), rev: i.Rev}
 	return nil
 }
@@ -352,7 +352,7 @@ func (d *DB) Analyze(context.Context, string) error { return nil }
 func (d *DB) ForgetTombstones(_ context.Context, olderThan time.Duration) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	maps.DeleteFunc(d.graves, func(_ cutover.Key, g grave) bool { return time.Since(g.at) >= olderThan })
+	maps.DeleteFunc(d.tombstones, func(_ cutover.Key, g tombstone) bool { return time.Since(g.at) >= olderThan })
 	return nil
 }
 
@@ -387,7 +387,7 @@ func (d *DB) Forget(_ context.Context, notes []cutover.Note) error {
 		}
 		if r.record == nil {
 			delete(d.rows, n.Key)
-			d.graves[n.Key] = grave{r.rev, time.Now()}
+			d.tombstones[n.Key] = tombstone{r.rev, time.Now()}
 			continue
 		}
 		r.noted = false

@@ -240,7 +240,7 @@ func (w *world) mustBeAlike(s cutover.State) bool {
 func (w *world) dualSince() int64 {
 	history, _ := w.control.History(context.Background(), domainName, 1<<20)
 	for _, h := range history {
-		if h.From.Phase == cutover.PhaseMongo && h.To.Phase == cutover.PhaseDual {
+		if h.From.Phase == cutover.PhaseSource && h.To.Phase == cutover.PhaseDual {
 			return h.To.Epoch
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/cutover/step"
 )
 
 // adoption is a document on its way to another _id, which is a removal and an
@@ -60,7 +60,7 @@ func (s *store) Adopt(ctx context.Context, g cutover.Guard, kind, legacy string,
 		return err
 	}
 	a := adoption{Key: key.String(), Domain: s.domain, Kind: kind, Old: old, New: image, At: now}
-	if err := s.db.at(step.AdoptAside); err != nil {
+	if err := s.db.at(failpoint.AdoptAside); err != nil {
 		return err
 	}
 	_, err = s.db.adopted.ReplaceOne(ctx, bson.D{{Key: fieldID, Value: a.Key}}, a, options.Replace().SetUpsert(true))
@@ -137,7 +137,7 @@ func (s *store) adoptedImage(ctx context.Context, g cutover.Guard, col *collecti
 // carryOut does what an adoption says, from wherever an earlier try has left
 // it.
 func (s *store) carryOut(ctx context.Context, col *collection, a adoption) error {
-	if err := s.db.at(step.AdoptRemove); err != nil {
+	if err := s.db.at(failpoint.AdoptRemove); err != nil {
 		return err
 	}
 	res, err := col.coll.DeleteOne(ctx, without(a.Old))
@@ -153,7 +153,7 @@ func (s *store) carryOut(ctx context.Context, col *collection, a adoption) error
 			return errors.Join(s.dropAdoption(ctx, a), fault.New(fault.Conflict, "its document has changed meanwhile: try again"))
 		}
 	}
-	if err := s.db.at(step.AdoptInsert); err != nil {
+	if err := s.db.at(failpoint.AdoptInsert); err != nil {
 		return err
 	}
 	if _, err := col.coll.InsertOne(ctx, a.New); err != nil {

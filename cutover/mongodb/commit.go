@@ -9,9 +9,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/cutover/step"
 )
 
 // commit is the record of an Update of several documents. Its change from
@@ -59,7 +59,7 @@ func (s *store) writeOne(ctx context.Context, g cutover.Guard, c change) error {
 	deadline := time.Now().Add(s.db.waitFor)
 	image := c.image(g)
 	for {
-		if err := s.db.at(step.CommitSingle); err != nil {
+		if err := s.db.at(failpoint.CommitSingle); err != nil {
 			return err
 		}
 		done, err := c.send(ctx, image)
@@ -158,7 +158,7 @@ func (s *store) announce(ctx context.Context, g cutover.Guard, changes []change)
 	for _, c := range changes {
 		rec.Keys = append(rec.Keys, commitKey{c.key.Kind, oid(c.key.ID)})
 	}
-	if err := s.db.at(step.CommitInsert); err != nil {
+	if err := s.db.at(failpoint.CommitInsert); err != nil {
 		return nil, err
 	}
 	if _, err := s.db.commits.InsertOne(ctx, rec); err != nil {
@@ -180,7 +180,7 @@ func (s *store) prepare(ctx context.Context, rec *commit, g cutover.Guard, c cha
 		if err != nil {
 			return err
 		}
-		if err := s.db.at(step.CommitPrepare); err != nil {
+		if err := s.db.at(failpoint.CommitPrepare); err != nil {
 			return err
 		}
 		done, err := c.send(ctx, append(image[:len(image):len(image)], bson.E{Key: fieldUndo, Value: undo}))
@@ -226,7 +226,7 @@ func (s *store) undoImage(ctx context.Context, c change, deadline time.Time) (an
 // mark makes the commit happen. Its outcome can always be found out, unless
 // the database stays away.
 func (s *store) mark(ctx context.Context, rec *commit) error {
-	if err := s.db.at(step.CommitMark); err != nil {
+	if err := s.db.at(failpoint.CommitMark); err != nil {
 		return err
 	}
 	done, err := s.db.advance(ctx, rec.ID, committed)
@@ -304,14 +304,14 @@ func (s *store) wrapUp(ctx context.Context, rec *commit, g cutover.Guard, change
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	for _, c := range changes {
-		if err := s.db.at(step.CommitUnlock); err != nil {
+		if err := s.db.at(failpoint.CommitUnlock); err != nil {
 			return err
 		}
 		if c.release(ctx, rec.ID, c.image(g) == nil) != nil {
 			return nil
 		}
 	}
-	if err := s.db.at(step.CommitForget); err != nil {
+	if err := s.db.at(failpoint.CommitForget); err != nil {
 		return err
 	}
 	s.db.dropCommit(ctx, rec.ID, committed)

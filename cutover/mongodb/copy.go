@@ -63,7 +63,7 @@ func (s *store) itemsByLists(ctx context.Context, keys []cutover.Key) ([]cutover
 		}
 	}
 	gone := slices.DeleteFunc(slices.Clone(keys), func(k cutover.Key) bool { _, ok := there[k]; return ok })
-	graves, err := s.gravesOf(ctx, gone)
+	tombstones, err := s.tombstonesOf(ctx, gone)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (s *store) itemsByLists(ctx context.Context, keys []cutover.Key) ([]cutover
 	for i, k := range keys {
 		item, ok := there[k]
 		if !ok {
-			rev, buried := graves[k.String()]
+			rev, buried := tombstones[k.String()]
 			item = cutover.Item{Key: k, Rev: rev, Deleted: buried}
 		}
 		items[i] = item
@@ -101,8 +101,8 @@ func (s *store) itemsOf(ctx context.Context, kind string, ids []cutover.ID, ther
 	return nil
 }
 
-// gravesOf reads tombstones; it returns their revisions by key.
-func (s *store) gravesOf(ctx context.Context, keys []cutover.Key) (map[string]int64, error) {
+// tombstonesOf reads tombstones; it returns their revisions by key.
+func (s *store) tombstonesOf(ctx context.Context, keys []cutover.Key) (map[string]int64, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
@@ -110,7 +110,7 @@ func (s *store) gravesOf(ctx context.Context, keys []cutover.Key) (map[string]in
 	for i, k := range keys {
 		names[i] = k.String()
 	}
-	cur, err := s.db.graves.Find(ctx, bson.D{{Key: fieldID, Value: bson.D{{Key: "$in", Value: names}}}})
+	cur, err := s.db.tombstones.Find(ctx, bson.D{{Key: fieldID, Value: bson.D{{Key: "$in", Value: names}}}})
 	if err != nil {
 		return nil, translate(err, reading)
 	}
@@ -146,7 +146,7 @@ func (s *store) item(ctx context.Context, key cutover.Key) (cutover.Item, error)
 	if doc != nil {
 		return itemOf(col, doc), nil
 	}
-	rev, buried, err := s.grave(ctx, key)
+	rev, buried, err := s.tombstone(ctx, key)
 	return cutover.Item{Key: key, Rev: rev, Deleted: buried}, err
 }
 
@@ -332,10 +332,10 @@ func (s *store) applyOnce(ctx context.Context, col *collection, item cutover.Ite
 			if o.Ahead != nil && rev > item.Rev && !isDeleted(here) {
 				o.Ahead(item.Key, rev)
 			}
-			return true, s.yieldToGrave(ctx, col, item.Key)
+			return true, s.yieldToTombstone(ctx, col, item.Key)
 		}
 	} else if !o.Force {
-		rev, buried, err := s.grave(ctx, item.Key)
+		rev, buried, err := s.tombstone(ctx, item.Key)
 		if err != nil || buried && rev >= item.Rev {
 			return true, err
 		}
@@ -350,7 +350,7 @@ func (s *store) applyOnce(ctx context.Context, col *collection, item cutover.Ite
 	case o.Force:
 		return true, s.unbury(ctx, item.Key)
 	}
-	return true, s.yieldToGrave(ctx, col, item.Key)
+	return true, s.yieldToTombstone(ctx, col, item.Key)
 }
 
 // blockedCopy looks into a duplicate key: of the identity, then it was another
@@ -363,9 +363,9 @@ func (s *store) blockedCopy(ctx context.Context, c change, cause error, deadline
 	return s.clashing(ctx, c, cause, deadline)
 }
 
-// grave reads a tombstone.
-func (s *store) grave(ctx context.Context, key cutover.Key) (rev int64, found bool, err error) {
-	doc, err := s.db.graves.FindOne(ctx, bson.D{{Key: fieldID, Value: key.String()}}).Raw()
+// tombstone reads a tombstone.
+func (s *store) tombstone(ctx context.Context, key cutover.Key) (rev int64, found bool, err error) {
+	doc, err := s.db.tombstones.FindOne(ctx, bson.D{{Key: fieldID, Value: key.String()}}).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return 0, false, nil
 	}
@@ -378,7 +378,7 @@ func (s *store) grave(ctx context.Context, key cutover.Key) (rev int64, found bo
 // bury removes a record that was deleted in the other database. The tombstone
 // comes first: whoever inserts a slower copy looks for it afterwards.
 func (s *store) bury(ctx context.Context, col *collection, item cutover.Item, o cutover.ApplyOptions, deadline time.Time) error {
-	if err := s.raiseGrave(ctx, item, o); err != nil {
+	if err := s.raiseTombstone(ctx, item, o); err != nil {
 		return err
 	}
 	for {
@@ -405,7 +405,7 @@ func (s *store) bury(ctx context.Context, col *collection, item cutover.Item, o 
 	}
 }
 
-func (s *store) raiseGrave(ctx context.Context, item cutover.Item, o cutover.ApplyOptions) error {
+func (s *store) raiseTombstone(ctx context.Context, item cutover.Item, o cutover.ApplyOptions) error {
 	operator := "$max"
 	if o.Force {
 		operator = "$set"
@@ -419,22 +419,22 @@ func (s *store) raiseGrave(ctx context.Context, item cutover.Item, o cutover.App
 		{Key: "$setOnInsert", Value: bson.D{{Key: "kind", Value: item.Key.Kind}, {Key: "at", Value: now}}},
 	}
 	filter := bson.D{{Key: fieldID, Value: item.Key.String()}}
-	_, err = s.db.graves.UpdateOne(ctx, filter, update, options.UpdateOne().SetUpsert(true))
+	_, err = s.db.tombstones.UpdateOne(ctx, filter, update, options.UpdateOne().SetUpsert(true))
 	if isDuplicate(err) { // two at once: now it is there
-		_, err = s.db.graves.UpdateOne(ctx, filter, update)
+		_, err = s.db.tombstones.UpdateOne(ctx, filter, update)
 	}
 	return translate(err, writing)
 }
 
 func (s *store) unbury(ctx context.Context, key cutover.Key) error {
-	_, err := s.db.graves.DeleteOne(ctx, bson.D{{Key: fieldID, Value: key.String()}})
+	_, err := s.db.tombstones.DeleteOne(ctx, bson.D{{Key: fieldID, Value: key.String()}})
 	return translate(err, writing)
 }
 
-// yieldToGrave takes copies back that came in after their record's deletion
+// yieldToTombstone takes copies back that came in after their record's deletion
 // had removed what was there.
-func (s *store) yieldToGrave(ctx context.Context, col *collection, key cutover.Key) error {
-	rev, buried, err := s.grave(ctx, key)
+func (s *store) yieldToTombstone(ctx context.Context, col *collection, key cutover.Key) error {
+	rev, buried, err := s.tombstone(ctx, key)
 	if err != nil || !buried {
 		return err
 	}
@@ -480,7 +480,7 @@ func (s *store) Load(ctx context.Context, kind string, items []cutover.Item) err
 			return translate(err, writing)
 		}
 	}
-	return s.yieldToGraves(ctx, col, items)
+	return s.yieldToTombstones(ctx, col, items)
 }
 
 func (s *store) loadOneByOne(ctx context.Context, items []cutover.Item) error {
@@ -488,13 +488,13 @@ func (s *store) loadOneByOne(ctx context.Context, items []cutover.Item) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// yieldToGraves is yieldToGrave for all that Load brought in.
-func (s *store) yieldToGraves(ctx context.Context, col *collection, items []cutover.Item) error {
-	n, err := s.db.graves.CountDocuments(ctx, bson.D{{Key: "kind", Value: col.Kind}})
+// yieldToTombstones is yieldToTombstone for all that Load brought in.
+func (s *store) yieldToTombstones(ctx context.Context, col *collection, items []cutover.Item) error {
+	n, err := s.db.tombstones.CountDocuments(ctx, bson.D{{Key: "kind", Value: col.Kind}})
 	if err != nil || n == 0 {
 		return translate(err, reading)
 	}
-	return inParallel(len(items), func(i int) error { return s.yieldToGrave(ctx, col, items[i].Key) })
+	return inParallel(len(items), func(i int) error { return s.yieldToTombstone(ctx, col, items[i].Key) })
 }
 
 // Analyze does nothing: MongoDB keeps no statistics to refresh.
@@ -509,7 +509,7 @@ func (s *store) ForgetTombstones(ctx context.Context, olderThan time.Duration) e
 	}
 	old := bson.D{{Key: "$lte", Value: now.Add(-olderThan)}}
 	for kind := range s.cols {
-		if _, err := s.db.graves.DeleteMany(ctx, bson.D{{Key: "kind", Value: kind}, {Key: "at", Value: old}}); err != nil {
+		if _, err := s.db.tombstones.DeleteMany(ctx, bson.D{{Key: "kind", Value: kind}, {Key: "at", Value: old}}); err != nil {
 			return translate(err, writing)
 		}
 	}

@@ -375,7 +375,7 @@ func TestANoteOfAnUndecidedCommitIsNoneYet(t *testing.T) {
 func TestStateIsNeverReplacedByAnOlderOne(t *testing.T) {
 	t.Parallel()
 	bk, other := newBank(t)
-	keeper, second := bk.Side.(cutover.StateKeeper), other.Side.(cutover.StateKeeper)
+	keeper, second := bk.Side.(cutover.StateMirror), other.Side.(cutover.StateMirror)
 	if s, err := keeper.ReadState(t.Context()); err != nil || s != (cutover.State{}) {
 		t.Errorf("ReadState gave %v, %v; want none", s, err)
 	}

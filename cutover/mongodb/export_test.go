@@ -11,13 +11,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/cutover/step"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 )
 
 // OnStep has hook told of each write before it is sent; its error stops the
 // writer there, and nothing is cleaned up.
 func (db *DB) OnStep(hook func(name string) error) {
-	short := func(name step.Name) error { return hook(strings.TrimPrefix(string(name), "commit.")) }
+	short := func(name failpoint.Name) error { return hook(strings.TrimPrefix(string(name), "commit.")) }
 	db.step.Store(&short)
 }
 

@@ -134,8 +134,8 @@ func (s *store) forget(ctx context.Context, col *collection, notes []cutover.Not
 	var writes []mongo.WriteModel
 	for _, n := range notes {
 		if n.Seq == tombstoned {
-			grave := cutover.Item{Key: n.Key, Rev: n.Rev, Deleted: true}
-			if err := s.raiseGrave(ctx, grave, cutover.ApplyOptions{}); err != nil {
+			tombstone := cutover.Item{Key: n.Key, Rev: n.Rev, Deleted: true}
+			if err := s.raiseTombstone(ctx, tombstone, cutover.ApplyOptions{}); err != nil {
 				return err
 			}
 			filter := append(atRev(n.Key.ID, n.Rev), bson.E{Key: fieldDeleted, Value: true})

@@ -77,7 +77,7 @@ func (db *DB) declared() []wanted {
 	slices.SortFunc(all, func(a, b wanted) int { return strings.Compare(a.coll.Name(), b.coll.Name()) })
 	return append(all,
 		wanted{db.commits, []Index{{Fields: []string{"domain"}}}},
-		wanted{db.graves, []Index{{Fields: []string{"kind"}}}})
+		wanted{db.tombstones, []Index{{Fields: []string{"kind"}}}})
 }
 
 // among says whether one of these indexes holds the same rule.

@@ -65,7 +65,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/cutover/step"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 )
 
 // selectTimeout is how long an operation looks for a server that answers.
@@ -73,13 +73,13 @@ const selectTimeout = 2 * time.Second
 
 // DB is one database of a MongoDB server.
 type DB struct {
-	client  *mongo.Client
-	db      *mongo.Database
-	commits *mongo.Collection
-	graves  *mongo.Collection
-	adopted *mongo.Collection
-	state   *mongo.Collection
-	clock   serverClock
+	client     *mongo.Client
+	db         *mongo.Database
+	commits    *mongo.Collection
+	tombstones *mongo.Collection
+	adopted    *mongo.Collection
+	state      *mongo.Collection
+	clock      serverClock
 
 	// waitFor bounds how long a writer waits for another's lock; abandonAfter
 	// is the age at which a pending commit counts as its owner's last.
@@ -95,7 +95,7 @@ type DB struct {
 
 	// step, in tests, is told of each write of a commit before it is sent; its
 	// error leaves everything as it is at that moment, as a crash would.
-	step atomic.Pointer[func(name step.Name) error]
+	step atomic.Pointer[func(name failpoint.Name) error]
 
 	mu          sync.Mutex
 	collections map[string]*collection // by name: what EnsureIndexes goes through
@@ -149,11 +149,11 @@ func newDB(client *mongo.Client, name string) *DB {
 	db := client.Database(name)
 	return &DB{
 		client: client, db: db,
-		commits: db.Collection("cutover_commits"),
-		graves:  db.Collection("cutover_tombstones"),
-		adopted: db.Collection("cutover_adopted"),
-		state:   db.Collection("cutover_state"),
-		waitFor: 1500 * time.Millisecond, abandonAfter: 10 * time.Second,
+		commits:    db.Collection("cutover_commits"),
+		tombstones: db.Collection("cutover_tombstones"),
+		adopted:    db.Collection("cutover_adopted"),
+		state:      db.Collection("cutover_state"),
+		waitFor:    1500 * time.Millisecond, abandonAfter: 10 * time.Second,
 		longestQuery: keepAborted - 2*clockError,
 		collections:  map[string]*collection{},
 	}
@@ -171,8 +171,8 @@ func (db *DB) Ping(ctx context.Context) error {
 }
 
 // at announces a write of a commit to the tests' hook.
-func (db *DB) at(name step.Name) error {
-	step.At(name)
+func (db *DB) at(name failpoint.Name) error {
+	failpoint.At(name)
 	hook := db.step.Load()
 	if hook == nil {
 		return nil

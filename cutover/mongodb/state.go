@@ -12,14 +12,14 @@ import (
 
 // stateDoc is a domain's state as MongoDB keeps it.
 type stateDoc struct {
-	Domain string        `bson:"_id"`
-	Phase  cutover.Phase `bson:"phase"`
-	Epoch  int64         `bson:"epoch"`
-	Sealed bool          `bson:"sealed"`
+	Domain string `bson:"_id"`
+	Phase  string `bson:"phase"` // as Phase.Stored has it
+	Epoch  int64  `bson:"epoch"`
+	Sealed bool   `bson:"sealed"`
 }
 
 // ReadState gives the second copy of the domain's state, see
-// cutover.StateKeeper.
+// cutover.StateMirror.
 func (s *store) ReadState(ctx context.Context) (cutover.State, error) {
 	var d stateDoc
 	err := s.db.state.FindOne(ctx, bson.D{{Key: fieldID, Value: s.domain}}).Decode(&d)
@@ -29,22 +29,23 @@ func (s *store) ReadState(ctx context.Context) (cutover.State, error) {
 	if err != nil {
 		return cutover.State{}, translate(err, reading)
 	}
-	return cutover.State(d), nil
+	phase, err := cutover.ParsePhase(d.Phase)
+	return cutover.State{Domain: d.Domain, Phase: phase, Epoch: d.Epoch, Sealed: d.Sealed}, err
 }
 
 // WriteState writes st unless a state of a later epoch is there.
 func (s *store) WriteState(ctx context.Context, st cutover.State) error {
-	st.Domain = s.domain
+	doc := stateDoc{Domain: s.domain, Phase: st.Phase.Stored(), Epoch: st.Epoch, Sealed: st.Sealed}
 	for {
 		notLater := bson.D{
 			{Key: fieldID, Value: s.domain},
 			{Key: "epoch", Value: bson.D{{Key: "$lte", Value: st.Epoch}}},
 		}
-		res, err := s.db.state.ReplaceOne(ctx, notLater, stateDoc(st))
+		res, err := s.db.state.ReplaceOne(ctx, notLater, doc)
 		if err != nil || res.MatchedCount == 1 {
 			return translate(err, writing)
 		}
-		_, err = s.db.state.InsertOne(ctx, stateDoc(st))
+		_, err = s.db.state.InsertOne(ctx, doc)
 		if !isDuplicate(err) {
 			return translate(err, writing)
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/amanat-dev/amanat/cutover"
-	"github.com/amanat-dev/amanat/cutover/step"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 )
 
 // update is one Update under way.
@@ -29,7 +29,7 @@ func (u *update) write(ctx context.Context) error {
 	if err := u.begun(ctx); err != nil {
 		return err
 	}
-	step.At(step.TransactionBegun)
+	failpoint.At(failpoint.TransactionBegun)
 	b := new(pgx.Batch)
 	u.queueDeleteLocks(b, writes)
 	for _, w := range writes {

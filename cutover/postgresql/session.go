@@ -10,8 +10,8 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/control"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 	"github.com/amanat-dev/amanat/cutover/fault"
-	"github.com/amanat-dev/amanat/cutover/step"
 )
 
 // session is a transaction that costs no round trips of its own: it begins with
@@ -102,7 +102,7 @@ func (s *session) commit(ctx context.Context, b *pgx.Batch) error {
 	defer cancel()
 	b.Queue("COMMIT")
 	results := s.conn.SendBatch(ctx, b)
-	step.At(step.TransactionFlushed)
+	failpoint.At(failpoint.TransactionFlushed)
 	answered, err := readAll(results, b.Len())
 	if err != nil && unknownAfter(err, answered == b.Len()-1) {
 		return fault.Wrap(err, fault.Unavailable, "the outcome of the write is not known")

@@ -36,11 +36,11 @@ var (
 
 // numberOf asks a type that marshals as text whether it is a number.
 func numberOf(t reflect.Type, where string) Number {
-	if !reflect.PointerTo(t).Implements(readerType) {
-		panic(fmt.Sprintf("shape: %s: a %s marshals as text and cannot be read from it", where, t))
-	}
 	if !t.Implements(numericType) {
 		return Number{}
+	}
+	if !reflect.PointerTo(t).Implements(readerType) {
+		panic(fmt.Sprintf("shape: %s: a %s is written as a number and cannot be read again", where, t))
 	}
 	n := reflect.Zero(t).Interface().(Numeric).Numeric()
 	if n.Digits <= 0 {

@@ -29,6 +29,7 @@ func (w *Word) UnmarshalText(b []byte) error { w.text = string(b); return nil }
 type Mute struct{}
 
 func (Mute) MarshalText() ([]byte, error) { return nil, nil }
+func (Mute) Numeric() shape.Number        { return shape.Number{Digits: 1} }
 
 // Vague is a number of no digits.
 type Vague struct{ Word }
@@ -56,7 +57,7 @@ func TestANumberSaysSoByItself(t *testing.T) {
 func TestWhatCannotBeANumberPanics(t *testing.T) {
 	t.Parallel()
 	for want, typ := range map[string]reflect.Type{
-		"cannot be read from it": reflect.TypeFor[struct {
+		"cannot be read again": reflect.TypeFor[struct {
 			V Mute `json:"v"`
 		}](),
 		"a number without digits": reflect.TypeFor[struct {

@@ -35,7 +35,7 @@ func ruleFor(name string) (rule, bool) {
 var rules = []rule{
 	// Leaves: what everything else is built from.
 	{"cutover/fault", nil},
-	{"cutover/step", nil},
+	{"cutover/failpoint", nil},
 	{"internal/money", []string{"cutover/fault", "cutover/shape"}},
 	{"internal/chain", []string{"cutover/fault", "internal/money"}},
 	{"internal/mail", []string{"cutover/fault"}},
@@ -47,11 +47,11 @@ var rules = []rule{
 	{"cutover/control", []string{"cutover", "cutover/fault"}},
 	{"cutover/memdb", []string{"cutover", "cutover/query", "cutover/shape", "cutover/fault"}},
 	{"cutover/model", []string{"cutover", "cutover/memdb", "cutover/fault"}}, // tests alone
-	{"cutover", []string{"cutover/query", "cutover/shape", "cutover/fault", "cutover/step"}},
+	{"cutover", []string{"cutover/query", "cutover/shape", "cutover/fault", "cutover/failpoint"}},
 	// PostgreSQL's side is fenced by the epoch that the control plane keeps in
 	// the same database, and migrates its tables along.
-	{"cutover/postgresql", []string{"cutover/control", "cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/step"}},
-	{"cutover/mongodb", []string{"cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/step"}},
+	{"cutover/postgresql", []string{"cutover/control", "cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/failpoint"}},
+	{"cutover/mongodb", []string{"cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/failpoint"}},
 
 	{"internal/event", []string{"cutover", "cutover/query", "cutover/fault"}},
 	{"internal/config", []string{"cutover", "cutover/fault"}},
@@ -69,8 +69,8 @@ var rules = []rule{
 
 	// devstack knows nothing of the product, so that what it checks it checks
 	// independently.
-	{"internal/devstack/...", []string{"internal/devstack/...", "cutover/step"}},
-	{"internal/e2e/...", []string{"internal/e2e/...", "internal/devstack/...", "cutover/step"}},
+	{"internal/devstack/...", []string{"internal/devstack/...", "cutover/failpoint"}},
+	{"internal/e2e/...", []string{"internal/e2e/...", "internal/devstack/...", "cutover/failpoint"}},
 	// The peer is what the product is measured against: nothing of it is ours.
 	{"bench/peer", nil},
 	{"bench", []string{"internal/devstack/...", "internal/event", "internal/money", "cutover/...", "domain/*"}},

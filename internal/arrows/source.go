@@ -40,7 +40,7 @@ type source struct {
 
 // behindTheEngine are the names of package cutover that lead to a database
 // without View or Update.
-var behindTheEngine = []string{"Side", "Store", "Guard", "Batch", "NewBatch", "Item", "Note", "Control", "Recoverer", "StateKeeper", "Solo"}
+var behindTheEngine = []string{"Side", "Store", "Guard", "Batch", "NewBatch", "Item", "Note", "Control", "Recoverer", "StateMirror", "Solo"}
 
 func (s *source) check() []string {
 	ast.Inspect(s.tree, func(n ast.Node) bool {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/amanat-dev/amanat/cutover"
 )
 
 const (
@@ -124,10 +126,10 @@ func TestFlagOfADomainIsItsOwnElseTheDefault(t *testing.T) {
 
 func TestFlagAllowsThePhasesItMeans(t *testing.T) {
 	t.Parallel()
-	for flag, want := range map[Flag]string{FlagAny: "mongo dual mirror pg", FlagMongo: "mongo", FlagDual: "dual", FlagPG: "mirror pg"} {
+	for flag, want := range map[Flag]string{FlagAny: "source dual mirror target", FlagMongo: "source", FlagDual: "dual", FlagPG: "mirror target"} {
 		var allowed []string
-		for _, phase := range []string{"mongo", "dual", "mirror", "pg"} {
-			if flag.Allows(phase) {
+		for _, phase := range []string{"source", "dual", "mirror", "target"} {
+			if flag.Allows(cutover.Phase(phase)) {
 				allowed = append(allowed, phase)
 			}
 		}

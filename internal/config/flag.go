@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/amanat-dev/amanat/cutover"
 )
 
 const flagPrefix = "REPO_"
@@ -35,11 +37,17 @@ func (f *Flag) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Allows says whether a recorded phase (mongo, dual, mirror or pg) is what the
-// flag expects: both mirror and pg have PostgreSQL as the primary.
-func (f Flag) Allows(phase string) bool {
-	return f == FlagAny || string(f) == phase || f == FlagPG && phase == "mirror"
+// flagOf is the flag that expects a phase: both mirror and target have
+// PostgreSQL as the primary.
+var flagOf = map[cutover.Phase]Flag{
+	cutover.PhaseSource: FlagMongo, cutover.PhaseDual: FlagDual, cutover.PhaseMirror: FlagPG, cutover.PhaseTarget: FlagPG,
 }
+
+// FlagFor gives the flag that expects a phase.
+func FlagFor(phase cutover.Phase) Flag { return flagOf[phase] }
+
+// Allows says whether a recorded phase is what the flag expects.
+func (f Flag) Allows(phase cutover.Phase) bool { return f == FlagAny || f == flagOf[phase] }
 
 // Flags are the flags of the domains.
 type Flags struct {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/amanat-dev/amanat/cutover/step"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 	"github.com/amanat-dev/amanat/internal/devstack/chaos"
 )
 
@@ -27,13 +27,13 @@ func TestNothingIsLostWhereverProcessesDie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := func(kind chaos.Kind, s step.Name) chaos.Fault {
+	at := func(kind chaos.Kind, s failpoint.Name) chaos.Fault {
 		return chaos.Fault{Kind: kind, Step: s, For: 300 * time.Millisecond}
 	}
 	r, err := chaos.Run(t.Context(), chaos.Options{Binary: binary, Dir: t.TempDir(), Seed: 7, Say: t.Logf, Plan: []chaos.Round{
-		{Domain: "payment", Action: "start", Fault: at(chaos.KillAt, step.BackfillLoaded)},
-		{Domain: "payment", Action: "switch", Fault: at(chaos.KillAt, step.Turn("switch", step.Flipped))},
-		{Domain: "payment", Action: "rollback", Fault: at(chaos.VanishAt, step.Turn("rollback", step.Compared))},
+		{Domain: "payment", Action: "start", Fault: at(chaos.KillAt, failpoint.BackfillLoaded)},
+		{Domain: "payment", Action: "switch", Fault: at(chaos.KillAt, failpoint.Of("switch", failpoint.Flipped))},
+		{Domain: "payment", Action: "rollback", Fault: at(chaos.VanishAt, failpoint.Of("rollback", failpoint.Compared))},
 		{Domain: "payment", Action: "abandon", Fault: chaos.Fault{Kind: chaos.KillMongo, For: 300 * time.Millisecond}},
 	}})
 	if err != nil {
@@ -43,7 +43,7 @@ func TestNothingIsLostWhereverProcessesDie(t *testing.T) {
 	if !r.OK() {
 		t.Errorf("want nothing lost, got %q", r.Failures)
 	}
-	for _, s := range []step.Name{step.BackfillLoaded, step.Turn("switch", step.Flipped), step.Turn("rollback", step.Compared)} {
+	for _, s := range []failpoint.Name{failpoint.BackfillLoaded, failpoint.Of("switch", failpoint.Flipped), failpoint.Of("rollback", failpoint.Compared)} {
 		if r.Hits[s] != 1 {
 			t.Errorf("no process died at %s", s)
 		}

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/amanat-dev/amanat/cutover/step"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 	"github.com/amanat-dev/amanat/internal/devstack"
 	"github.com/amanat-dev/amanat/internal/devstack/deployment"
 	"github.com/amanat-dev/amanat/internal/devstack/traffic"
@@ -23,7 +23,7 @@ import (
 )
 
 // commitSteps are the writes of a commit of several records, in their order.
-var commitSteps = []step.Name{step.CommitInsert, step.CommitPrepare, step.CommitMark, step.CommitUnlock, step.CommitForget}
+var commitSteps = []failpoint.Name{failpoint.CommitInsert, failpoint.CommitPrepare, failpoint.CommitMark, failpoint.CommitUnlock, failpoint.CommitForget}
 
 func TestASelectionIsAllOrNothingWhenItsServerDies(t *testing.T) {
 	t.Parallel()
@@ -36,7 +36,7 @@ func TestASelectionIsAllOrNothingWhenItsServerDies(t *testing.T) {
 	}
 }
 
-// market is a deployment in phase mongo with one server that lives and some
+// market is a deployment in phase source with one server that lives and some
 // that will not, and those who deal there.
 type market struct {
 	d       *deployment.Deployment
@@ -134,7 +134,7 @@ func (m *market) ask(server int, token, method, path string, body, data any) (st
 }
 
 // selectionWith has the server of a selection die at a step.
-func (m *market) selectionWith(t *testing.T, victim int, at step.Name) {
+func (m *market) selectionWith(t *testing.T, victim int, at failpoint.Name) {
 	request, offers := m.offered(t)
 	victim++ // the first one lives
 	if err := m.orders(victim).Give(at, "KILL"); err != nil {

@@ -82,7 +82,7 @@ func TestThreeDomainsMoveThereBackAndOverUnderTraffic(t *testing.T) {
 	})
 	s.served(t)
 	s.judge(t, true)
-	s.phases(t, "pg")
+	s.phases(t, "target")
 	linearizable(t, c, kinds...)
 }
 

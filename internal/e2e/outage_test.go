@@ -23,7 +23,7 @@ import (
 func TestDatabasesGoAwayAndComeBack(t *testing.T) {
 	t.Parallel()
 	o := deployOutage(t)
-	for _, domain := range []string{"user", "marketplace"} { // payment stays in phase mongo
+	for _, domain := range []string{"user", "marketplace"} { // payment stays in phase source
 		o.command(t, "cutover", "start", domain, "--execute", "--why", "the test")
 		o.command(t, "backfill", domain)
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/amanat-dev/amanat/cutover/step"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 	"github.com/amanat-dev/amanat/internal/devstack/await"
 	"github.com/amanat-dev/amanat/internal/devstack/deployment"
 	"github.com/amanat-dev/amanat/internal/devstack/history"
@@ -45,7 +45,7 @@ func TestAServerThatSleptAcrossASwitchAcknowledgesNothing(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
 	clients.Go(func() { c.Run(ctx) })
-	p.give(t, 1, step.CommitSingle)
+	p.give(t, 1, failpoint.CommitSingle)
 	server := p.halts(t, 1)
 	stop() // the client finishes what it waits for, and asks no more
 	p.goOn(t, coordinator)
@@ -88,7 +88,7 @@ func (p sleepers) halts(t *testing.T, process int) (pid int) {
 	return pid
 }
 
-func (p sleepers) give(t *testing.T, process int, at step.Name) {
+func (p sleepers) give(t *testing.T, process int, at failpoint.Name) {
 	t.Helper()
 	if err := p.orders(process).Give(at, "STOP"); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func (p sleepers) goOn(t *testing.T, pid int) {
 // process.
 func (s *stage) switchThatHalts(t *testing.T, p sleepers) (<-chan error, int) {
 	t.Helper()
-	p.give(t, deployment.Commands, step.StateRecorded)
+	p.give(t, deployment.Commands, failpoint.StateRecorded)
 	ended := make(chan error, 1)
 	go func() {
 		// The budget allows for waiting until the frozen server's lease is over.

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/amanat-dev/amanat/cutover/step"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 	"github.com/amanat-dev/amanat/internal/devstack"
 	"github.com/amanat-dev/amanat/internal/devstack/audit"
 	"github.com/amanat-dev/amanat/internal/devstack/deployment"
@@ -41,7 +41,7 @@ type Result struct {
 	Rounds   int // that were judged
 	Wanted   int // rounds that were asked for
 	Failures []string
-	Hits     map[step.Name]int
+	Hits     map[failpoint.Name]int
 
 	Writes, Requests, Failed    int64 // by members: acknowledged, sent, without success
 	Unexpected                  int64 // answers that no fault excuses
@@ -57,8 +57,8 @@ func (r *Result) take(a *audit.Report) {
 }
 
 // NeverHit gives the steps at which nothing has died or stopped.
-func (r *Result) NeverHit() []step.Name {
-	return slices.DeleteFunc(step.All(), func(s step.Name) bool { return r.Hits[s] > 0 })
+func (r *Result) NeverHit() []failpoint.Name {
+	return slices.DeleteFunc(failpoint.All(), func(s failpoint.Name) bool { return r.Hits[s] > 0 })
 }
 
 // OK says that everything that was asked for was done, and nothing was wrong.
@@ -73,7 +73,7 @@ func (r *Result) Summary() string {
 	if !r.OK() {
 		verdict = "FAILED"
 	}
-	all := len(step.All())
+	all := len(failpoint.All())
 	return fmt.Sprintf("%s: seed %d, %d of %d rounds, %d failures; %d writes acknowledged of %d requests (%d without success, %d answered wrongly): %d lost, %d twice, %d different, %d off balance; %d stray writes on record; %d of %d steps hit",
 		verdict, r.Seed, r.Rounds, r.Wanted, len(r.Failures), r.Writes, r.Requests, r.Failed, r.Unexpected, r.Lost, r.Twice, r.Differ, r.Ledger, r.Strays,
 		all-len(r.NeverHit()), all)
@@ -97,7 +97,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if len(o.Plan) > 0 {
 		o.Rounds = len(o.Plan)
 	}
-	r := &run{o: o, random: rand.New(rand.NewPCG(o.Seed, 1)), result: &Result{Seed: o.Seed, Wanted: o.Rounds, Hits: map[step.Name]int{}}}
+	r := &run{o: o, random: rand.New(rand.NewPCG(o.Seed, 1)), result: &Result{Seed: o.Seed, Wanted: o.Rounds, Hits: map[failpoint.Name]int{}}}
 	err := r.start(ctx)
 	if err == nil {
 		err = r.play(ctx)

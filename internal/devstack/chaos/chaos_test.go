@@ -6,15 +6,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/amanat-dev/amanat/cutover/step"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 	"github.com/amanat-dev/amanat/internal/devstack/audit"
 	"github.com/amanat-dev/amanat/internal/devstack/deployment"
 )
 
 // good is a result with nothing wrong.
 func good(rounds int) *Result {
-	r := &Result{Seed: 7, Rounds: rounds, Wanted: rounds, Writes: 1000, Requests: 3000, Hits: map[step.Name]int{}}
-	for _, s := range step.All() {
+	r := &Result{Seed: 7, Rounds: rounds, Wanted: rounds, Writes: 1000, Requests: 3000, Hits: map[failpoint.Name]int{}}
+	for _, s := range failpoint.All() {
 		r.Hits[s] = 1
 	}
 	return r
@@ -36,8 +36,8 @@ func TestAResultIsOKOnlyWhenAllWasDoneAndNothingIsWrong(t *testing.T) {
 		"a ledger off balance": {func(r *Result) {
 			r.take(&audit.Report{Mongo: audit.Side{Ledger: audit.Ledger{Unbalanced: []string{"x"}}}})
 		}, false},
-		"a step never hit":             {func(r *Result) { delete(r.Hits, step.CopyRead) }, false},
-		"a step never hit, few rounds": {func(r *Result) { delete(r.Hits, step.CopyRead); r.Rounds, r.Wanted = 9, 9 }, true},
+		"a step never hit":             {func(r *Result) { delete(r.Hits, failpoint.CopyRead) }, false},
+		"a step never hit, few rounds": {func(r *Result) { delete(r.Hits, failpoint.CopyRead); r.Rounds, r.Wanted = 9, 9 }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := good(enough)
@@ -53,7 +53,7 @@ func TestAResultIsOKOnlyWhenAllWasDoneAndNothingIsWrong(t *testing.T) {
 }
 
 func TestEveryStepCanBeDrawn(t *testing.T) {
-	for _, s := range step.All() {
+	for _, s := range failpoint.All() {
 		if !slices.ContainsFunc(way, func(action string) bool { return slices.Contains(stepsOf(action), s) }) {
 			t.Errorf("no move comes by %s", s)
 		}
@@ -62,7 +62,7 @@ func TestEveryStepCanBeDrawn(t *testing.T) {
 
 func TestStepsThatWereHitLeastAreDrawnFirst(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
-	hits := map[step.Name]int{}
+	hits := map[failpoint.Name]int{}
 	for range stepsOf("switch") {
 		hits[seldom(random, stepsOf("switch"), hits)]++
 	}
@@ -75,11 +75,11 @@ func TestStepsThatWereHitLeastAreDrawnFirst(t *testing.T) {
 
 func TestAMovesOwnStepsAreDrawnFirst(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
-	hits := map[step.Name]int{}
+	hits := map[failpoint.Name]int{}
 	for range 2 {
 		hits[drawStep(random, "finish", hits)]++
 	}
-	for _, s := range []step.Name{step.Turn("finish", step.Recorded), step.Turn("finish", step.Acked)} {
+	for _, s := range []failpoint.Name{failpoint.Of("finish", failpoint.Recorded), failpoint.Of("finish", failpoint.Acked)} {
 		if hits[s] != 1 {
 			t.Errorf("%s was drawn %d times of 2, want once", s, hits[s])
 		}

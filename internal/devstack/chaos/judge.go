@@ -112,7 +112,7 @@ func (w *world) leftovers(ctx context.Context, all []status) (string, error) {
 	defer client.Disconnect(context.WithoutCancel(ctx))
 	db := client.Database(w.database)
 	for _, s := range all {
-		if s.Phase == "pg" {
+		if s.Phase == "target" {
 			continue
 		}
 		n, err := db.Collection("cutover_commits").CountDocuments(ctx, bson.D{{Key: "domain", Value: s.Domain}, {Key: "state", Value: bson.D{{Key: "$ne", Value: "aborted"}}}})
@@ -156,7 +156,7 @@ func (w *world) audit(ctx context.Context, all []status) (wrong []string, err er
 		if !slices.Contains(deployment.Domains, s.Domain) {
 			continue
 		}
-		o.Domains, o.MongoOnly, o.PostgresOnly = []string{s.Domain}, s.Phase == "mongo", s.Phase == "pg"
+		o.Domains, o.MongoOnly, o.PostgresOnly = []string{s.Domain}, s.Phase == "source", s.Phase == "target"
 		r, err := audit.Run(ctx, o)
 		if err != nil {
 			return nil, err

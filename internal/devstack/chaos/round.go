@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/amanat-dev/amanat/cutover/step"
+	"github.com/amanat-dev/amanat/cutover/failpoint"
 	"github.com/amanat-dev/amanat/internal/devstack/deployment"
 )
 
@@ -38,11 +38,11 @@ var (
 // Fault is one thing that goes wrong.
 type Fault struct {
 	Kind  Kind
-	Step  step.Name     // of those at a step
-	After time.Duration // of the others: since the move began
-	For   time.Duration // until what was stopped goes on, or what has ended is started again
-	Who   int           // whose, where it is somebody's: a server by its place, or Commands; Everybody's
-	Mongo bool          // connections to MongoDB, else to PostgreSQL
+	Step  failpoint.Name // of those at a step
+	After time.Duration  // of the others: since the move began
+	For   time.Duration  // until what was stopped goes on, or what has ended is started again
+	Who   int            // whose, where it is somebody's: a server by its place, or Commands; Everybody's
+	Mongo bool           // connections to MongoDB, else to PostgreSQL
 }
 
 // Everybody is a fault's Who when it befalls all processes.
@@ -88,7 +88,7 @@ func (r Round) String() string { return fmt.Sprintf("%s %s, %s", r.Action, r.Dom
 var way = []string{"start", "switch", "rollback", "abandon", "start", "switch", "rollback", "switch", "finish"}
 
 // leadsTo are the phases in which the actions end.
-var leadsTo = map[string]string{"start": "dual", "switch": "mirror", "rollback": "dual", "abandon": "mongo", "finish": "pg"}
+var leadsTo = map[string]string{"start": "dual", "switch": "mirror", "rollback": "dual", "abandon": "source", "finish": "target"}
 
 // moves draws the order in which the domains go their way.
 func moves(random *rand.Rand) []Round {
@@ -110,7 +110,7 @@ func moves(random *rand.Rand) []Round {
 
 // draw draws what goes wrong during a move: two times in three something at a
 // step.
-func draw(random *rand.Rand, action string, hits map[step.Name]int) Fault {
+func draw(random *rand.Rand, action string, hits map[failpoint.Name]int) Fault {
 	f := Fault{
 		After: time.Duration(random.IntN(2500)) * time.Millisecond,
 		For:   []time.Duration{300 * time.Millisecond, 2 * time.Second, 6 * time.Second, 10 * time.Second}[random.IntN(4)],
@@ -131,8 +131,8 @@ func draw(random *rand.Rand, action string, hits map[step.Name]int) Fault {
 
 // drawStep draws a step of this move's own that was never hit, else one that was
 // hit least of all that it may come by.
-func drawStep(random *rand.Rand, action string, hits map[step.Name]int) step.Name {
-	var own []step.Name
+func drawStep(random *rand.Rand, action string, hits map[failpoint.Name]int) failpoint.Name {
+	var own []failpoint.Name
 	for _, s := range stepsOf(action) {
 		if group := groupOf(s); hits[s] == 0 && (group == action || group == "backfill") {
 			own = append(own, s)
@@ -145,15 +145,15 @@ func drawStep(random *rand.Rand, action string, hits map[step.Name]int) step.Nam
 }
 
 // groupOf gives what a step is of: a move, backfill, copy, commit …
-func groupOf(s step.Name) string {
+func groupOf(s failpoint.Name) string {
 	group, _, _ := strings.Cut(string(s), ".")
 	return group
 }
 
 // seldom draws one of the steps that were hit least.
-func seldom(random *rand.Rand, steps []step.Name, hits map[step.Name]int) step.Name {
-	least := slices.Min(collect(steps, func(s step.Name) int { return hits[s] }))
-	steps = slices.DeleteFunc(slices.Clone(steps), func(s step.Name) bool { return hits[s] > least })
+func seldom(random *rand.Rand, steps []failpoint.Name, hits map[failpoint.Name]int) failpoint.Name {
+	least := slices.Min(collect(steps, func(s failpoint.Name) int { return hits[s] }))
+	steps = slices.DeleteFunc(slices.Clone(steps), func(s failpoint.Name) bool { return hits[s] > least })
 	return steps[random.IntN(len(steps))]
 }
 
@@ -168,8 +168,8 @@ func collect[T, U any](in []T, f func(T) U) []U {
 // stepsOf gives the steps that may be passed during a move: its own, and those
 // of the copying and writing that goes on beside it as far as it is sure to. A
 // backfill is part of a start.
-func stepsOf(action string) []step.Name {
-	return slices.DeleteFunc(step.All(), func(s step.Name) bool {
+func stepsOf(action string) []failpoint.Name {
+	return slices.DeleteFunc(failpoint.All(), func(s failpoint.Name) bool {
 		switch group := groupOf(s); group {
 		case "switch", "rollback", "start", "abandon", "finish":
 			return group != action

@@ -1,6 +1,6 @@
 //go:build !(chaos && unix)
 
-package step
+package failpoint
 
 // At passes a step.
 func At(Name) {}

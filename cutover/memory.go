@@ -5,19 +5,19 @@ import (
 	"sort"
 )
 
-// shelf is a store in memory with what a comparison asks of one, and no more:
+// memoryStore is a store in memory with what a comparison asks of one, and no more:
 // the healthy twin of a scratch database. For everything else its embedded
 // Store, which is nil, stands.
-type shelf struct {
+type memoryStore struct {
 	Store
 	items map[Key]Item
 }
 
-func newShelf() *shelf { return &shelf{items: map[Key]Item{}} }
+func newMemoryStore() *memoryStore { return &memoryStore{items: map[Key]Item{}} }
 
-func (s *shelf) Name() string { return "memory" }
+func (s *memoryStore) Name() string { return "memory" }
 
-func (s *shelf) Get(_ context.Context, keys []Key) ([]Item, error) {
+func (s *memoryStore) Get(_ context.Context, keys []Key) ([]Item, error) {
 	out := make([]Item, len(keys))
 	for i, k := range keys {
 		out[i] = s.items[k]
@@ -26,7 +26,7 @@ func (s *shelf) Get(_ context.Context, keys []Key) ([]Item, error) {
 	return out, nil
 }
 
-func (s *shelf) Scan(_ context.Context, kind string, after, until ID, limit int) ([]Item, error) {
+func (s *memoryStore) Scan(_ context.Context, kind string, after, until ID, limit int) ([]Item, error) {
 	var out []Item
 	for k, item := range s.items {
 		if k.Kind == kind && string(k.ID[:]) > string(after[:]) && (until.IsZero() || string(k.ID[:]) <= string(until[:])) {
@@ -37,10 +37,10 @@ func (s *shelf) Scan(_ context.Context, kind string, after, until ID, limit int)
 	return out[:min(limit, len(out))], nil
 }
 
-func (s *shelf) Foreign(context.Context, string, int) ([]Item, error) { return nil, nil }
+func (s *memoryStore) Foreign(context.Context, string, int) ([]Item, error) { return nil, nil }
 
 // Apply puts items in as they are.
-func (s *shelf) Apply(_ context.Context, items []Item, _ ApplyOptions) ([]error, error) {
+func (s *memoryStore) Apply(_ context.Context, items []Item, _ ApplyOptions) ([]error, error) {
 	for _, i := range items {
 		if i.Deleted {
 			delete(s.items, i.Key)

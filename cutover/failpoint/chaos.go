@@ -1,6 +1,6 @@
 //go:build chaos && unix
 
-package step
+package failpoint
 
 import (
 	"bytes"
@@ -39,7 +39,7 @@ const settle = 20 * time.Millisecond
 
 func send(s syscall.Signal) {
 	if err := syscall.Kill(os.Getpid(), s); err != nil {
-		panic(fmt.Sprintf("step: %v", err))
+		panic(fmt.Sprintf("failpoint: %v", err))
 	}
 	time.Sleep(settle)
 }

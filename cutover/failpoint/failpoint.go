@@ -1,8 +1,8 @@
-// Package step names the points of a move at which a process may be killed or
+// Package failpoint names the points of a move at which a process may be killed or
 // frozen, and is passed at each of them. In the production binary passing one
 // does nothing; built with the tag chaos, a process kills or stops itself there
 // when it has been told to.
-package step
+package failpoint
 
 // Name names a step. What it is called says what has just been done; the next
 // thing has not begun.
@@ -51,7 +51,7 @@ const (
 	TransactionFlushed Name = "transaction.flushed" // all of it is sent, what came of it is not known
 )
 
-// The steps of a turn, that is a switch or a rollback; Turn names them.
+// The points of a handover, that is a switch or a rollback; Of names them.
 const (
 	Sealed      = "sealed"       // the seal is recorded, nobody has acknowledged it
 	SealAcked   = "seal-acked"   // every process works on it
@@ -70,8 +70,8 @@ const (
 	Acked    = "acked"    // every process works on it
 )
 
-// Turn names a step of a switch or a rollback.
-func Turn(action, step string) Name { return Name(action + "." + step) }
+// Of names a step of a switch or a rollback.
+func Of(action, step string) Name { return Name(action + "." + step) }
 
 // All gives every step of a move, and of the writes under it.
 func All() []Name {
@@ -83,11 +83,11 @@ func All() []Name {
 	}
 	for _, action := range []string{"switch", "rollback"} {
 		for _, s := range []string{Sealed, SealAcked, Drained, Compared, Flipped, FlipKept, FlipAcked, Opened, OpenedAcked} {
-			all = append(all, Turn(action, s))
+			all = append(all, Of(action, s))
 		}
 	}
 	for _, action := range []string{"start", "abandon", "finish"} {
-		all = append(all, Turn(action, Recorded), Turn(action, Acked))
+		all = append(all, Of(action, Recorded), Of(action, Acked))
 	}
 	return all
 }
