@@ -10,11 +10,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/cutover/query"
-	"github.com/amanat-dev/amanat/internal/event"
-	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
 // trips counts round trips: that something was received after something had
@@ -81,25 +80,25 @@ func counted(t *testing.T) (*postgresql.DB, cutover.Side, *trips) {
 			return countedConn{conn, c}, err
 		}
 	})
-	return db, one.Side(storetest.SpecimenDefinition), c
+	return db, one.Side(cutovertest.Definition), c
 }
 
 // listed is a new one with rows in every child table.
-func listed(seed int) *storetest.Specimen {
-	s := new(storetest.Specimen)
-	storetest.Fill(s, seed)
+func listed(seed int) *cutovertest.Specimen {
+	s := new(cutovertest.Specimen)
+	cutovertest.Fill(s, seed)
 	s.ID, s.Rev, s.ShelfID, s.Email = cutover.ID{}, 0, cutover.ID{}, ""
 	return s
 }
 
-func get(ctx context.Context, tx cutover.Tx, id cutover.ID) (storetest.Specimen, error) {
-	return cutover.Get[storetest.Specimen](ctx, tx, id)
+func get(ctx context.Context, tx cutover.Tx, id cutover.ID) (cutovertest.Specimen, error) {
+	return cutover.Get[cutovertest.Specimen](ctx, tx, id)
 }
 
 func TestView_IsOneRoundTripPerQuestion(t *testing.T) {
 	t.Parallel()
 	db, side, trips := counted(t)
-	whole := db.Side(storetest.SpecimenDefinition)
+	whole := db.Side(cutovertest.Definition)
 	a, b := listed(1), listed(2)
 	if err := put(t, whole, a, b); err != nil {
 		t.Fatal(err)
@@ -113,14 +112,14 @@ func TestView_IsOneRoundTripPerQuestion(t *testing.T) {
 			return err
 		},
 		"a list": func(ctx context.Context, tx cutover.Tx) error {
-			list, err := cutover.Find[storetest.Specimen](ctx, tx, query.All())
+			list, err := cutover.Find[cutovertest.Specimen](ctx, tx, query.All())
 			if len(list) != 2 {
 				t.Errorf("%d specimens, want 2", len(list))
 			}
 			return err
 		},
 		"a number": func(ctx context.Context, tx cutover.Tx) error {
-			_, err := cutover.Count[storetest.Specimen](ctx, tx, query.All())
+			_, err := cutover.Count[cutovertest.Specimen](ctx, tx, query.All())
 			return err
 		},
 	} {
@@ -215,7 +214,7 @@ func TestAPanicCostsNoConnection(t *testing.T) {
 		return postgresql.Ask(ctx, tx, "SELECT 1", func(pgx.Rows) error { panic("in the middle of an answer") })
 	}
 	asking := func(ctx context.Context, tx cutover.Tx) error {
-		_, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(1))
+		_, err := cutover.Find[cutovertest.Shelf](ctx, tx, query.All().Limit(1))
 		return err
 	}
 	for range 2 {

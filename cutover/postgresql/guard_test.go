@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
@@ -82,10 +83,10 @@ func BenchmarkGuard(b *testing.B) {
 		}
 		name := map[string]string{"ENABLE": "guarded", "DISABLE": "open"}[state]
 		made := 0
-		make1 := func() *storetest.Specimen {
-			s := new(storetest.Specimen)
+		make1 := func() *cutovertest.Specimen {
+			s := new(cutovertest.Specimen)
 			made++
-			storetest.Fill(s, made)
+			cutovertest.Fill(s, made)
 			s.ShelfID = cutover.ID{}
 			return s
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/domain/marketplace"
@@ -75,8 +76,8 @@ func TestUp_KeepsWhatIsInLists(t *testing.T) {
 	t.Parallel()
 	db := storetest.Postgres(t)
 	u, r := new(user.User), new(marketplace.PurchaseRequest)
-	storetest.Fill(u, 1)
-	storetest.Fill(r, 2)
+	cutovertest.Fill(u, 1)
+	cutovertest.Fill(r, 2)
 	u.Role, u.Status, u.AuthProvider, u.Email, u.Rev = user.Buyer, user.Active, user.ProviderEmail, "a@example.org", 0
 	u.RefreshTokens = append(u.RefreshTokens, user.RefreshToken{}, user.RefreshToken{Hash: "é", ExpiresAt: time.UnixMilli(1).UTC()})
 	r.Status, r.CategoryID, r.Rev = marketplace.StatusPending, cutover.ID{}, 0
@@ -127,7 +128,7 @@ func save(t *testing.T, side cutover.Side, r cutover.Record) {
 func TestCompare_NamesEachDifference(t *testing.T) {
 	t.Parallel()
 	db, _ := specimens(t)
-	domains := append(slices.Clone(domain.All), storetest.SpecimenDefinition)
+	domains := append(slices.Clone(domain.All), cutovertest.Definition)
 	compare := func() string {
 		diffs, err := postgresql.Compare(t.Context(), db, domains, migrations.Source)
 		if err != nil {
