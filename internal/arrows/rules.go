@@ -46,6 +46,7 @@ var rules = []rule{
 	{"cutover/query", []string{"cutover/shape"}},
 	{"cutover/control", []string{"cutover", "cutover/fault"}},
 	{"cutover/memdb", []string{"cutover", "cutover/query", "cutover/shape", "cutover/fault"}},
+	{"cutover/example", []string{"cutover", "cutover/mongodb", "cutover/postgresql"}},
 	{"cutover/cutovertest", []string{"cutover", "cutover/memdb", "cutover/query", "cutover/shape", "cutover/fault"}},
 	{"cutover/model", []string{"cutover", "cutover/memdb", "cutover/fault"}}, // tests alone
 	{"cutover", []string{"cutover/query", "cutover/shape", "cutover/fault", "cutover/failpoint"}},
