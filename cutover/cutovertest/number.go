@@ -70,8 +70,13 @@ func MustDecimal(text string) Decimal { return Decimal{must(shortest(text, plain
 // MustWhole reads an integer; it panics on another text.
 func MustWhole(text string) Whole { return Whole{must(shortest(text, plainWhole))} }
 
-func (d Decimal) String() string               { return orZero(d.text) }
-func (d Decimal) IsZero() bool                 { return d.text == "" }
+// String is the shortest plain notation.
+func (d Decimal) String() string { return orZero(d.text) }
+
+// IsZero says that it is 0.
+func (d Decimal) IsZero() bool { return d.text == "" }
+
+// MarshalText is how it is stored.
 func (d Decimal) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // UnmarshalText refuses what is no plain decimal of up to 38 digits.
@@ -83,8 +88,13 @@ func (d *Decimal) UnmarshalText(b []byte) (err error) {
 // Numeric makes it a number for stores.
 func (d Decimal) Numeric() shape.Number { return shape.Number{Digits: Digits} }
 
-func (w Whole) String() string               { return orZero(w.text) }
-func (w Whole) IsZero() bool                 { return w.text == "" }
+// String is the shortest plain notation.
+func (w Whole) String() string { return orZero(w.text) }
+
+// IsZero says that it is 0.
+func (w Whole) IsZero() bool { return w.text == "" }
+
+// MarshalText is how it is stored.
 func (w Whole) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
 // UnmarshalText refuses what is no plain integer of up to 38 digits.

@@ -120,6 +120,7 @@ func (c *Control) only() string {
 	return ""
 }
 
+// States: see cutover.StateControl.
 func (c *Control) States(context.Context) (map[string]cutover.State, error) {
 	if err := c.enter("states"); err != nil {
 		return nil, err
@@ -132,6 +133,7 @@ func (c *Control) States(context.Context) (map[string]cutover.State, error) {
 	return out, nil
 }
 
+// Register: see cutover.StateControl.
 func (c *Control) Register(_ context.Context, domain string, first cutover.Phase) (cutover.State, error) {
 	if err := c.enter("register"); err != nil {
 		return cutover.State{}, err
@@ -143,6 +145,7 @@ func (c *Control) Register(_ context.Context, domain string, first cutover.Phase
 	return c.states[domain], nil
 }
 
+// Advance: see cutover.StateControl.
 func (c *Control) Advance(ctx context.Context, from, to cutover.State, why cutover.Change) error {
 	if err := c.hook.before("advance"); err != nil {
 		return err
@@ -172,6 +175,7 @@ func (c *Control) notify() {
 	}
 }
 
+// Barrier: see cutover.StateControl.
 func (c *Control) Barrier(ctx context.Context, domain string) error {
 	f := c.fenceOf(domain)
 	if err := f.exclude(ctx); err != nil {
@@ -192,6 +196,7 @@ func (c *Control) Restore(s cutover.State) {
 	}
 }
 
+// History: see cutover.StateControl.
 func (c *Control) History(_ context.Context, domain string, limit int) ([]cutover.HistoryLine, error) {
 	if err := c.enter("history"); err != nil {
 		return nil, err
@@ -201,6 +206,7 @@ func (c *Control) History(_ context.Context, domain string, limit int) ([]cutove
 	return append([]cutover.HistoryLine(nil), h[:min(limit, len(h))]...), nil
 }
 
+// Watch: see cutover.StateControl.
 func (c *Control) Watch(ctx context.Context, changed func()) {
 	c.mu.Lock()
 	c.watches++
@@ -214,6 +220,7 @@ func (c *Control) Watch(ctx context.Context, changed func()) {
 	c.mu.Unlock()
 }
 
+// Lead: see cutover.StateControl.
 func (c *Control) Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error) {
 	if err := c.enter("lead"); err != nil {
 		return false, err
@@ -232,6 +239,7 @@ func (c *Control) Lead(ctx context.Context, role string, do func(context.Context
 	return true, do(ctx)
 }
 
+// Settings: see cutover.StateControl.
 func (c *Control) Settings(_ context.Context, domain string) (cutover.Settings, error) {
 	if err := c.enter("settings"); err != nil {
 		return cutover.Settings{}, err
@@ -243,6 +251,7 @@ func (c *Control) Settings(_ context.Context, domain string) (cutover.Settings, 
 	return cutover.DefaultSettings, nil
 }
 
+// AllSettings: see cutover.StateControl.
 func (c *Control) AllSettings(context.Context) (map[string]cutover.Settings, error) {
 	if err := c.enter("settings"); err != nil {
 		return nil, err
@@ -251,6 +260,7 @@ func (c *Control) AllSettings(context.Context) (map[string]cutover.Settings, err
 	return maps.Clone(c.settings), nil
 }
 
+// SetSettings: see cutover.StateControl.
 func (c *Control) SetSettings(_ context.Context, domain string, s cutover.Settings) error {
 	if err := c.enter("set"); err != nil {
 		return err
@@ -267,6 +277,7 @@ type activityKey struct{ domain, role, who string }
 // activityLife is how long an activity is returned.
 const activityLife = 30 * time.Second
 
+// SetActivity: see cutover.ActivityControl.
 func (c *Control) SetActivity(_ context.Context, a cutover.Activity) error {
 	if err := c.enter("tell"); err != nil {
 		return err
@@ -277,6 +288,7 @@ func (c *Control) SetActivity(_ context.Context, a cutover.Activity) error {
 	return nil
 }
 
+// Activities: see cutover.ActivityControl.
 func (c *Control) Activities(_ context.Context, domain string) ([]cutover.Activity, error) {
 	if err := c.enter("activities"); err != nil {
 		return nil, err
@@ -292,6 +304,7 @@ func (c *Control) Activities(_ context.Context, domain string) ([]cutover.Activi
 	return out, nil
 }
 
+// Beat: see cutover.ProcessControl.
 func (c *Control) Beat(_ context.Context, p cutover.Process, ttl time.Duration) error {
 	if err := c.enter("beat"); err != nil {
 		return err
@@ -303,6 +316,7 @@ func (c *Control) Beat(_ context.Context, p cutover.Process, ttl time.Duration) 
 	return nil
 }
 
+// Leave: see cutover.ProcessControl.
 func (c *Control) Leave(_ context.Context, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -310,6 +324,7 @@ func (c *Control) Leave(_ context.Context, id string) error {
 	return nil
 }
 
+// Processes: see cutover.ProcessControl.
 func (c *Control) Processes(context.Context) ([]cutover.Process, error) {
 	if err := c.enter("processes"); err != nil {
 		return nil, err
@@ -324,6 +339,7 @@ func (c *Control) Processes(context.Context) ([]cutover.Process, error) {
 	return out, nil
 }
 
+// RecordGaps: see cutover.GapControl.
 func (c *Control) RecordGaps(_ context.Context, gaps []cutover.Gap) error {
 	if err := c.enter("gaps"); err != nil {
 		return err
@@ -351,6 +367,7 @@ func (c *Control) gap(domain, kind, id string) *cutover.Gap {
 	return nil
 }
 
+// ResolveGaps: see cutover.GapControl.
 func (c *Control) ResolveGaps(ctx context.Context, domain string, keys []cutover.Key) error {
 	for _, k := range keys {
 		if err := c.ResolveForeignGap(ctx, domain, k.Kind, k.ID.String()); err != nil {
@@ -360,6 +377,7 @@ func (c *Control) ResolveGaps(ctx context.Context, domain string, keys []cutover
 	return nil
 }
 
+// ResolveForeignGap: see cutover.GapControl.
 func (c *Control) ResolveForeignGap(_ context.Context, domain, kind, id string) error {
 	if err := c.enter("gaps"); err != nil {
 		return err
@@ -371,6 +389,7 @@ func (c *Control) ResolveForeignGap(_ context.Context, domain, kind, id string) 
 	return nil
 }
 
+// Gaps: see cutover.GapControl.
 func (c *Control) Gaps(_ context.Context, domain string, openOnly bool, limit int) ([]cutover.Gap, error) {
 	if err := c.enter("gaps"); err != nil {
 		return nil, err
@@ -385,6 +404,7 @@ func (c *Control) Gaps(_ context.Context, domain string, openOnly bool, limit in
 	return out, nil
 }
 
+// GapsOf: see cutover.GapControl.
 func (c *Control) GapsOf(_ context.Context, domain string, keys []cutover.Key) ([]cutover.Gap, error) {
 	if err := c.enter("gaps"); err != nil {
 		return nil, err
@@ -399,11 +419,13 @@ func (c *Control) GapsOf(_ context.Context, domain string, keys []cutover.Key) (
 	return out, nil
 }
 
+// CountOpenGaps: see cutover.GapControl.
 func (c *Control) CountOpenGaps(ctx context.Context, domain string) (int64, error) {
 	gaps, err := c.Gaps(ctx, domain, true, 1<<30)
 	return int64(len(gaps)), err
 }
 
+// WaiveGap: see cutover.GapControl.
 func (c *Control) WaiveGap(_ context.Context, domain, kind, id, who, why string) (int64, error) {
 	if err := c.enter("gaps"); err != nil {
 		return 0, err
@@ -424,6 +446,7 @@ func plan(domain string, since int64, kind string) string {
 	return fmt.Sprintf("%s/%d/%s", domain, since, kind)
 }
 
+// PlanChunks: see cutover.BackfillControl.
 func (c *Control) PlanChunks(_ context.Context, domain string, since int64, kind string, chunks []cutover.Chunk) error {
 	if err := c.enter("plan"); err != nil {
 		return err
@@ -440,6 +463,7 @@ func (c *Control) PlanChunks(_ context.Context, domain string, since int64, kind
 	return nil
 }
 
+// Planned: see cutover.BackfillControl.
 func (c *Control) Planned(ctx context.Context, domain string, since int64) (map[string]bool, error) {
 	progress, err := c.Progress(ctx, domain, since)
 	out := map[string]bool{}
@@ -449,6 +473,7 @@ func (c *Control) Planned(ctx context.Context, domain string, since int64) (map[
 	return out, err
 }
 
+// WithChunk: see cutover.BackfillControl.
 func (c *Control) WithChunk(ctx context.Context, domain string, since int64, kind string, do func(context.Context, cutover.Chunk) (int64, int64, error)) (bool, error) {
 	if err := c.enter("claim"); err != nil {
 		return false, err
@@ -474,6 +499,7 @@ func (c *Control) WithChunk(ctx context.Context, domain string, since int64, kin
 	return true, nil
 }
 
+// Progress: see cutover.BackfillControl.
 func (c *Control) Progress(_ context.Context, domain string, since int64) ([]cutover.KindProgress, error) {
 	if err := c.enter("progress"); err != nil {
 		return nil, err
@@ -499,6 +525,7 @@ func (c *Control) Progress(_ context.Context, domain string, since int64) ([]cut
 	return out, nil
 }
 
+// AddShadow: see cutover.ShadowControl.
 func (c *Control) AddShadow(_ context.Context, domain string, epoch int64, counts []cutover.ShadowCount, samples []cutover.ShadowSample) error {
 	if err := c.enter("shadow"); err != nil {
 		return err
@@ -511,6 +538,7 @@ func (c *Control) AddShadow(_ context.Context, domain string, epoch int64, count
 	return nil
 }
 
+// Shadow: see cutover.ShadowControl.
 func (c *Control) Shadow(_ context.Context, domain string, since int64) ([]cutover.ShadowCount, error) {
 	if err := c.enter("shadow"); err != nil {
 		return nil, err
@@ -538,6 +566,7 @@ func (c *Control) Shadow(_ context.Context, domain string, since int64) ([]cutov
 	return out, nil
 }
 
+// ShadowSamples: see cutover.ShadowControl.
 func (c *Control) ShadowSamples(_ context.Context, _ string, _ int64, limit int) ([]cutover.ShadowSample, error) {
 	if err := c.enter("shadow"); err != nil {
 		return nil, err
@@ -546,6 +575,7 @@ func (c *Control) ShadowSamples(_ context.Context, _ string, _ int64, limit int)
 	return c.samples[:min(limit, len(c.samples))], nil
 }
 
+// SaveDocument: see cutover.DocumentControl.
 func (c *Control) SaveDocument(_ context.Context, d cutover.Document) error {
 	if err := c.enter("save"); err != nil {
 		return err
@@ -555,6 +585,7 @@ func (c *Control) SaveDocument(_ context.Context, d cutover.Document) error {
 	return nil
 }
 
+// Documents: see cutover.DocumentControl.
 func (c *Control) Documents(_ context.Context, domain, typ string, limit int) ([]cutover.Document, error) {
 	if err := c.enter("documents"); err != nil {
 		return nil, err
@@ -569,6 +600,7 @@ func (c *Control) Documents(_ context.Context, domain, typ string, limit int) ([
 	return out, nil
 }
 
+// Touch: see cutover.TouchControl.
 func (c *Control) Touch(_ context.Context, domain string, keys []cutover.Key) error {
 	if err := c.enter("touch"); err != nil {
 		return err
@@ -583,6 +615,7 @@ func (c *Control) Touch(_ context.Context, domain string, keys []cutover.Key) er
 	return nil
 }
 
+// Touched: see cutover.TouchControl.
 func (c *Control) Touched(_ context.Context, domain string, limit int) ([]cutover.Key, error) {
 	if err := c.enter("touch"); err != nil {
 		return nil, err
@@ -596,6 +629,7 @@ func (c *Control) Touched(_ context.Context, domain string, limit int) ([]cutove
 	return out[:min(limit, len(out))], nil
 }
 
+// Untouch: see cutover.TouchControl.
 func (c *Control) Untouch(_ context.Context, domain string, before time.Time) error {
 	if err := c.enter("touch"); err != nil {
 		return err
@@ -609,6 +643,7 @@ func (c *Control) Untouch(_ context.Context, domain string, before time.Time) er
 	return nil
 }
 
+// Clock: see cutover.TouchControl.
 func (c *Control) Clock(context.Context) (time.Time, error) {
 	return time.Now(), c.hook.before("clock")
 }

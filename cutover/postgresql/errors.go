@@ -37,6 +37,7 @@ const (
 	NotNull    Rule = "not null"
 )
 
+// Error names the rule and its table: for logs.
 func (v *Violation) Error() string {
 	name := v.Constraint
 	if name == "" {
