@@ -160,7 +160,9 @@ func (e *env) startOurs(ctx context.Context, url string) (*target, error) {
 	if err := d.Serve(ctx); err != nil {
 		return nil, err
 	}
-	return e.target("amanat", strings.TrimPrefix(d.Addresses()[0], "http://")), nil
+	t := e.target("amanat", strings.TrimPrefix(d.Addresses()[0], "http://"))
+	t.pid, t.database = d.PID(0), databaseOf(url)
+	return t, nil
 }
 
 // target prepares a server to be put under load.
@@ -191,7 +193,18 @@ func (e *env) startPeer(url string) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the peer does not say where it listens: %w", err)
 	}
-	return e.target("peer", strings.TrimSpace(address)), nil
+	t := e.target("peer", strings.TrimSpace(address))
+	t.pid, t.database = cmd.Process.Pid, databaseOf(url)
+	return t, nil
+}
+
+// databaseOf is the database that a URL names.
+func databaseOf(url string) string {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return ""
+	}
+	return config.Database
 }
 
 // alike fails unless both servers answer a request with the same JSON. What is

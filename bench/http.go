@@ -69,8 +69,8 @@ func (p endpoint) share(ctx context.Context, e *env) (samples, error) {
 			return nil, err
 		}
 	}
-	ours := func(ctx context.Context) (float64, error) { return c.ours.rate(ctx, e, streams[c.ours]) }
-	theirs := func(ctx context.Context) (float64, error) { return c.peer.rate(ctx, e, streams[c.peer]) }
+	ours := c.ours.rate(e, streams[c.ours])
+	theirs := c.peer.rate(e, streams[c.peer])
 	if _, _, err := alternate(ctx, e.times(2), ours, theirs); err != nil { // plans, pools and caches are warm after this
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (p endpoint) share(ctx context.Context, e *env) (samples, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.say("amanat %.0f/s, peer %.0f/s", ours, peer)
+		e.say("amanat %.0f/s (%s each, itself and PostgreSQL), peer %.0f/s (%s)", ours, c.ours.took(), peer, c.peer.took())
 		out = append(out, ours/peer)
 	}
 	return out, nil
@@ -92,7 +92,18 @@ func (p endpoint) stream(c *contest) func() request {
 }
 
 // rate loads a server for a slice, and returns its answers per second.
-func (t *target) rate(ctx context.Context, e *env, next func() request) (float64, error) {
-	s, err := t.load(ctx, connections, e.slice(), next)
-	return s.perSecond(), err
+func (t *target) rate(e *env, next func() request) func(context.Context) (float64, error) {
+	return func(ctx context.Context) (float64, error) {
+		before := t.processor()
+		s, err := t.load(ctx, connections, e.slice(), next)
+		t.spent, t.answers = t.spent.plus(t.processor().less(before)), t.answers+len(s.answers)
+		return s.perSecond(), err
+	}
+}
+
+// took says what an answer has taken of the processors since it was last asked.
+func (t *target) took() string {
+	text := t.spent.per(t.answers)
+	t.spent, t.answers = processor{}, 0
+	return text
 }

@@ -32,8 +32,13 @@ type request struct {
 // target is a server under load. The generator writes requests by hand, so that
 // it takes little of the cores that it shares with the servers.
 type target struct {
-	name string
-	free chan *conn
+	name     string
+	pid      int    // of the server
+	database string // its database's name
+	free     chan *conn
+
+	spent   processor // on so many answers
+	answers int
 }
 
 func newTarget(name, address string) *target {

@@ -23,6 +23,9 @@ const (
 	pageFirst = 250 // records
 	pageLeast = 50
 	pageTime  = 500 * time.Millisecond
+
+	// claimsLost is how many claims in a row a worker may lose.
+	claimsLost = 5
 )
 
 // errPaused has a chunk given back that an operator's pause interrupts: its
@@ -81,7 +84,7 @@ type backfill struct {
 type worker struct {
 	*backfill
 	pace pace
-	page int // records that it reads at a time
+	page atomic.Int64 // records that it reads at a time
 }
 
 func (b *backfill) prepare(ctx context.Context) error {
@@ -130,7 +133,7 @@ func (b *backfill) plan(ctx context.Context) error {
 		if planned[kind.Name] {
 			continue
 		}
-		bounds, err := b.source.Bounds(ctx, kind.Name, chunkRows)
+		bounds, err := b.bounds(ctx, kind.Name)
 		if err != nil {
 			return err
 		}
@@ -138,12 +141,39 @@ func (b *backfill) plan(ctx context.Context) error {
 			return err
 		}
 		failpoint.At(failpoint.BackfillPlanned)
-		if err := b.recordForeign(ctx, kind.Name); err != nil {
+		if err := b.planForeign(ctx, kind.Name, bounds); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// bounds cuts a kind, unless the source would read the whole of it for each part.
+func (b *backfill) bounds(ctx context.Context, kind string) ([]ID, error) {
+	if s, ok := b.source.(Streamer); ok {
+		if ranges, err := s.Ranges(ctx); err != nil || !ranges {
+			return nil, err
+		}
+	}
+	return b.source.Bounds(ctx, kind, chunkRows)
+}
+
+// planForeign puts records whose identity is no ID on record, but for those that
+// come with a stream of the whole kind.
+func (b *backfill) planForeign(ctx context.Context, kind string, bounds []ID) error {
+	if _, ok := b.source.(Streamer); ok && len(bounds) == 0 {
+		return nil
+	}
+	items, err := b.source.Foreign(ctx, kind, foreignMost)
+	if err != nil {
+		return err
+	}
+	return b.recordForeign(ctx, kind, items)
+}
+
+// foreignMost is how many records whose identity is no ID are put on record or
+// counted, of one kind.
+const foreignMost = 10_000
 
 // chunksOf gives the ranges between bounds; the last one is open, for records
 // that come while the backfill runs.
@@ -158,10 +188,9 @@ func chunksOf(kind string, bounds []ID) []Chunk {
 }
 
 // recordForeign puts records whose stored identity is no ID on record.
-func (c *base) recordForeign(ctx context.Context, kind string) error {
-	items, err := c.source.Foreign(ctx, kind, 10_000)
-	if err != nil || len(items) == 0 {
-		return err
+func (c *base) recordForeign(ctx context.Context, kind string, items []Item) error {
+	if len(items) == 0 {
+		return nil
 	}
 	gaps := make([]Gap, len(items))
 	for i, item := range items {
@@ -189,10 +218,16 @@ func (b *backfill) copyKind(ctx context.Context, kind string) error {
 	return b.awaitOthers(ctx, kind)
 }
 
-func (b *backfill) newWorker() *worker { return &worker{backfill: b, page: pageFirst} }
+func (b *backfill) newWorker() *worker {
+	w := &worker{backfill: b}
+	w.page.Store(pageFirst)
+	return w
+}
 
-// work copies chunks until none is free.
+// work copies chunks until none is free. One whose claim is lost is somebody's
+// again, perhaps this worker's.
 func (w *worker) work(ctx context.Context, kind string) error {
+	lost := 0
 	for n := 1; ; n++ {
 		if err := w.throttle(ctx); err != nil {
 			return err
@@ -202,9 +237,15 @@ func (w *worker) work(ctx context.Context, kind string) error {
 		if errors.Is(err, errPaused) {
 			continue
 		}
+		if errors.Is(err, ErrClaimLost) && lost < claimsLost {
+			lost++
+			pause(ctx, restStep)
+			continue
+		}
 		if err != nil || !found {
 			return err
 		}
+		lost = 0
 		if n%analyzeEvery == 0 {
 			if err := w.target.Analyze(ctx, kind); err != nil {
 				return err
@@ -246,34 +287,34 @@ func kindDone(progress []KindProgress, kind string) bool {
 
 func (w *worker) copyChunk(ctx context.Context, chunk Chunk) (rows, gaps int64, err error) {
 	failpoint.At(failpoint.BackfillClaimed)
-	for after := chunk.After; ; {
+	r := read(ctx, w.source, chunk.Kind, chunk.After, chunk.Until, func() int { return int(w.page.Load()) })
+	defer r.close()
+	for {
 		begin := time.Now()
-		items, err := w.source.Scan(ctx, chunk.Kind, after, chunk.Until, w.page)
+		items, err := r.next()
 		if err != nil || len(items) == 0 {
 			return rows, gaps, err
 		}
-		bad, err := w.load(ctx, chunk.Kind, items)
+		n, bad, err := w.loadPage(ctx, chunk.Kind, items)
 		if err != nil {
 			return rows, gaps, err
 		}
 		failpoint.At(failpoint.BackfillLoaded)
-		gaps += int64(bad)
-		rows += int64(len(items) - bad)
-		w.rows.Add(int64(len(items)))
-		if len(items) < w.page {
+		gaps += bad
+		rows += n - bad
+		w.rows.Add(n)
+		if r.end {
 			return rows, gaps, nil
 		}
-		w.page = pageAfter(w.page, time.Since(begin))
-		after = items[len(items)-1].Key.ID
+		w.page.Store(pageAfter(w.page.Load(), time.Since(begin)))
 		if err := w.betweenPages(ctx, chunk.Kind); err != nil {
 			return rows, gaps, err
 		}
 	}
 }
 
-// pageAfter is how many records to read at a time after a full page took so
-// long.
-func pageAfter(page int, took time.Duration) int {
+// pageAfter is how many records to read at a time after a page took so long.
+func pageAfter(page int64, took time.Duration) int64 {
 	switch {
 	case took > pageTime:
 		return max(pageLeast, page/2)
@@ -281,6 +322,17 @@ func pageAfter(page int, took time.Duration) int {
 		return min(chunkRows, 2*page)
 	}
 	return page
+}
+
+// loadPage brings a page of a stream, and says of how many records with an ID,
+// and how many of them failed.
+func (b *backfill) loadPage(ctx context.Context, kind string, items []Item) (n, bad int64, err error) {
+	items, foreign := apart(items)
+	if err := b.recordForeign(ctx, kind, foreign); err != nil || len(items) == 0 {
+		return 0, 0, err
+	}
+	failed, err := b.load(ctx, kind, items)
+	return int64(len(items)), int64(failed), err
 }
 
 // load brings a page by the fast way, and record by record when that fails.

@@ -7,8 +7,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"reflect"
-	"sort"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover/shape"
@@ -29,7 +30,7 @@ type FieldValue struct {
 func Canonical(r Record) []FieldValue {
 	var out []FieldValue
 	canonicalGroup(reflect.ValueOf(r).Elem(), shape.Of(reflect.TypeOf(r)), "", false, &out)
-	sort.Slice(out, func(i, j int) bool { return out[i].Path < out[j].Path })
+	slices.SortFunc(out, func(a, b FieldValue) int { return strings.Compare(a.Path, b.Path) })
 	return out
 }
 
@@ -99,18 +100,29 @@ func leaf(v reflect.Value, f shape.Field) string {
 type Sum struct{ hi, lo uint64 }
 
 // Add takes one record into the sum.
-func (s *Sum) Add(canonical []FieldValue) {
-	h := sha256.New()
-	for _, f := range canonical {
-		fmt.Fprintf(h, "%d:%s=%d:%s;", len(f.Path), f.Path, len(f.Value), f.Value)
-	}
-	d := h.Sum(nil)
-	lo := s.lo + binary.BigEndian.Uint64(d[8:16])
+func (s *Sum) Add(canonical []FieldValue) { s.add(digestOf(canonical)) }
+
+func (s *Sum) add(d digest128) {
+	lo := s.lo + d.lo
 	if lo < s.lo {
 		s.hi++
 	}
 	s.lo = lo
-	s.hi += binary.BigEndian.Uint64(d[:8])
+	s.hi += d.hi
+}
+
+// digest128 is the hash of one record.
+type digest128 struct{ hi, lo uint64 }
+
+func digestOf(canonical []FieldValue) digest128 {
+	var text []byte
+	for _, f := range canonical {
+		text = append(append(strconv.AppendInt(text, int64(len(f.Path)), 10), ':'), f.Path...)
+		text = append(append(strconv.AppendInt(append(text, '='), int64(len(f.Value)), 10), ':'), f.Value...)
+		text = append(text, ';')
+	}
+	d := sha256.Sum256(text)
+	return digest128{binary.BigEndian.Uint64(d[:8]), binary.BigEndian.Uint64(d[8:16])}
 }
 
 // String gives 32 hex digits.

@@ -21,19 +21,46 @@ type Kind struct {
 	Indexes    []query.Index // for queries; each unique rule over fields is one as well
 }
 
-// Unique is a rule that no two records of a kind have the same value. What is
-// absent does not count.
+// Unique is a rule that no two records of a kind have the same value: what is in
+// its fields, or what Key derives. What is absent does not count.
 type Unique struct {
 	Fields query.Index
 	// Key, when set, derives the value from a record in place of Fields; "" is
-	// not subject to the rule. Name then says what it is: "Live".
-	Key  func(Record) string
+	// not subject to the rule. It may lean on nothing but the record. Both
+	// databases keep what it derives with the record, so that neither has to
+	// know of upper case and blanks what Go does.
+	Key func(Record) string
+	// Name says what Key derives: "Live". A rule whose Key is changed needs
+	// another name, since the old values are kept.
 	Name string
 }
 
 // UniqueKey is a rule on a value that is derived from records of type T.
 func UniqueKey[T any](name string, key func(*T) string) Unique {
 	return Unique{Name: name, Key: func(r Record) string { return key(any(r).(*T)) }}
+}
+
+// Index is what a store makes for a kind: of a unique rule, or for queries.
+type Index struct {
+	Fields query.Index
+	Rule   *Unique // nil: it is for queries. Without Fields it is on what Key derives
+}
+
+// Made lists the indexes that a store makes for the kind.
+func (k Kind) Made() []Index {
+	var out []Index
+	for _, u := range k.Unique {
+		out = append(out, Index{u.Fields, &u})
+	}
+	for _, fields := range k.Indexes {
+		out = append(out, Index{Fields: fields})
+	}
+	return out
+}
+
+// Derived lists the unique rules whose value a store keeps with the record.
+func (k Kind) Derived() []Unique {
+	return slices.DeleteFunc(slices.Clone(k.Unique), func(u Unique) bool { return u.Key == nil })
 }
 
 // New makes an empty record to decode into.
@@ -88,7 +115,7 @@ func (ks Kinds) Parents(r Record) []Key {
 	var out []Key
 	v := reflect.ValueOf(r).Elem()
 	for _, f := range own.fields() {
-		if f.Ref == "" || f.Class != shape.Text || !ks.before(f.Ref, own.Name) {
+		if _, is := ks.Parent(f.Ref, own.Name); !is || f.Class != shape.Text {
 			continue
 		}
 		if id := v.FieldByIndex(f.Index).Interface().(ID); !id.IsZero() {
@@ -98,30 +125,38 @@ func (ks Kinds) Parents(r Record) []Key {
 	return out
 }
 
-// before says that there is such a kind and that it comes no later than another.
-func (ks Kinds) before(kind, other string) bool {
+// Parent finds the kind that a reference of the kind of names, if it is of the
+// same domain and comes no later.
+func (ks Kinds) Parent(ref, of string) (Kind, bool) {
 	for _, k := range ks {
-		if k.Name == kind {
-			return true
+		if k.Name == ref {
+			return k, true
 		}
-		if k.Name == other {
-			return false
+		if k.Name == of {
+			break
 		}
 	}
-	return false
+	return Kind{}, false
 }
 
 // Broken says that two records have the same unique value.
 func (u Unique) Broken(a, b Record) bool {
-	x, y := u.value(a), u.value(b)
+	x, y := u.Value(a), u.Value(b)
 	return x != "" && x == y
 }
 
-// value gives what must be unique as text; "" when the rule is not about the
-// record.
-func (u Unique) value(r Record) string {
+// maxKey bounds what an index has to hold of a derived value, in bytes.
+const maxKey = 500
+
+// Value returns what must be unique as text, of a bounded length; "" when the
+// rule is not about the record.
+func (u Unique) Value(r Record) string {
 	if u.Key != nil {
-		return u.Key(r)
+		key := u.Key(r)
+		if len(key) > maxKey {
+			key = "sha256:" + digest(key)
+		}
+		return key
 	}
 	text := ""
 	for _, name := range u.Fields {
@@ -136,6 +171,14 @@ func (u Unique) value(r Record) string {
 		text += fmt.Sprintf("%v\x00", values[0])
 	}
 	return text
+}
+
+// RuleNames returns the names of rules, nil for none.
+func RuleNames(rules []Unique) (names []string) {
+	for _, u := range rules {
+		names = append(names, u.Name)
+	}
+	return names
 }
 
 // Rule names what must be unique, in words.

@@ -83,7 +83,12 @@ func (id ID) Time() time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint32(id[0:4])), 0).UTC()
 }
 
-func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (id ID) MarshalText() ([]byte, error) {
+	if id.IsZero() {
+		return []byte{}, nil
+	}
+	return hex.AppendEncode(make([]byte, 0, 24), id[:]), nil
+}
 
 func (id *ID) UnmarshalText(b []byte) error {
 	if len(b) == 0 {

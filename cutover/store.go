@@ -138,6 +138,9 @@ type Item struct {
 	Record  Record // nil when missing, deleted or unreadable
 	Deleted bool   // a tombstone of revision Rev
 	Err     error  // why the stored record does not decode
+	// Stale names the unique rules of which another key is stored than the
+	// record derives: somebody else than this version of the program wrote it.
+	Stale []string
 }
 
 // Missing says that there is neither record nor tombstone.

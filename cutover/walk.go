@@ -9,7 +9,7 @@ import (
 
 const (
 	verifyPage   = 1000
-	walkPage     = 5000 // large, for servers that read a whole collection per page
+	walkPage     = 2000
 	verifyRounds = 6
 	diffsShown   = 100
 	maxSuspects  = 200_000
@@ -99,12 +99,11 @@ func (w *walker) loadWaived(ctx context.Context) error {
 // kind walks both sides in id order and settles what looked different.
 func (all *walker) kind(ctx context.Context, kind string, repair bool) error {
 	w := &kindWalk{walker: all, result: KindResult{Kind: kind}}
+	begin := time.Now()
 	if err := w.walk(ctx); err != nil {
 		return err
 	}
-	if err := w.foreign(ctx); err != nil {
-		return err
-	}
+	w.result.Seconds = time.Since(begin).Seconds()
 	w.result.Suspects = int64(len(w.suspects))
 	left, err := w.settle(ctx)
 	if err != nil {
@@ -139,31 +138,40 @@ type pair struct {
 
 // equal compares canonical values and tells the fields that differ.
 func (p pair) diff() []FieldDiff {
-	return DiffRecords(Canonical(p.source.Record), Canonical(p.target.Record))
+	diffs := DiffRecords(Canonical(p.source.Record), Canonical(p.target.Record))
+	for _, rule := range p.source.Stale {
+		diffs = append(diffs, FieldDiff{"unique key " + rule, "not what the record derives", "as derived"})
+	}
+	for _, rule := range p.target.Stale {
+		diffs = append(diffs, FieldDiff{"unique key " + rule, "as derived", "not what the record derives"})
+	}
+	return diffs
 }
 
 func (p pair) same() bool {
 	if p.source.Record == nil || p.target.Record == nil {
 		return p.source.Record == nil && p.target.Record == nil && p.source.Err == nil && p.target.Err == nil
 	}
-	return len(p.diff()) == 0
+	return alike(p.source.Record, p.target.Record)
 }
 
 func (w *kindWalk) walk(ctx context.Context) error {
-	source := cursor{store: w.sides.source, kind: w.result.Kind}
-	target := cursor{store: w.sides.target, kind: w.result.Kind}
+	source := newCursor(ctx, w.sides.source, w.result.Kind)
+	defer source.close()
+	target := newCursor(ctx, w.sides.target, w.result.Kind)
+	defer target.close()
 	for {
-		s, err := source.peek(ctx)
+		s, err := source.peek()
 		if err != nil {
 			return err
 		}
-		t, err := target.peek(ctx)
+		t, err := target.peek()
 		if err != nil {
 			return err
 		}
-		p, done := nextPair(w.result.Kind, s, t, &source, &target)
+		p, done := nextPair(w.result.Kind, s, t, source, target)
 		if done {
-			return nil
+			return w.countForeign(ctx, source)
 		}
 		if err := w.see(p); err != nil {
 			return err
@@ -177,14 +185,14 @@ func nextPair(kind string, s, t *Item, source, target *cursor) (pair, bool) {
 	case s == nil && t == nil:
 		return pair{}, true
 	case t == nil || (s != nil && string(s.Key.ID[:]) < string(t.Key.ID[:])):
-		source.next()
+		source.skip()
 		return pair{key: s.Key, source: *s}, false
 	case s == nil || string(t.Key.ID[:]) < string(s.Key.ID[:]):
-		target.next()
+		target.skip()
 		return pair{key: t.Key, target: *t}, false
 	}
-	source.next()
-	target.next()
+	source.skip()
+	target.skip()
 	return pair{s.Key, *s, *t}, false
 }
 
@@ -206,14 +214,20 @@ func (w *kindWalk) see(p pair) error {
 
 // add takes a pair's records into rows and sums.
 func (w *kindWalk) add(p pair) {
+	var source, target digest128
 	if p.source.Record != nil {
 		w.result.Source++
-		w.sourceSum.Add(Canonical(p.source.Record))
+		source = digestOf(Canonical(p.source.Record))
+		w.sourceSum.add(source)
 	}
-	if p.target.Record != nil {
-		w.result.Target++
-		w.targetSum.Add(Canonical(p.target.Record))
+	if p.target.Record == nil {
+		return
 	}
+	w.result.Target++
+	if target = source; p.source.Record == nil || !alike(p.source.Record, p.target.Record) {
+		target = digestOf(Canonical(p.target.Record))
+	}
+	w.targetSum.add(target)
 }
 
 // count puts a pair that stayed different into the result.
@@ -246,9 +260,12 @@ func (w *kindWalk) count(p pair) {
 	}
 }
 
-// foreign counts source records whose identity is no ID.
-func (w *kindWalk) foreign(ctx context.Context) error {
-	items, err := w.sides.source.Foreign(ctx, w.result.Kind, 10_000)
+// countForeign counts source records whose identity is no ID.
+func (w *kindWalk) countForeign(ctx context.Context, source *cursor) (err error) {
+	items := source.aside
+	if !source.foreign {
+		items, err = w.sides.source.Foreign(ctx, w.result.Kind, foreignMost)
+	}
 	for _, i := range items {
 		if w.waived[w.result.Kind+"/"+i.RawID] {
 			w.result.Waived++
@@ -449,31 +466,31 @@ func (s State) secondaryRev(p pair) int64 {
 	return p.source.Rev
 }
 
-// cursor pages through one kind of one store.
+// cursor goes through the records of one kind of one store in id order. Close it
+// at the end.
 type cursor struct {
-	store Store
-	kind  string
+	*reader
 	page  []Item
 	at    int
-	after ID
-	end   bool
+	aside []Item // whose identity is no ID, the first of them
 }
 
-func (c *cursor) peek(ctx context.Context) (*Item, error) {
-	if c.at == len(c.page) && !c.end {
-		page, err := c.store.Scan(ctx, c.kind, c.after, ID{}, walkPage)
-		if err != nil {
+func newCursor(ctx context.Context, store Store, kind string) *cursor {
+	return &cursor{reader: read(ctx, store, kind, ID{}, ID{}, func() int { return walkPage })}
+}
+
+// peek returns the record at hand, nil at the end.
+func (c *cursor) peek() (*Item, error) {
+	for c.at == len(c.page) {
+		page, err := c.reader.next()
+		if err != nil || len(page) == 0 {
 			return nil, err
 		}
-		c.page, c.at, c.end = page, 0, len(page) < walkPage
-		if len(page) > 0 {
-			c.after = page[len(page)-1].Key.ID
-		}
-	}
-	if c.at == len(c.page) {
-		return nil, nil
+		with, foreign := apart(page)
+		c.page, c.at = with, 0
+		c.aside = append(c.aside, foreign[:min(len(foreign), foreignMost-len(c.aside))]...)
 	}
 	return &c.page[c.at], nil
 }
 
-func (c *cursor) next() { c.at++ }
+func (c *cursor) skip() { c.at++ }

@@ -32,6 +32,7 @@ away. The exit status is 3 when a check fails; a warning fails nothing.
   migrations   whether all were run
   tables       PostgreSQL's tables, columns, indexes, constraints, triggers and guards
                against what the code and the migrations have
+  keys         whether PostgreSQL's newest rows have what unique rules derive from them
   indexes      MongoDB's against what the stores need, and why one could be missing
   clocks       this machine's and each process's against the databases'
   processes    alive, lost in the last hour, behind, of unlike versions
@@ -147,6 +148,7 @@ var checks = []struct {
 	{"mongo", (*doctor).checkMongo, nil},
 	{"migrations", (*doctor).checkMigrations, []need{needPostgres}},
 	{"tables", (*doctor).checkTables, []need{needTables}},
+	{"keys", (*doctor).checkKeys, []need{needTables}},
 	{"indexes", (*doctor).checkIndexes, []need{needMongo}},
 	{"processes", (*doctor).checkProcesses, []need{needTables}},
 	{"clocks", (*doctor).checkClocks, nil},

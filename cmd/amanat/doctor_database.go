@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,9 +132,10 @@ func (d *doctor) checkTables(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	diffs = slices.DeleteFunc(diffs, func(diff string) bool { return toldAs(diff, gone) })
 	for _, diff := range diffs {
 		if strings.HasSuffix(diff, ": not expected") {
-			d.warn("", "drop it, or keep it in another schema", "%s", diff)
+			d.warn("", "drop it; a table may be kept in another schema, an index needs a COMMENT that says what it is for", "%s", diff)
 			continue
 		}
 		d.fail("", "make it as the migrations have it", "%s", oneLine(diff, 200))
@@ -143,6 +145,39 @@ func (d *doctor) checkTables(ctx context.Context) error {
 	}
 	if len(diffs)+len(gone) == 0 {
 		d.ok("", "as the code and the migrations have them")
+	}
+	return nil
+}
+
+// toldAs says that a difference is one of what is gone, of which its migration is
+// known.
+func toldAs(diff string, gone []postgresql.Declared) bool {
+	return slices.ContainsFunc(gone, func(g postgresql.Declared) bool {
+		return g.What == "index" && strings.Contains(diff, "index "+g.Name+" is missing")
+	})
+}
+
+// checkKeys looks at the newest rows; "amanat verify" compares all.
+func (d *doctor) checkKeys(ctx context.Context) error {
+	faults := len(d.findings)
+	for _, def := range domain.All {
+		unmended, err := d.pg.UnmendedKeys(ctx, def)
+		if err != nil {
+			return err
+		}
+		if len(unmended) > 0 {
+			d.warn(def.Name, "amanat migrate up", "old rows may lack what unique rules derive: %s", strings.Join(unmended, ", "))
+		}
+		stale, err := d.pg.StaleKeys(ctx, def)
+		if err != nil {
+			return err
+		}
+		for _, key := range stale {
+			d.fail(def.Name, "amanat migrate keys", "%s has other keys than unique rules derive from it: somebody else has written it", key)
+		}
+	}
+	if len(d.findings) == faults {
+		d.ok("", "the newest rows have what unique rules derive from them")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -18,15 +19,17 @@ func (c *cli) migrateCommand() *cobra.Command {
 		Long:    "Bring the tables in the database of PG_URL up to date. Several may run at once: one works, the others wait.",
 		Example: "  amanat migrate up",
 	}
-	cmd.AddCommand(c.migrateUpCommand(), c.migrateStatusCommand())
+	cmd.AddCommand(c.migrateUpCommand(), c.migrateStatusCommand(), c.migrateKeysCommand(), c.migrateDraftCommand())
 	return group(cmd)
 }
 
 func (c *cli) migrateUpCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "up",
-		Short:   "Run the pending migrations",
+		Use:   "up",
+		Short: "Run the pending migrations",
+		Long: `Run the pending migrations. Rows that were there before a unique rule get what it
+derives from them, see "amanat migrate keys".`,
 		Example: "  PG_URL=postgres://amanat@127.0.0.1:5432/amanat amanat migrate up",
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,7 +38,8 @@ func (c *cli) migrateUpCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.printMigrations("The tables are up to date.", done, asJSON)
+				_, broken := mendKeys(cmd.Context(), db, false)
+				return errors.Join(c.printMigrations("The tables are up to date.", done, asJSON), broken)
 			})
 		},
 	}

@@ -51,7 +51,10 @@ func migrate(ctx context.Context, url string) error {
 		return err
 	}
 	defer db.Close()
-	_, err = db.Up(ctx, migrations.Source)
+	if _, err = db.Up(ctx, migrations.Source); err != nil {
+		return err
+	}
+	_, err = mendKeys(ctx, db, false)
 	return err
 }
 

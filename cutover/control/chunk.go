@@ -40,7 +40,8 @@ func (p *Plane) Planned(ctx context.Context, domain string, since int64) (map[st
 
 // WithChunk: see cutover.BackfillControl. The claim is a row lock held on a
 // connection of its own; when that breaks, do's context ends. do may then have
-// done its work, and somebody does it again. The error is do's own, or a fault.
+// done its work, and somebody does it again. The error is do's own, or a fault;
+// it is cutover.ErrClaimLost when the claim ended and nobody asked for it.
 func (p *Plane) WithChunk(ctx context.Context, domain string, since int64, kind string, do func(context.Context, cutover.Chunk) (rows, gaps int64, err error)) (bool, error) {
 	held, err := p.hold(ctx)
 	if err != nil {
@@ -63,10 +64,13 @@ func (p *Plane) WithChunk(ctx context.Context, domain string, since int64, kind 
 		chunk.Rows, chunk.Gaps, err = do(ctx, chunk)
 		return err
 	})
-	if err != nil {
-		return true, err
+	if err == nil {
+		err = finish(ctx, tx, domain, since, chunk)
 	}
-	return true, finish(ctx, tx, domain, since, chunk)
+	if err != nil && ctx.Err() == nil && held.Conn().IsClosed() {
+		err = away(errors.Join(cutover.ErrClaimLost, err))
+	}
+	return true, err
 }
 
 // giveUp ends a transaction that was not committed; after a commit it does

@@ -680,6 +680,9 @@ func TestChunkIsFreeAgainAfterFailureOrLostWorker(t *testing.T) {
 		}
 	})
 	checkKind(t, err, fault.Unavailable)
+	if !errors.Is(err, cutover.ErrClaimLost) {
+		t.Errorf("got %v, want that the claim was lost", err)
+	}
 	// The server takes a moment to notice that the worker is gone.
 	eventually(t, "found again", func() bool {
 		found, err = b.WithChunk(t.Context(), "payment", 2, "payment", func(context.Context, cutover.Chunk) (int64, int64, error) { return 7, 0, nil })

@@ -1,6 +1,7 @@
 package cutovertest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -148,6 +149,7 @@ func (s *suite) walk(t *testing.T, k cutover.Kind) {
 	sameTexts(t, "Scan of two", s.scan(t, k, cutover.ID{}, cutover.ID{}, 2), texts(want[:2]))
 	sameTexts(t, "Scan after the second", s.scan(t, k, want[1], cutover.ID{}, 1000), texts(want[2:]))
 	sameTexts(t, "Scan after the second, until the fourth", s.scan(t, k, want[1], want[3], 1000), texts(want[2:4]))
+	s.streams(t, k, want)
 	s.wantBounds(t, k, 3, want)
 	s.wantBounds(t, k, 1000, want)
 	if foreign, err := s.side.Foreign(s.ctx, k.Name, 10); err != nil || len(foreign) > 0 {
@@ -194,6 +196,48 @@ func (s *suite) scan(t *testing.T, k cutover.Kind, after, until cutover.ID, limi
 			t.Errorf("Scan gave %s: %v", item.Key, item.Err)
 		}
 		out = append(out, item.Key.ID.String())
+	}
+	return out
+}
+
+// streams shows that a stream has what a scan has, in pages of the size that was
+// asked for, and that it ends with whoever wants no more.
+func (s *suite) streams(t *testing.T, k cutover.Kind, want []cutover.ID) {
+	t.Helper()
+	if _, ok := s.side.(cutover.Streamer); !ok {
+		return
+	}
+	for _, size := range []int{1, 2, 1000} {
+		of := fmt.Sprintf("Stream in pages of %d", size)
+		sameTexts(t, of, s.stream(t, k, cutover.ID{}, cutover.ID{}, size), texts(want))
+		sameTexts(t, of+" after the second, until the fourth", s.stream(t, k, want[1], want[3], size), texts(want[2:4]))
+	}
+	enough, pages := errors.New("enough"), 0
+	err := s.side.(cutover.Streamer).Stream(s.ctx, k.Name, cutover.ID{}, cutover.ID{}, func() int { return 2 }, func([]cutover.Item) error {
+		pages++
+		return enough
+	})
+	if !errors.Is(err, enough) || pages != 1 {
+		t.Errorf("Stream gave %v after %d pages, want its reader's error after the first", err, pages)
+	}
+}
+
+func (s *suite) stream(t *testing.T, k cutover.Kind, after, until cutover.ID, size int) (out []string) {
+	t.Helper()
+	err := s.side.(cutover.Streamer).Stream(s.ctx, k.Name, after, until, func() int { return size }, func(items []cutover.Item) error {
+		if len(items) == 0 || len(items) > size {
+			t.Errorf("Stream gave a page of %d items, want 1 to %d", len(items), size)
+		}
+		for _, item := range items {
+			if item.Record == nil || item.Key.Kind != k.Name {
+				t.Errorf("Stream gave %s: %v", item.Key, item.Err)
+			}
+			out = append(out, item.Key.ID.String())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return out
 }

@@ -137,7 +137,11 @@ func (q *questions) query() query.Query {
 
 // indexed draws a condition that an index begins with.
 func (q *questions) indexed() query.Query {
-	switch q.IntN(7) {
+	switch q.IntN(9) {
+	case 7:
+		return query.Among("shelfId", "specimen", "shelfId", q.others())
+	case 8:
+		return query.Among(query.ID, "specimen", query.ID, q.others())
 	case 0:
 		return query.Eq("shelfId", pick(q, q.shelves...))
 	case 1:
@@ -152,6 +156,15 @@ func (q *questions) indexed() query.Query {
 		return pick(q, query.Less, query.AtMost, query.More, query.AtLeast)("at", queryStart.Add(time.Millisecond))
 	}
 	return query.Eq("flag", q.IntN(2) == 0)
+}
+
+// others draws which specimens a field's values come from.
+func (q *questions) others() query.Query {
+	ask := query.Eq("name", pick(q, "a", "b", "c")).And(q.term())
+	if q.IntN(2) == 0 {
+		return ask
+	}
+	return ask.OrderByDesc(pick(q, "at", query.ID)).Limit(pick(q, 1, 5))
 }
 
 func (q *questions) term() query.Query {

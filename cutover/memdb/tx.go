@@ -71,8 +71,8 @@ func (t tx) read(kind string, r cutover.Record) cutover.Record {
 }
 
 // Find goes through all records of the kind.
-func (t tx) Find(_ context.Context, kind string, q query.Query) ([]cutover.Record, error) {
-	bound, err := t.plan(kind, q)
+func (t tx) Find(ctx context.Context, kind string, q query.Query) ([]cutover.Record, error) {
+	bound, err := t.plan(ctx, kind, q)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +93,8 @@ func (t tx) Find(_ context.Context, kind string, q query.Query) ([]cutover.Recor
 }
 
 // Count goes through all records of the kind.
-func (t tx) Count(_ context.Context, kind string, q query.Query) (int64, error) {
-	bound, err := t.plan(kind, q)
+func (t tx) Count(ctx context.Context, kind string, q query.Query) (int64, error) {
+	bound, err := t.plan(ctx, kind, q)
 	if err != nil {
 		return 0, err
 	}
@@ -120,10 +120,14 @@ func (t tx) Each(ctx context.Context, kind string, do func(cutover.Record) error
 	return nil
 }
 
-func (t tx) plan(kind string, q query.Query) (query.Bound, error) {
+func (t tx) plan(ctx context.Context, kind string, q query.Query) (query.Bound, error) {
 	k, ok := t.Kinds().Named(kind)
 	if !ok {
 		return query.Bound{}, fault.New(fault.Internal, "there is no kind %q", kind)
+	}
+	q, err := cutover.Resolved(ctx, t, q)
+	if err != nil {
+		return query.Bound{}, err
 	}
 	return k.Plan(q)
 }

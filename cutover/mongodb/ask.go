@@ -255,7 +255,7 @@ func appendTo(filters []bson.D, e bson.E) []bson.D {
 
 // leads says that an index begins with the field.
 func (c *collection) leads(p query.Path) bool {
-	return slices.ContainsFunc(c.Indexes, func(i Index) bool { return i.Key == nil && i.Fields[0] == p.String() })
+	return slices.ContainsFunc(c.Indexes, func(i cutover.Index) bool { return len(i.Fields) > 0 && i.Fields[0] == p.String() })
 }
 
 // askInOrder asks the server, and sees to what it sorts onto another page than a

@@ -22,15 +22,15 @@ var idType = reflect.TypeFor[cutover.ID]()
 // firstNumber finds the number (shape.Numeric) that must be there in a field, if
 // there is any: it is written even when it is zero, and its absence is an error,
 // never zero.
-func firstNumber(f shape.Field) (path string, found bool) {
+func firstNumber(f *shape.Field) (path string, found bool) {
 	if f.Pointer {
 		return "", false
 	}
 	if f.Number.Digits > 0 {
 		return f.Name, true
 	}
-	for _, sub := range f.Fields {
-		if path, found := firstNumber(sub); found {
+	for i := range f.Fields {
+		if path, found := firstNumber(&f.Fields[i]); found {
 			return f.Name + "." + path, true
 		}
 	}
@@ -47,12 +47,9 @@ func (c *collection) encode(r cutover.Record) (bson.D, error) {
 	if doc, err = addExtra(doc, c.fields, r.RecordMeta().Extra); err != nil {
 		return nil, err
 	}
-	for _, index := range c.Indexes {
-		if index.Key == nil {
-			continue
-		}
-		if key := index.Key(r); key != "" {
-			doc = append(doc, bson.E{Key: uniquePrefix + index.Name, Value: key})
+	for _, rule := range c.derived {
+		if key := rule.Value(r); key != "" {
+			doc = append(doc, bson.E{Key: keyField(rule), Value: key})
 		}
 	}
 	return doc, nil
@@ -60,9 +57,13 @@ func (c *collection) encode(r cutover.Record) (bson.D, error) {
 
 func encodeGroup(v reflect.Value, fields []shape.Field) (bson.D, error) {
 	doc := make(bson.D, 0, len(fields)+4)
-	for _, f := range fields {
+	for i := range fields {
+		f := &fields[i]
 		fv := v.FieldByIndex(f.Index)
-		if _, must := firstNumber(f); f.Class == shape.Extra || f.Empty(fv) && !must {
+		if f.Class == shape.Extra {
+			continue
+		}
+		if _, must := firstNumber(f); f.Empty(fv) && !must {
 			continue
 		}
 		x, err := encodeValue(fv, f)
@@ -74,7 +75,7 @@ func encodeGroup(v reflect.Value, fields []shape.Field) (bson.D, error) {
 	return doc, nil
 }
 
-func encodeValue(v reflect.Value, f shape.Field) (any, error) {
+func encodeValue(v reflect.Value, f *shape.Field) (any, error) {
 	if f.Pointer {
 		if v.IsNil() {
 			return nil, nil // in a list
@@ -95,7 +96,7 @@ func encodeValue(v reflect.Value, f shape.Field) (any, error) {
 	case shape.Group:
 		return encodeGroup(v, f.Fields)
 	case shape.List:
-		return encodeList(v, *f.Elem)
+		return encodeList(v, f.Elem)
 	case shape.Map:
 		return encodeMap(v), nil
 	}
@@ -121,7 +122,7 @@ func encodeText(v reflect.Value) (any, error) {
 	return string(text), err
 }
 
-func encodeList(v reflect.Value, elem shape.Field) (bson.A, error) {
+func encodeList(v reflect.Value, elem *shape.Field) (bson.A, error) {
 	out := make(bson.A, v.Len())
 	for i := range out {
 		x, err := encodeValue(v.Index(i), elem)
@@ -162,7 +163,7 @@ func (c *collection) decodeKnowing(doc bson.Raw, resolve cutover.Resolve) (cutov
 	if err != nil {
 		return nil, err
 	}
-	d := decoder{internal: c.isInternal, resolve: resolve}
+	d := decoder{internal: isInternal, resolve: resolve}
 	extra, err := d.group(doc, v, c.fields, "")
 	if err != nil {
 		return nil, err
@@ -190,41 +191,67 @@ func (d decoder) group(doc bson.Raw, v reflect.Value, fields []shape.Field, path
 	if err != nil {
 		return nil, fmt.Errorf("%sa damaged document", path)
 	}
-	extra := map[string]any{}
-	there := make(map[string]bool, len(elements))
+	var extra map[string]any
+	there := make([]bool, len(fields))
 	for _, e := range elements {
-		name := e.Key()
-		f, known := fieldNamed(fields, name)
-		switch {
-		case path == "" && d.internal(name), known && there[name]:
+		name, x := e.Key(), e.Value()
+		i := fieldIndex(fields, name)
+		if i >= 0 && there[i] || path == "" && d.internal(name) {
 			continue
-		case !known && !utf8.ValidString(name):
-			err = fmt.Errorf("%s%q: a name that is no text", path, name)
-		case !known:
-			if extra[name], err = extendedJSON(e.Value()); err != nil {
-				err = fmt.Errorf("%s%s: %w", path, name, err)
-			}
-		case !isNull(e.Value()):
-			there[name] = true
-			var unknown map[string]any
-			unknown, err = d.value(e.Value(), v.FieldByIndex(f.Index), f, path+name)
-			if len(unknown) > 0 {
-				extra[name] = unknown
-			}
+		}
+		var unknown any
+		switch {
+		case i < 0:
+			unknown, err = unknownField(name, x, path)
+		case !isNull(x):
+			there[i] = true
+			unknown, err = subtree(d.value(x, v.FieldByIndex(fields[i].Index), &fields[i], path+name))
+		default:
+			continue
 		}
 		if err != nil {
 			return nil, err
 		}
+		if unknown == nil && i >= 0 {
+			continue
+		}
+		if extra == nil {
+			extra = map[string]any{}
+		}
+		extra[name] = unknown
 	}
 	return extra, d.complete(v, fields, there, path)
 }
 
+// subtree makes nothing of an empty tree.
+func subtree(tree map[string]any, err error) (any, error) {
+	if len(tree) == 0 {
+		return nil, err
+	}
+	return tree, err
+}
+
+func unknownField(name string, x bson.RawValue, path string) (any, error) {
+	if !utf8.ValidString(name) {
+		return nil, fmt.Errorf("%s%q: a name that is no text", path, name)
+	}
+	tree, err := extendedJSON(x)
+	if err != nil {
+		return nil, fmt.Errorf("%s%s: %w", path, name, err)
+	}
+	return tree, nil
+}
+
 // complete brings a decoded struct into normal form: nothing is nothing. A
 // number of any size that is missing is an error.
-func (d decoder) complete(v reflect.Value, fields []shape.Field, there map[string]bool, path string) error {
-	for _, f := range fields {
-		if number, must := firstNumber(f); must && !there[f.Name] {
-			return fmt.Errorf("%s%s: missing", path, number)
+func (d decoder) complete(v reflect.Value, fields []shape.Field, there []bool, path string) error {
+	for i := range fields {
+		f := &fields[i]
+		if !there[i] {
+			if number, must := firstNumber(f); must {
+				return fmt.Errorf("%s%s: missing", path, number)
+			}
+			continue // as it was made
 		}
 		fv := v.FieldByIndex(f.Index)
 		switch {
@@ -242,11 +269,19 @@ func isZero(v reflect.Value) bool {
 	return ok && z.IsZero()
 }
 
-func fieldNamed(fields []shape.Field, name string) (shape.Field, bool) {
-	for _, f := range fields {
-		if f.Name == name && f.Class != shape.Extra {
-			return f, true
+// fieldIndex finds the field of a name; -1 for none.
+func fieldIndex(fields []shape.Field, name string) int {
+	for i := range fields {
+		if fields[i].Name == name && fields[i].Class != shape.Extra {
+			return i
 		}
+	}
+	return -1
+}
+
+func fieldNamed(fields []shape.Field, name string) (shape.Field, bool) {
+	if i := fieldIndex(fields, name); i >= 0 {
+		return fields[i], true
 	}
 	return shape.Field{}, false
 }
@@ -254,7 +289,7 @@ func fieldNamed(fields []shape.Field, name string) (shape.Field, bool) {
 func isNull(v bson.RawValue) bool { return v.Type == bson.TypeNull || v.Type == bson.TypeUndefined }
 
 // value decodes one value that is not null, and gives its unknown fields.
-func (d decoder) value(x bson.RawValue, v reflect.Value, f shape.Field, path string) (map[string]any, error) {
+func (d decoder) value(x bson.RawValue, v reflect.Value, f *shape.Field, path string) (map[string]any, error) {
 	if f.Pointer {
 		v.Set(reflect.New(f.Type))
 		v = v.Elem()
@@ -267,7 +302,7 @@ func (d decoder) value(x bson.RawValue, v reflect.Value, f shape.Field, path str
 		}
 		return d.group(doc, v, f.Fields, path+".")
 	case shape.List:
-		return d.list(x, v, *f.Elem, path)
+		return d.list(x, v, f.Elem, path)
 	}
 	if d.resolve != nil && f.Ref != "" {
 		if id, ok := d.resolve(f.Ref, identityText(x)); ok {
@@ -281,7 +316,7 @@ func (d decoder) value(x bson.RawValue, v reflect.Value, f shape.Field, path str
 	return nil, nil
 }
 
-func (d decoder) list(x bson.RawValue, v reflect.Value, elem shape.Field, path string) (map[string]any, error) {
+func (d decoder) list(x bson.RawValue, v reflect.Value, elem *shape.Field, path string) (map[string]any, error) {
 	array, ok := x.ArrayOK()
 	if !ok {
 		return nil, unlike(path, x, "a list")
@@ -313,11 +348,11 @@ func (d decoder) list(x bson.RawValue, v reflect.Value, elem shape.Field, path s
 }
 
 // nullable says that null in a list is what encode made of an empty element.
-func nullable(elem shape.Field) bool {
+func nullable(elem *shape.Field) bool {
 	return elem.Pointer || elem.Type == idType || elem.Class == shape.Time
 }
 
-func decodeScalar(x bson.RawValue, v reflect.Value, f shape.Field) error {
+func decodeScalar(x bson.RawValue, v reflect.Value, f *shape.Field) error {
 	switch f.Class {
 	case shape.Str:
 		s, ok := x.StringValueOK()
@@ -446,7 +481,7 @@ func decodeMap(x bson.RawValue, v reflect.Value) error {
 
 // decodeText reads what is kept as text: identities also from ObjectIDs, numbers
 // of any size also from those of BSON.
-func decodeText(x bson.RawValue, v reflect.Value, f shape.Field) error {
+func decodeText(x bson.RawValue, v reflect.Value, f *shape.Field) error {
 	text, err := textOf(x, f)
 	if err != nil {
 		return err
@@ -454,7 +489,7 @@ func decodeText(x bson.RawValue, v reflect.Value, f shape.Field) error {
 	return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
 }
 
-func textOf(x bson.RawValue, f shape.Field) (string, error) {
+func textOf(x bson.RawValue, f *shape.Field) (string, error) {
 	if s, ok := x.StringValueOK(); ok {
 		if s == "" && f.Type != idType {
 			return "", errors.New("empty")

@@ -278,7 +278,7 @@ func lostNames(c *collection, raw, written bson.Raw) error {
 	}
 	for _, e := range elements {
 		name := e.Key()
-		if _, known := fieldNamed(c.fields, name); known || c.isInternal(name) {
+		if _, known := fieldNamed(c.fields, name); known || isInternal(name) {
 			continue
 		}
 		kept, err := written.LookupErr(name)

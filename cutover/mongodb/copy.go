@@ -156,6 +156,10 @@ func itemOf(col *collection, doc bson.Raw) cutover.Item {
 	if !item.Deleted {
 		item.Record, item.Err = col.decode(doc)
 	}
+	// Without a revision it is somebody else's, who knows of no keys.
+	if item.Record != nil && item.Rev > 0 {
+		item.Stale = cutover.RuleNames(staleKeys(col.derived, item.Record, doc))
+	}
 	return item
 }
 
@@ -191,9 +195,16 @@ func (s *store) Foreign(ctx context.Context, kind string, limit int) ([]cutover.
 		item := foreignItem(col, doc)
 		items, seen[item.RawID] = append(items, item), true
 	}
+	aside, err := s.asideOf(ctx, col, seen)
+	return append(items, aside...), err
+}
+
+// asideOf lists what adoptions under way have set aside of a kind, but for those
+// identities that were seen in their place.
+func (s *store) asideOf(ctx context.Context, col *collection, seen map[string]bool) (items []cutover.Item, err error) {
 	aside, err := s.setAside(ctx)
 	for _, a := range aside {
-		if a.Kind == kind && !seen[rawID(a.Old)] {
+		if a.Kind == col.Kind && !seen[rawID(a.Old)] {
 			items = append(items, foreignItem(col, a.Old))
 		}
 	}

@@ -141,10 +141,36 @@ func TestForeignIdentitiesAreListedAndKeptOutOfScans(t *testing.T) {
 	if err != nil || len(items) != 1 || items[0].Key.ID != mine.ID {
 		t.Errorf("Scan gave %v, %v; want the one with an ID", items, err)
 	}
+	if ids, raw := streamed(t, bk, cutover.ID{}); len(ids) != 1 || ids[0] != mine.ID || len(raw) != 3 {
+		t.Errorf("a Stream of all gave %v and %v, want one with an ID and three without", ids, raw)
+	}
+	if ids, raw := streamed(t, bk, mine.ID); len(ids)+len(raw) > 0 {
+		t.Errorf("a Stream of what comes after gave %v and %v, want nothing", ids, raw)
+	}
 	bounds, err := bk.Bounds(t.Context(), "account", 1)
 	if err != nil || len(bounds) != 1 || bounds[0] != mine.ID {
 		t.Errorf("Bounds gave %v, %v; want one", bounds, err)
 	}
+}
+
+// streamed gives what a Stream has of the accounts after one: the identities,
+// and those that are no IDs.
+func streamed(t *testing.T, bk *bank, after cutover.ID) (ids []cutover.ID, raw []string) {
+	t.Helper()
+	err := bk.Side.(cutover.Streamer).Stream(t.Context(), "account", after, cutover.ID{}, func() int { return 2 }, func(items []cutover.Item) error {
+		for _, i := range items {
+			if i.RawID != "" {
+				raw = append(raw, i.RawID)
+				continue
+			}
+			ids = append(ids, i.Key.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids, raw
 }
 
 func TestAnUnreadableDocumentStandsAlone(t *testing.T) {

@@ -18,7 +18,8 @@ import (
 // EnsureIndexes creates the indexes of all collections that are registered,
 // with their collections. An index that cannot be (records already break its
 // rule, or another one is in its place) does not keep it from the others; the
-// error names each. A server that is away does: fault.Unavailable.
+// error names each. A server that is away does: fault.Unavailable. Then documents
+// that some unique rule's derived key is missing from get it, see FillKeys.
 func (db *DB) EnsureIndexes(ctx context.Context) error {
 	var errs []error
 	for _, of := range db.declared() {
@@ -30,22 +31,27 @@ func (db *DB) EnsureIndexes(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	_, err := db.FillKeys(ctx, false)
+	return errors.Join(append(errs, err)...)
 }
 
-// fields gives the names that an index is over.
-func (i Index) fields() []string {
-	if i.Key != nil {
-		return []string{uniquePrefix + i.Name}
+// keyField names the field that holds what a rule derives.
+func keyField(rule cutover.Unique) string { return uniquePrefix + rule.Name }
+
+// fieldsOf returns the names that an index is over.
+func fieldsOf(i cutover.Index) []string {
+	if len(i.Fields) == 0 {
+		return []string{keyField(*i.Rule)}
 	}
 	return i.Fields
 }
 
-func (i Index) unique() bool { return i.Unique || i.Key != nil }
-
-// rule names what a unique index says, in words.
-func (i Index) rule() string {
-	return cutover.Unique{Fields: i.Fields, Key: i.Key, Name: i.Name}.Rule()
+// about names what an index is about, in words.
+func about(i cutover.Index) string {
+	if i.Rule != nil {
+		return i.Rule.Rule()
+	}
+	return cutover.Unique{Fields: i.Fields}.Rule()
 }
 
 const (
@@ -54,18 +60,18 @@ const (
 	codeSpecsConflict   = 86
 )
 
-func ensureIndex(ctx context.Context, coll *mongo.Collection, index Index) error {
-	_, err := coll.Indexes().CreateOne(ctx, index.model(true))
+func ensureIndex(ctx context.Context, coll *mongo.Collection, index cutover.Index) error {
+	_, err := coll.Indexes().CreateOne(ctx, model(index, true))
 	var server mongo.ServerError
 	if errors.As(err, &server) && server.HasErrorCode(codeNotImplemented) {
-		_, err = coll.Indexes().CreateOne(ctx, index.model(false))
+		_, err = coll.Indexes().CreateOne(ctx, model(index, false))
 	}
 	if errors.As(err, &server) && (server.HasErrorCode(codeOptionsConflict) || server.HasErrorCode(codeSpecsConflict)) {
-		return index.likeOneOf(ctx, coll)
+		return likeOneOf(ctx, coll, index)
 	}
 	err = translate(err, reading)
 	if err != nil && !fault.Is(err, fault.Unavailable) {
-		return fmt.Errorf("index on %s of %s: %w", index.rule(), coll.Name(), err)
+		return fmt.Errorf("index on %s of %s: %w", about(index), coll.Name(), err)
 	}
 	return err
 }
@@ -73,18 +79,18 @@ func ensureIndex(ctx context.Context, coll *mongo.Collection, index Index) error
 // model describes an index to the driver. A unique one ignores absent fields:
 // over one field sparse does that; over several only a partial index, which
 // FerretDB neither has nor needs.
-func (i Index) model(partial bool) mongo.IndexModel {
+func model(i cutover.Index, partial bool) mongo.IndexModel {
 	keys := bson.D{}
 	present := bson.D{}
-	for _, f := range i.fields() {
+	for _, f := range fieldsOf(i) {
 		keys = append(keys, bson.E{Key: f, Value: 1})
 		present = append(present, bson.E{Key: f, Value: bson.D{{Key: "$exists", Value: true}}})
 	}
 	o := options.Index()
 	switch {
-	case i.unique() && len(keys) > 1 && partial:
+	case i.Rule != nil && len(keys) > 1 && partial:
 		o.SetUnique(true).SetPartialFilterExpression(present)
-	case i.unique():
+	case i.Rule != nil:
 		o.SetUnique(true).SetSparse(true)
 	case strings.HasPrefix(keys[0].Key, "_"):
 		o.SetSparse(true)
@@ -94,15 +100,15 @@ func (i Index) model(partial bool) mongo.IndexModel {
 
 // likeOneOf accepts an index of an earlier version in place of this one when
 // it holds the same rule.
-func (i Index) likeOneOf(ctx context.Context, coll *mongo.Collection) error {
+func likeOneOf(ctx context.Context, coll *mongo.Collection, i cutover.Index) error {
 	there, err := coll.Indexes().ListSpecifications(ctx)
 	if err != nil {
 		return translate(err, reading)
 	}
-	if found, err := i.among(there); found || err != nil {
+	if found, err := among(i, there); found || err != nil {
 		return err
 	}
-	return fmt.Errorf("index on %s of %s: another index is in its place: drop that one", i.rule(), coll.Name())
+	return fmt.Errorf("index on %s of %s: another index is in its place: drop that one", about(i), coll.Name())
 }
 
 // sameKeys compares the names and order of two indexes' fields.
@@ -122,19 +128,19 @@ func (c *collection) clash(ctx context.Context, ch change) (rule string, other b
 		return "", nil, err
 	}
 	for _, index := range c.Indexes {
-		if !index.unique() {
+		if index.Rule == nil {
 			continue
 		}
 		if other, err = c.sameValue(ctx, index, doc); err != nil || other != nil {
-			return index.rule(), other, err
+			return about(index), other, err
 		}
 	}
 	return "", nil, nil
 }
 
-func (c *collection) sameValue(ctx context.Context, index Index, doc bson.Raw) (bson.Raw, error) {
+func (c *collection) sameValue(ctx context.Context, index cutover.Index, doc bson.Raw) (bson.Raw, error) {
 	var filter bson.D
-	for _, f := range index.fields() {
+	for _, f := range fieldsOf(index) {
 		v := firstValue(doc, strings.Split(f, "."))
 		if isNull(v) {
 			return nil, nil

@@ -198,7 +198,7 @@ func graftGroup(doc bson.D, f shape.Field, text json.RawMessage) (bson.D, json.R
 	group := bson.D{}
 	if i >= 0 {
 		group, _ = doc[i].Value.(bson.D)
-	} else if _, must := firstNumber(f); must || f.Pointer && hasNumber(f) {
+	} else if _, must := firstNumber(&f); must || f.Pointer && hasNumber(f) {
 		return doc, text, nil // a group without its number would not be readable
 	}
 	group, rest, err := graft(group, f.Fields, tree)
@@ -217,7 +217,7 @@ func graftGroup(doc bson.D, f shape.Field, text json.RawMessage) (bson.D, json.R
 // hasNumber says that an optional group, when it is there, must have a number.
 func hasNumber(f shape.Field) bool {
 	f.Pointer = false
-	_, must := firstNumber(f)
+	_, must := firstNumber(&f)
 	return must
 }
 

@@ -24,12 +24,34 @@ func adapted(record any, doc bson.Raw) (bson.Raw, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a damaged document")
 	}
+	names, values := make([]string, len(elements)), make([]any, len(elements))
 	fields := make(map[string]any, len(elements))
-	for _, e := range elements {
-		fields[e.Key()] = plain(e.Value())
+	for i, e := range elements {
+		names[i], values[i] = e.Key(), plain(e.Value())
+		fields[names[i]] = values[i]
 	}
+	twice := len(fields) < len(names)
 	r.AdaptLegacy(fields)
-	return rebuilt(doc, elements, fields)
+	if !twice && sameFields(names, values, fields) {
+		return doc, nil
+	}
+	return rebuilt(names, fields)
+}
+
+// sameFields says that a document's fields are as they were.
+func sameFields(names []string, values []any, fields map[string]any) bool {
+	if len(fields) != len(names) {
+		return false
+	}
+	for i, name := range names {
+		now, there := fields[name]
+		text, isText := now.(string)
+		was, wasText := values[i].(string)
+		if !there || isText && (!wasText || text != was) {
+			return false
+		}
+	}
+	return true
 }
 
 func plain(v bson.RawValue) any {
@@ -39,23 +61,15 @@ func plain(v bson.RawValue) any {
 	return v
 }
 
-// rebuilt gives doc with the fields as they are now: in their old order, the
-// new ones last. Without a change it is doc itself.
-func rebuilt(doc bson.Raw, elements []bson.RawElement, fields map[string]any) (bson.Raw, error) {
+// rebuilt gives a document with the fields as they are now: in their old order,
+// the new ones last.
+func rebuilt(names []string, fields map[string]any) (bson.Raw, error) {
 	var out bson.D
-	changed := false
-	for _, e := range elements {
-		v, there := fields[e.Key()]
-		if s, text := v.(string); !there || text && plain(e.Value()) != any(s) {
-			changed = true
+	for _, name := range names {
+		if v, there := fields[name]; there {
+			out = append(out, bson.E{Key: name, Value: v})
+			delete(fields, name)
 		}
-		if there {
-			out = append(out, bson.E{Key: e.Key(), Value: v})
-			delete(fields, e.Key())
-		}
-	}
-	if !changed && len(fields) == 0 {
-		return doc, nil
 	}
 	for name, v := range fields {
 		out = append(out, bson.E{Key: name, Value: v})

@@ -9,6 +9,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/query"
 )
 
 // MissingIndex is an index that EnsureIndexes would make and that is not there.
@@ -46,7 +49,7 @@ func (db *DB) MissingIndexes(ctx context.Context) (missing []MissingIndex, decla
 // wanted are the indexes that a collection is to have.
 type wanted struct {
 	coll    *mongo.Collection
-	indexes []Index
+	indexes []cutover.Index
 }
 
 func (of wanted) missing(ctx context.Context) (out []MissingIndex, err error) {
@@ -55,12 +58,12 @@ func (of wanted) missing(ctx context.Context) (out []MissingIndex, err error) {
 		return nil, translate(err, reading)
 	}
 	for _, index := range of.indexes {
-		found, err := index.among(there)
+		found, err := among(index, there)
 		if err != nil {
 			return nil, err
 		}
 		if !found {
-			out = append(out, MissingIndex{of.coll.Name(), index.fields(), index.unique(), index.whyMissing(ctx, of.coll, there)})
+			out = append(out, MissingIndex{of.coll.Name(), fieldsOf(index), index.Rule != nil, whyMissing(ctx, of.coll, index, there)})
 		}
 	}
 	return out, nil
@@ -73,22 +76,26 @@ func (db *DB) declared() []wanted {
 	defer db.mu.Unlock()
 	var all []wanted
 	for _, c := range db.collections {
-		all = append(all, wanted{c.coll, append(slices.Clip(c.Indexes), Index{Fields: []string{fieldNote}})})
+		all = append(all, wanted{c.coll, append(slices.Clip(c.Indexes), over(fieldNote))})
 	}
 	slices.SortFunc(all, func(a, b wanted) int { return strings.Compare(a.coll.Name(), b.coll.Name()) })
 	return append(all,
-		wanted{db.commits, []Index{{Fields: []string{"domain"}}}},
-		wanted{db.tombstones, []Index{{Fields: []string{"kind"}}}})
+		wanted{db.commits, []cutover.Index{over("domain")}},
+		wanted{db.tombstones, []cutover.Index{over("kind")}})
 }
 
-// among says whether one of these indexes holds the same rule.
-func (i Index) among(there []mongo.IndexSpecification) (bool, error) {
-	want, err := bson.Marshal(i.model(false).Keys)
+// over is an index of this package's own.
+func over(field string) cutover.Index { return cutover.Index{Fields: query.Index{field}} }
+
+// among says whether one of these indexes holds the same rule, or serves the
+// same queries, as one does that keeps a rule besides.
+func among(i cutover.Index, there []mongo.IndexSpecification) (bool, error) {
+	want, err := bson.Marshal(model(i, false).Keys)
 	if err != nil {
 		return false, err
 	}
 	for _, spec := range there {
-		if sameKeys(spec.KeysDocument, want) && isUnique(spec) == i.unique() {
+		if sameKeys(spec.KeysDocument, want) && (i.Rule == nil || isUnique(spec)) {
 			return true, nil
 		}
 	}
@@ -99,23 +106,23 @@ func isUnique(spec mongo.IndexSpecification) bool { return spec.Unique != nil &&
 
 // whyMissing says why an index may be missing; it looks no further than the
 // first reason.
-func (i Index) whyMissing(ctx context.Context, coll *mongo.Collection, there []mongo.IndexSpecification) string {
-	if want, err := bson.Marshal(i.model(false).Keys); err == nil {
+func whyMissing(ctx context.Context, coll *mongo.Collection, i cutover.Index, there []mongo.IndexSpecification) string {
+	if want, err := bson.Marshal(model(i, false).Keys); err == nil {
 		for _, spec := range there {
 			if sameKeys(spec.KeysDocument, want) {
 				return "the index " + spec.Name + " is in its place: drop that one"
 			}
 		}
 	}
-	if !i.unique() {
+	if i.Rule == nil {
 		return notMade
 	}
-	twins, err := i.twins(ctx, coll)
+	pair, err := twins(ctx, coll, i)
 	switch {
 	case err != nil:
 		return "whether documents break its rule could not be seen: " + err.Error()
-	case len(twins) > 1:
-		return fmt.Sprintf("documents break its rule: %s and %s have the same %s", twins[0], twins[1], i.rule())
+	case len(pair) > 1:
+		return fmt.Sprintf("documents break its rule: %s and %s have the same %s", pair[0], pair[1], about(i))
 	}
 	return notMade
 }
@@ -124,9 +131,9 @@ const notMade = "nobody has made it, or somebody dropped it"
 
 // twins gives the identities of two documents with the same unique value; none
 // when there are none. It goes through the whole collection.
-func (i Index) twins(ctx context.Context, coll *mongo.Collection) ([]string, error) {
+func twins(ctx context.Context, coll *mongo.Collection, i cutover.Index) ([]string, error) {
 	present, same := bson.D{}, bson.D{}
-	for n, f := range i.fields() {
+	for n, f := range fieldsOf(i) {
 		present = append(present, bson.E{Key: f, Value: bson.D{{Key: "$exists", Value: true}}})
 		same = append(same, bson.E{Key: fmt.Sprint("v", n), Value: "$" + f})
 	}
@@ -145,13 +152,13 @@ func (i Index) twins(ctx context.Context, coll *mongo.Collection) ([]string, err
 	if err := cur.All(ctx, &groups); err != nil || len(groups) == 0 {
 		return nil, translate(err, reading)
 	}
-	return i.withValue(ctx, coll, groups[0].ID)
+	return withValue(ctx, coll, i, groups[0].ID)
 }
 
 // withValue gives the identities of two documents that have these values.
-func (i Index) withValue(ctx context.Context, coll *mongo.Collection, values bson.Raw) ([]string, error) {
+func withValue(ctx context.Context, coll *mongo.Collection, i cutover.Index, values bson.Raw) ([]string, error) {
 	filter := bson.D{}
-	for n, f := range i.fields() {
+	for n, f := range fieldsOf(i) {
 		filter = append(filter, bson.E{Key: f, Value: values.Lookup(fmt.Sprint("v", n))})
 	}
 	cur, err := coll.Find(ctx, filter, options.Find().SetLimit(2).SetProjection(bson.D{{Key: fieldID, Value: 1}}))

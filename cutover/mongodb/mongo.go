@@ -79,6 +79,7 @@ type DB struct {
 	tombstones *mongo.Collection
 	adopted    *mongo.Collection
 	state      *mongo.Collection
+	keys       *mongo.Collection
 	clock      serverClock
 
 	// waitFor bounds how long a writer waits for another's lock; abandonAfter
@@ -99,29 +100,6 @@ type DB struct {
 
 	mu          sync.Mutex
 	collections map[string]*collection // by name: what EnsureIndexes goes through
-}
-
-// Index is an index of a collection. A unique one ignores documents in which
-// one of its fields is absent.
-type Index struct {
-	Name   string // for Key: letters and digits
-	Fields []string
-	Unique bool
-	// Key, when set, derives the unique value itself instead of Fields. It is
-	// stored in an internal field; "" means not subject to the rule.
-	Key func(cutover.Record) string
-}
-
-// indexesOf gives a kind's unique rules and indexes.
-func indexesOf(k cutover.Kind) []Index {
-	var out []Index
-	for _, u := range k.Unique {
-		out = append(out, Index{Name: u.Name, Fields: u.Fields, Unique: u.Key == nil, Key: u.Key})
-	}
-	for _, i := range k.Indexes {
-		out = append(out, Index{Fields: i})
-	}
-	return out
 }
 
 // Open connects to the database named name. It does not wait for the server:
@@ -153,6 +131,7 @@ func newDB(client *mongo.Client, name string) *DB {
 		tombstones: db.Collection("cutover_tombstones"),
 		adopted:    db.Collection("cutover_adopted"),
 		state:      db.Collection("cutover_state"),
+		keys:       db.Collection("cutover_keys"),
 		waitFor:    1500 * time.Millisecond, abandonAfter: 10 * time.Second,
 		longestQuery: keepAborted - 2*clockError,
 		collections:  map[string]*collection{},

@@ -285,19 +285,11 @@ func (f flight) content(doc bson.Raw) bson.Raw {
 // order, after < id ≤ until (a zero until: to the end), until do gives false.
 // batch is how many to fetch at a time, 0 for the server's own measure.
 func (s *store) walk(ctx context.Context, col *collection, after, until cutover.ID, batch int, do func(bson.Raw) (bool, error)) error {
-	// An ObjectID bound excludes identities of other types.
-	bound := bson.D{{Key: "$gt", Value: oid(after)}}
-	if after.IsZero() {
-		bound = bson.D{{Key: "$gte", Value: bson.ObjectID{}}}
-	}
-	if !until.IsZero() {
-		bound = append(bound, bson.E{Key: "$lte", Value: oid(until)})
-	}
 	o := options.Find().SetSort(bson.D{{Key: fieldID, Value: 1}})
 	if batch > 0 {
 		o.SetBatchSize(int32(batch))
 	}
-	cur, err := col.coll.Find(ctx, bson.D{{Key: fieldID, Value: bound}}, o)
+	cur, err := col.coll.Find(ctx, between(after, until), o)
 	if err != nil {
 		return translate(err, reading)
 	}
@@ -318,4 +310,17 @@ func (s *store) walk(ctx context.Context, col *collection, after, until cutover.
 		}
 	}
 	return translate(cur.Err(), reading)
+}
+
+// between is the filter for after < id ≤ until; a zero until is no bound. An
+// ObjectID bound excludes identities of other types.
+func between(after, until cutover.ID) bson.D {
+	bound := bson.D{{Key: "$gt", Value: oid(after)}}
+	if after.IsZero() {
+		bound = bson.D{{Key: "$gte", Value: bson.ObjectID{}}}
+	}
+	if !until.IsZero() {
+		bound = append(bound, bson.E{Key: "$lte", Value: oid(until)})
+	}
+	return bson.D{{Key: fieldID, Value: bound}}
 }

@@ -3,6 +3,7 @@ package mongodb
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -17,23 +18,18 @@ import (
 type collection struct {
 	Kind    string // its name
 	Name    string // the collection's
-	Indexes []Index
+	Indexes []cutover.Index
 	kind    cutover.Kind
+	derived []cutover.Unique
 	fields  []shape.Field
 	coll    *mongo.Collection
 }
 
-// isInternal says that a field of a document is not its record's.
-func (c *collection) isInternal(name string) bool {
-	if internalFields[name] {
-		return true
-	}
-	for _, index := range c.Indexes {
-		if index.Key != nil && name == uniquePrefix+index.Name {
-			return true
-		}
-	}
-	return false
+// isInternal says that a field of a document is not its record's. Derived keys
+// are told by their form: a rule that is no more has left some.
+func isInternal(name string) bool {
+	rule, derived := strings.CutPrefix(name, uniquePrefix)
+	return internalFields[name] || derived && rule != "" && rule[0] >= 'A' && rule[0] <= 'Z'
 }
 
 // get reads one document; nil when it is not there.
@@ -83,7 +79,7 @@ func (db *DB) Side(d cutover.Definition) cutover.Side {
 }
 
 func newCollection(kind cutover.Kind) *collection {
-	return &collection{Kind: kind.Name, Name: kind.Collection, Indexes: indexesOf(kind), kind: kind, fields: shape.Of(kind.Type)}
+	return &collection{Kind: kind.Name, Name: kind.Collection, Indexes: kind.Made(), kind: kind, derived: kind.Derived(), fields: shape.Of(kind.Type)}
 }
 
 // register makes a collection known to EnsureIndexes. It panics when a kind has

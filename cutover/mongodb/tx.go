@@ -128,7 +128,7 @@ func (tx *Tx) Get(ctx context.Context, kind string, id cutover.ID) (cutover.Reco
 
 // Find asks what q says.
 func (tx *Tx) Find(ctx context.Context, kind string, q query.Query) ([]cutover.Record, error) {
-	col, bound, err := tx.plan(kind, q)
+	col, bound, err := tx.plan(ctx, kind, q)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (tx *Tx) Find(ctx context.Context, kind string, q query.Query) ([]cutover.R
 // Count counts what the server finds, or goes through it where the server alone
 // cannot tell.
 func (tx *Tx) Count(ctx context.Context, kind string, q query.Query) (int64, error) {
-	col, bound, err := tx.plan(kind, q.Limit(0))
+	col, bound, err := tx.plan(ctx, kind, q.Limit(0))
 	if err != nil {
 		return 0, err
 	}
@@ -158,8 +158,12 @@ func (tx *Tx) Count(ctx context.Context, kind string, q query.Query) (int64, err
 	return int64(len(found)), err
 }
 
-func (tx *Tx) plan(kind string, q query.Query) (*collection, query.Bound, error) {
+func (tx *Tx) plan(ctx context.Context, kind string, q query.Query) (*collection, query.Bound, error) {
 	col, err := tx.store.of(kind)
+	if err != nil {
+		return nil, query.Bound{}, err
+	}
+	q, err = cutover.Resolved(ctx, tx, q)
 	if err != nil {
 		return nil, query.Bound{}, err
 	}

@@ -53,7 +53,7 @@ func newColumn(name string, at place, optional bool) column {
 func isKey(f shape.Field) bool { return f.Name == "_id" }
 
 // encode gives the column's parameter; nil is NULL.
-func (c column) encode(root reflect.Value) (any, error) {
+func (c *column) encode(root reflect.Value) (any, error) {
 	v, ok := c.at.value(root)
 	f := c.at.field
 	if !ok || f.Pointer && v.IsNil() {
@@ -81,7 +81,7 @@ func isAbsent(f shape.Field, v reflect.Value) bool {
 }
 
 // decode puts a scanned value in its place in root.
-func (c column) decode(h holder, root reflect.Value) error {
+func (c *column) decode(h holder, root reflect.Value) error {
 	if h.null() {
 		return nil
 	}
@@ -149,8 +149,18 @@ func marshalled(v reflect.Value) (any, error) {
 	return string(b), err
 }
 
-func unmarshal(text string, v reflect.Value) error {
-	return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
+// unmarshal spares identities, of which every record has several, the way over
+// bytes.
+func unmarshal(text string, v reflect.Value) (err error) {
+	switch to := v.Addr().Interface().(type) {
+	case *cutover.ID:
+		if text != "" {
+			*to, err = cutover.ParseID(text)
+		}
+		return err
+	default:
+		return to.(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
+	}
 }
 
 // numeric gives a number exactly: digits and exponent, never a float.
@@ -212,7 +222,7 @@ func (h *timeHolder) decode(v reflect.Value) error {
 	if h.InfinityModifier != pgtype.Finite {
 		return fmt.Errorf("an infinite time")
 	}
-	v.Set(reflect.ValueOf(h.Time.UTC()))
+	*v.Addr().Interface().(*time.Time) = h.Time.UTC()
 	return nil
 }
 

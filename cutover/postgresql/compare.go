@@ -14,17 +14,13 @@ import (
 
 // Compare lists how the database's tables differ from what the code expects
 // of them: tables and columns that are missing or unknown, types, NOT NULL,
-// primary keys, child tables that would outlive their parent, and tables that
-// any session may write to. The engine's own tables and the version tables of
-// the application's migrations are none of its business. Columns that the
-// database computes itself may be there.
+// primary keys, child tables that would outlive their parent, indexes that are
+// missing, others, or not asked for, and tables that any session may write to.
+// The engine's own tables and the version tables of the application's migrations
+// are none of its business. Columns that the database computes itself may be
+// there, and so may an index with a COMMENT that says what it is for.
 func Compare(ctx context.Context, db *DB, domains []cutover.Definition, application ...Source) ([]string, error) {
-	var have map[string]schemaTable
-	err := db.inTx(ctx, snapshot, func(q pgx.Tx) error {
-		var err error
-		have, err = readSchema(ctx, q)
-		return translate(err)
-	})
+	have, err := db.schema(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -41,64 +37,25 @@ func Compare(ctx context.Context, db *DB, domains []cutover.Definition, applicat
 	return diffs, nil
 }
 
+func (db *DB) schema(ctx context.Context) (have map[string]schemaTable, err error) {
+	err = db.inTx(ctx, snapshot, func(q pgx.Tx) error {
+		have, err = readSchema(ctx, q)
+		return translate(err)
+	})
+	return have, err
+}
+
 // shared says that a table belongs to no domain.
 func shared(table string, application []Source) bool {
 	return table == "id_map" || table == "pg_dualwrite_gaps" || strings.HasPrefix(table, "cutover_") ||
 		slices.ContainsFunc(application, func(s Source) bool { return s.Table == table })
 }
 
-// schemaTable is a table as it is expected or as it is.
-type schemaTable struct {
-	columns []schemaColumn
-	key     string // the primary key's columns, joined by commas
-	parent  string // the table whose rows take this one's with them
-	guarded bool   // against writers that are not the engine
-}
-
-type schemaColumn struct {
-	name     string
-	sqlType  string
-	nullable bool
-	computed bool
-}
-
-func (c schemaColumn) String() string {
-	if c.nullable {
-		return c.sqlType
-	}
-	return c.sqlType + " NOT NULL"
-}
-
-// expected describes the tables of domains.
-func expected(domains []cutover.Definition) map[string]schemaTable {
-	out := map[string]schemaTable{}
-	for _, d := range domains {
-		for _, t := range tablesOf(d.Kinds) {
-			out[t.name] = schemaTable{columns: schemaColumns(t.columns), key: "id"}
-			for _, c := range t.children {
-				place := []schemaColumn{{name: "parent_id", sqlType: "object_id"}, {name: "position", sqlType: "integer"}}
-				out[c.name] = schemaTable{columns: append(place, schemaColumns(c.columns)...), key: "parent_id,position", parent: t.name}
-			}
-		}
-	}
-	return out
-}
-
-func schemaColumns(cols []column) []schemaColumn {
-	out := make([]schemaColumn, len(cols))
-	for i, c := range cols {
-		// As PostgreSQL spells it.
-		sqlType := strings.Replace(c.sqlType, "timestamptz(3)", "timestamp(3) with time zone", 1)
-		out[i] = schemaColumn{name: c.name, sqlType: sqlType, nullable: c.nullable}
-	}
-	return out
-}
-
 // differences compares an expected table with what there is.
 func (w schemaTable) differences(name string, have map[string]schemaTable) []string {
 	h, ok := have[name]
 	if !ok {
-		return []string{fmt.Sprintf("table %s: missing; expected:\n%s", name, w.create(name))}
+		return []string{fmt.Sprintf("table %s: missing; expected:\n%s", name, strings.Join(w.create(name), "\n"))}
 	}
 	var diffs []string
 	say := func(format string, args ...any) {
@@ -117,6 +74,7 @@ func (w schemaTable) differences(name string, have map[string]schemaTable) []str
 			say("column %s is not expected", c.name)
 		}
 	}
+	diffs = append(diffs, w.indexDifferences(name, h)...)
 	if h.key != w.key {
 		say("primary key is (%s): want (%s)", h.key, w.key)
 	}
@@ -129,33 +87,30 @@ func (w schemaTable) differences(name string, have map[string]schemaTable) []str
 	return diffs
 }
 
-func (w schemaTable) column(name string) *schemaColumn {
-	for i := range w.columns {
-		if w.columns[i].name == name {
-			return &w.columns[i]
+// indexDifferences compares the indexes, both ways.
+func (w schemaTable) indexDifferences(name string, h schemaTable) (diffs []string) {
+	for _, i := range w.indexes {
+		switch is := h.index(i.name); {
+		case is == nil:
+			diffs = append(diffs, fmt.Sprintf("table %s: index %s is missing: want %s", name, i.name, i))
+		case is.String() != i.String():
+			diffs = append(diffs, fmt.Sprintf("table %s: index %s is %s: want %s", name, i.name, is, i))
 		}
 	}
-	return nil
-}
-
-// create writes the statement that a migration would begin with.
-func (w schemaTable) create(name string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "CREATE TABLE %s (\n", quote(name))
-	for _, c := range w.columns {
-		fmt.Fprintf(&b, "    %s %s,\n", quote(c.name), c)
+	for _, i := range h.indexes {
+		if w.index(i.name) == nil && i.reason == "" {
+			diffs = append(diffs, fmt.Sprintf("table %s: index %s: not expected", name, i.name))
+		}
 	}
-	if w.parent != "" {
-		fmt.Fprintf(&b, "    FOREIGN KEY (parent_id) REFERENCES %s ON DELETE CASCADE,\n", quote(w.parent))
-	}
-	fmt.Fprintf(&b, "    PRIMARY KEY (%s)\n);\nCALL cutover_guard('%s');", w.key, name)
-	return b.String()
+	return diffs
 }
 
 // readSchema reads the tables of the current schema.
 func readSchema(ctx context.Context, q pgx.Tx) (map[string]schemaTable, error) {
 	rows, err := q.Query(ctx, `
-		SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.attgenerated <> ''
+		SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+			|| coalesce((SELECT format(' COLLATE %I', l.collname) FROM pg_collation l JOIN pg_type y ON y.oid = a.atttypid
+				WHERE l.oid = a.attcollation AND a.attcollation <> y.typcollation), ''), NOT a.attnotnull, a.attgenerated <> ''
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
 		ORDER BY c.relname, a.attnum`)
@@ -177,7 +132,44 @@ func readSchema(ctx context.Context, q pgx.Tx) (map[string]schemaTable, error) {
 	if err := readKeys(ctx, q, out); err != nil {
 		return nil, err
 	}
+	if err := readIndexes(ctx, q, out); err != nil {
+		return nil, err
+	}
 	return out, readGuards(ctx, q, out)
+}
+
+// readIndexes adds the indexes that work, but those of primary keys.
+func readIndexes(ctx context.Context, q pgx.Tx, tables map[string]schemaTable) error {
+	rows, err := q.Query(ctx, `
+		SELECT t.relname, c.relname, i.indisunique,
+			ARRAY(SELECT coalesce((SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum = i.indkey[k - 1]),
+				pg_get_indexdef(i.indexrelid, k, false)) FROM generate_series(1, i.indnkeyatts) k),
+			ARRAY(SELECT CASE i.indoption[k - 1] WHEN 0 THEN '' WHEN 2 THEN ' NULLS FIRST' WHEN 3 THEN ' DESC' ELSE ' DESC NULLS LAST' END
+				FROM generate_series(1, i.indnkeyatts) k),
+			CASE WHEN m.amname <> 'btree' THEN ' USING ' || m.amname ELSE '' END
+				|| coalesce(' WHERE ' || pg_get_expr(i.indpred, i.indrelid), ''),
+			coalesce(obj_description(i.indexrelid, 'pg_class'), '')
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+		JOIN pg_am m ON m.oid = c.relam
+		WHERE t.relnamespace = current_schema()::regnamespace AND NOT i.indisprimary AND i.indisvalid
+		ORDER BY c.relname`)
+	if err != nil {
+		return err
+	}
+	var table string
+	var i schemaIndex
+	var names, orders []string
+	_, err = pgx.ForEachRow(rows, []any{&table, &i.name, &i.unique, &names, &orders, &i.rest, &i.reason}, func() error {
+		t := tables[table]
+		one := i
+		for k := range names {
+			one.parts = append(one.parts, indexPart{names[k], orders[k]})
+		}
+		t.indexes = append(t.indexes, one)
+		tables[table] = t
+		return nil
+	})
+	return err
 }
 
 // readGuards adds which tables have a guard that is enabled.

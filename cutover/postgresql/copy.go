@@ -46,7 +46,7 @@ func (s *store) getKind(ctx context.Context, q pgx.Tx, kind string, ids []string
 		return err
 	}
 	var list []*found
-	if err := ask(ctx, q, t.fetch(&list, quote(t.name), "WHERE id = ANY($1)", ids)); err != nil {
+	if err := ask(ctx, q, t.fetchKeyed(&list, "WHERE id = ANY($1)", ids)); err != nil {
 		return err
 	}
 	for _, f := range list {
@@ -85,7 +85,7 @@ func (s *store) getTombstones(ctx context.Context, q pgx.Tx, keys []cutover.Key,
 
 // item makes a read record fit for the engine.
 func (t *table) item(f *found) cutover.Item {
-	item := cutover.Item{Key: cutover.Key{Kind: t.kind}, Rev: f.rev, Err: f.err}
+	item := cutover.Item{Key: cutover.Key{Kind: t.kind}, Rev: f.rev, Err: f.err, Stale: f.stale}
 	if err := item.Key.ID.UnmarshalText([]byte(f.id)); err != nil {
 		item.RawID, item.Err = f.id, err // the type object_id does not allow it
 	}
@@ -108,9 +108,10 @@ func (s *store) Scan(ctx context.Context, kind string, after, until cutover.ID, 
 	if !until.IsZero() {
 		w.either[0] += " AND id <= " + w.arg(until, "object_id")
 	}
-	source, tail := w.from()
 	var list []*found
-	err = s.again(ctx, func() error { return ask(ctx, s.pool, t.fetch(&list, source, tail, params(w.args)...)) })
+	err = s.again(ctx, func() error {
+		return ask(ctx, s.pool, t.fetchKeyed(&list, w.tail(w.either), params(w.args)...))
+	})
 	if err != nil {
 		return nil, translate(err)
 	}

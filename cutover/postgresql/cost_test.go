@@ -118,6 +118,14 @@ func TestView_IsOneRoundTripPerQuestion(t *testing.T) {
 			}
 			return err
 		},
+		"a list by what other records have": func(ctx context.Context, tx cutover.Tx) error {
+			ask := query.Among(query.ID, "specimen", query.ID, query.Eq("name", a.Name).OrderByDesc("at").Limit(5))
+			list, err := cutover.Find[cutovertest.Specimen](ctx, tx, query.AnyOf(query.Eq("name", b.Name), ask))
+			if len(list) != 2 {
+				t.Errorf("%d specimens, want 2", len(list))
+			}
+			return err
+		},
 		"a number": func(ctx context.Context, tx cutover.Tx) error {
 			_, err := cutover.Count[cutovertest.Specimen](ctx, tx, query.All())
 			return err

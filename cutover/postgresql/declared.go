@@ -68,6 +68,7 @@ var (
 	makesConstraint = regexp.MustCompile(`CONSTRAINT (\w+) (?:CHECK|UNIQUE|FOREIGN|PRIMARY|EXCLUDE)`)
 	makesReference  = regexp.MustCompile(`^\s+(\w+)\s+\w+.* REFERENCES \w+`)
 	drops           = regexp.MustCompile(`DROP (INDEX|CONSTRAINT|TRIGGER) (?:IF EXISTS )?(\w+)`)
+	renames         = regexp.MustCompile(`ALTER INDEX (\w+) RENAME TO (\w+)`)
 	dropsTable      = regexp.MustCompile(`DROP TABLE (\w+);`)
 )
 
@@ -85,7 +86,7 @@ func declared(sources []Source) ([]Declared, error) {
 				return nil, fault.Wrap(err, fault.Internal, "a migration cannot be read")
 			}
 			up, _, _ := strings.Cut(string(text), "-- +goose Down")
-			all = append(without(all, up), declaredIn(up, name)...)
+			all = append(renamed(without(all, up), up), declaredIn(up, name)...)
 		}
 	}
 	return all, nil
@@ -119,6 +120,18 @@ func without(all []Declared, up string) []Declared {
 	}
 	for _, m := range drops.FindAllStringSubmatch(up, -1) {
 		all = slices.DeleteFunc(all, func(d Declared) bool { return d.What == strings.ToLower(m[1]) && d.Name == m[2] })
+	}
+	return all
+}
+
+// renamed gives what earlier migrations have made the names that this one gives.
+func renamed(all []Declared, up string) []Declared {
+	for _, m := range renames.FindAllStringSubmatch(up, -1) {
+		for i := range all {
+			if all[i].What == "index" && all[i].Name == m[1] {
+				all[i].Name = m[2]
+			}
+		}
 	}
 	return all
 }

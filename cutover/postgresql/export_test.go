@@ -27,6 +27,14 @@ func DownTo(ctx context.Context, db *DB, s Source, version int64) error {
 	})
 }
 
+// Down takes all migrations of a source back.
+func Down(ctx context.Context, db *DB, s Source) error {
+	return db.migrate(s, func(p *goose.Provider) error {
+		_, err := p.DownTo(ctx, 0)
+		return err
+	})
+}
+
 // Ask puts a question of its own to a transaction.
 func Ask(ctx context.Context, tx cutover.Tx, sql string, take func(pgx.Rows) error) error {
 	return tx.(*Tx).ask(ctx, question{sql: sql, take: take})

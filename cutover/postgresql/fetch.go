@@ -35,7 +35,19 @@ func (t *table) fetch(list *[]*found, source, tail string, args ...any) question
 		sql:  t.sql.selects + source + " " + tail,
 		args: args,
 		take: func(rows pgx.Rows) (err error) {
-			*list, err = t.scan(rows)
+			*list, err = t.scan(rows, false)
+			return err
+		},
+	}
+}
+
+// fetchKeyed is fetch from the table itself, with the keys of unique rules.
+func (t *table) fetchKeyed(list *[]*found, tail string, args ...any) question {
+	return question{
+		sql:  t.sql.keyed + quote(t.name) + " " + tail,
+		args: args,
+		take: func(rows pgx.Rows) (err error) {
+			*list, err = t.scan(rows, true)
 			return err
 		},
 	}

@@ -7,7 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
+	"sync"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/amanat-dev/amanat/cutover/shape"
 )
@@ -43,11 +47,11 @@ type jsonHolder struct {
 }
 
 func (h *jsonHolder) decode(v reflect.Value) error {
-	x, err := parse(h.b)
-	if err != nil {
-		return err
-	}
-	return fromJSON(x, v, h.field)
+	r := readers.Get().(*jsonReader)
+	defer readers.Put(r)
+	r.bytes.Reset(h.b)
+	r.Reset(&r.bytes)
+	return r.read(v, &h.field)
 }
 
 // compact writes JSON with sorted keys and no escapes that JSON does not ask
@@ -134,37 +138,60 @@ func listToJSON(v reflect.Value, elem shape.Field) (any, error) {
 
 var errJSONType = errors.New("a value of another type than expected")
 
-// fromJSON puts what toJSON made into v. null is the zero value.
-func fromJSON(x any, v reflect.Value, f shape.Field) error {
-	if x == nil {
-		return nil
+// jsonReader puts what toJSON made, and jsonb has kept, into values of Go, as it
+// reads: a list has no form in between.
+type jsonReader struct {
+	jsontext.Decoder
+	bytes bytes.Reader
+}
+
+var readers = sync.Pool{New: func() any { return new(jsonReader) }}
+
+// read puts the next value into v. null is the zero value.
+func (r *jsonReader) read(v reflect.Value, f *shape.Field) error {
+	kind := r.PeekKind()
+	if kind == 'n' {
+		return r.SkipValue()
 	}
 	if f.Pointer {
 		v.Set(reflect.New(f.Type))
 		v = v.Elem()
 	}
-	switch x := x.(type) {
-	case string:
-		return stringFromJSON(x, v, f)
-	case bool:
-		if f.Class == shape.Bool {
-			v.SetBool(x)
-			return nil
-		}
-	case json.Number:
-		if n, err := x.Int64(); err == nil && f.Class == shape.Int && !v.OverflowInt(n) {
+	switch {
+	case kind == '{' && f.Class == shape.Extra:
+		return r.extra(v)
+	case kind == '{' && f.Class == shape.Map:
+		return r.stringMap(v)
+	case kind == '{' && f.Class == shape.Group:
+		return r.group(v, f.Fields)
+	case kind == '[' && f.Class == shape.List:
+		return r.list(v, f.Elem)
+	}
+	t, err := r.ReadToken()
+	if err != nil {
+		return err
+	}
+	return scalarFromJSON(t, v, f)
+}
+
+func scalarFromJSON(t jsontext.Token, v reflect.Value, f *shape.Field) error {
+	switch kind := t.Kind(); {
+	case kind == '"':
+		return stringFromJSON(t.String(), v, f)
+	case (kind == 't' || kind == 'f') && f.Class == shape.Bool:
+		v.SetBool(t.Bool())
+		return nil
+	case kind == '0' && f.Class == shape.Int:
+		n, err := strconv.ParseInt(t.String(), 10, 64)
+		if err == nil && !v.OverflowInt(n) {
 			v.SetInt(n)
 			return nil
 		}
-	case map[string]any:
-		return objectFromJSON(x, v, f)
-	case []any:
-		return listFromJSON(x, v, f)
 	}
 	return errJSONType
 }
 
-func stringFromJSON(s string, v reflect.Value, f shape.Field) error {
+func stringFromJSON(s string, v reflect.Value, f *shape.Field) error {
 	switch f.Class {
 	case shape.Str:
 		v.SetString(s)
@@ -184,48 +211,90 @@ func stringFromJSON(s string, v reflect.Value, f shape.Field) error {
 	return nil
 }
 
-func objectFromJSON(x map[string]any, v reflect.Value, f shape.Field) error {
-	switch f.Class {
-	case shape.Map:
-		return mapFromJSON(x, v)
-	case shape.Extra:
-		b, err := compact(x)
-		v.SetBytes(b)
+// members calls do for each member of the object that comes next, which reads
+// its value. The name is good until then.
+func (r *jsonReader) members(do func(name []byte) error) error {
+	if _, err := r.ReadToken(); err != nil {
 		return err
-	case shape.Group:
-		for _, sub := range f.Fields {
-			if err := fromJSON(x[sub.Name], v.FieldByIndex(sub.Index), sub); err != nil {
-				return fmt.Errorf("%s: %w", sub.Name, err)
+	}
+	for r.PeekKind() == '"' {
+		name, err := r.ReadValue()
+		if err != nil {
+			return err
+		}
+		if err := do(name[1 : len(name)-1]); err != nil {
+			return err
+		}
+	}
+	_, err := r.ReadToken()
+	return err
+}
+
+// group leaves out what it does not know.
+func (r *jsonReader) group(v reflect.Value, fields []shape.Field) error {
+	return r.members(func(name []byte) error {
+		for i := range fields {
+			if f := &fields[i]; f.Name == string(name) {
+				if err := r.read(v.FieldByIndex(f.Index), f); err != nil {
+					return fmt.Errorf("%s: %w", f.Name, err)
+				}
+				return nil
 			}
 		}
-		return nil
-	}
-	return errJSONType
+		return r.SkipValue()
+	})
 }
 
-func mapFromJSON(x map[string]any, v reflect.Value) error {
-	out := reflect.MakeMapWithSize(v.Type(), len(x))
-	for k, val := range x {
-		s, ok := val.(string)
-		if !ok {
-			return fmt.Errorf("%s: %w", k, errJSONType)
-		}
-		out.SetMapIndex(reflect.ValueOf(k).Convert(v.Type().Key()), reflect.ValueOf(s).Convert(v.Type().Elem()))
+func (r *jsonReader) list(v reflect.Value, elem *shape.Field) error {
+	if _, err := r.ReadToken(); err != nil {
+		return err
 	}
-	v.Set(out)
-	return nil
-}
-
-func listFromJSON(x []any, v reflect.Value, f shape.Field) error {
-	if f.Class != shape.List {
-		return errJSONType
-	}
-	out := reflect.MakeSlice(v.Type(), len(x), len(x))
-	for i, e := range x {
-		if err := fromJSON(e, out.Index(i), *f.Elem); err != nil {
+	out := reflect.New(v.Type()).Elem()
+	for i := 0; r.PeekKind() != ']'; i++ {
+		out.Grow(1)
+		out.SetLen(i + 1)
+		if err := r.read(out.Index(i), elem); err != nil {
 			return fmt.Errorf("[%d]: %w", i, err)
 		}
 	}
 	v.Set(out)
-	return nil
+	_, err := r.ReadToken()
+	return err
+}
+
+func (r *jsonReader) stringMap(v reflect.Value) error {
+	out := reflect.MakeMap(v.Type())
+	err := r.members(func(quoted []byte) error {
+		name, err := jsontext.AppendUnquote(nil, `"`+string(quoted)+`"`)
+		if err != nil {
+			return err
+		}
+		t, err := r.ReadToken()
+		if err != nil {
+			return err
+		}
+		if t.Kind() != '"' {
+			return fmt.Errorf("%s: %w", name, errJSONType)
+		}
+		out.SetMapIndex(reflect.ValueOf(string(name)).Convert(v.Type().Key()), reflect.ValueOf(t.String()).Convert(v.Type().Elem()))
+		return nil
+	})
+	v.Set(out)
+	return err
+}
+
+// extra brings an object into the form of cutover.Extra: jsonb has an order of
+// keys of its own.
+func (r *jsonReader) extra(v reflect.Value) error {
+	raw, err := r.ReadValue()
+	if err != nil {
+		return err
+	}
+	x, err := parse(raw)
+	if err != nil {
+		return err
+	}
+	b, err := compact(x)
+	v.SetBytes(b)
+	return err
 }

@@ -1,6 +1,7 @@
 package postgresql
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,32 +14,41 @@ import (
 	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
-// Load brings many copies of one kind in by COPY: into temporary tables first,
-// from where the same rules as in Apply decide what is taken over. All or
-// nothing.
+// Load brings many copies of one kind in by COPY, all or nothing: straight into
+// the kind's tables where none of them can be there yet, else into temporary
+// tables first, from where the same rules as in Apply decide what is taken over.
 func (s *store) Load(ctx context.Context, kind string, items []cutover.Item) error {
 	t, err := s.table(kind)
 	if err != nil || len(items) == 0 {
 		return err
 	}
+	err = s.load(ctx, t, items, false)
+	if v := violationOf(err); v != nil && v.Rule == Unique {
+		// A live copy came in between the look and the COPY.
+		return s.load(ctx, t, items, true)
+	}
+	return err
+}
+
+// load is one try of Load. aside says that it is to go by temporary tables.
+func (s *store) load(ctx context.Context, t *table, items []cutover.Item, aside bool) error {
 	return s.inTx(ctx, current, func(q pgx.Tx) error {
 		if err := control.FenceCopy(ctx, q, s.domain); err != nil {
 			return err
 		}
 		l := &loading{table: t, q: q, items: items}
+		vacant := false
 		b := new(pgx.Batch)
 		b.Queue("SET LOCAL statement_timeout = 0")
-		s.queueLock(b, kind, false)
-		l.queueTables(b)
+		s.queueLock(b, t.kind, false) // until the end no tombstone is added
+		l.queueLook(b, &vacant)
 		if err := q.SendBatch(ctx, b).Close(); err != nil {
 			return translate(err)
 		}
-		if err := l.copyRows(ctx); err != nil {
-			return translate(err)
+		if vacant && !aside {
+			return translate(l.copyRows(ctx, t.name, func(c child) string { return c.name }))
 		}
-		b = new(pgx.Batch)
-		l.queueTakeOver(b)
-		return translate(q.SendBatch(ctx, b).Close())
+		return translate(l.byTemporary(ctx))
 	})
 }
 
@@ -59,29 +69,63 @@ type part struct {
 	values   []any
 }
 
-func (l *loading) childTable(i int) string { return fmt.Sprintf("load_part_%d", i) }
+// queueLook asks whether neither a row nor a tombstone is where the items are to
+// go. What commits before the lock is seen: each statement has a snapshot of its
+// own.
+func (l *loading) queueLook(b *pgx.Batch, vacant *bool) {
+	first, last := l.items[0].Key.ID, l.items[0].Key.ID
+	for _, i := range l.items {
+		if bytes.Compare(i.Key.ID[:], first[:]) < 0 {
+			first = i.Key.ID
+		}
+		if bytes.Compare(i.Key.ID[:], last[:]) > 0 {
+			last = i.Key.ID
+		}
+	}
+	b.Queue(fmt.Sprintf(`SELECT NOT EXISTS (SELECT FROM %s WHERE id BETWEEN $1::object_id AND $2::object_id)
+		AND NOT EXISTS (SELECT FROM cutover_tombstones WHERE kind = $3 AND id BETWEEN $1::object_id AND $2::object_id)`, quote(l.name)),
+		first.String(), last.String(), l.kind).QueryRow(func(row pgx.Row) error { return row.Scan(vacant) })
+}
+
+// byTemporary loads where some of the items may be there already.
+func (l *loading) byTemporary(ctx context.Context) error {
+	b := new(pgx.Batch)
+	l.queueTables(b)
+	if err := l.q.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	if err := l.copyRows(ctx, "load_row", temporary); err != nil {
+		return err
+	}
+	b = new(pgx.Batch)
+	l.queueTakeOver(b)
+	return l.q.SendBatch(ctx, b).Close()
+}
+
+// temporary names the temporary table for a child table's rows.
+func temporary(c child) string { return "load_part_" + c.name }
 
 func (l *loading) queueTables(b *pgx.Batch) {
 	b.Queue(fmt.Sprintf("CREATE TEMPORARY TABLE load_row (LIKE %s) ON COMMIT DROP", quote(l.name)))
 	if len(l.children) > 0 {
 		b.Queue("CREATE TEMPORARY TABLE load_taken (id text) ON COMMIT DROP")
 	}
-	for i, c := range l.children {
-		b.Queue(fmt.Sprintf("CREATE TEMPORARY TABLE %s (LIKE %s) ON COMMIT DROP", l.childTable(i), quote(c.name)))
+	for _, c := range l.children {
+		b.Queue(fmt.Sprintf("CREATE TEMPORARY TABLE %s (LIKE %s) ON COMMIT DROP", quote(temporary(c)), quote(c.name)))
 	}
 }
 
-// copyRows sends the records' rows, then those of each child table. Only the
-// latter are held in memory on the way.
-func (l *loading) copyRows(ctx context.Context) error {
+// copyRows sends the records' rows into a table, then those of each child table
+// into another. Only the latter are held in memory on the way.
+func (l *loading) copyRows(ctx context.Context, table string, ofChild func(child) string) error {
 	l.parts = make([][]part, len(l.children))
-	_, err := l.q.CopyFrom(ctx, pgx.Identifier{"load_row"}, names(l.columns),
+	_, err := l.q.CopyFrom(ctx, pgx.Identifier{table}, names(l.written()),
 		pgx.CopyFromSlice(len(l.items), func(i int) ([]any, error) { return l.encodeItem(l.items[i]) }))
 	if err != nil {
 		return err
 	}
 	for i, c := range l.children {
-		if err := l.copyParts(ctx, i, c); err != nil {
+		if err := l.copyParts(ctx, ofChild(c), l.parts[i], c); err != nil {
 			return err
 		}
 	}
@@ -105,12 +149,11 @@ func (l *loading) encodeItem(item cutover.Item) ([]any, error) {
 	return r.values, nil
 }
 
-func (l *loading) copyParts(ctx context.Context, i int, c child) error {
-	parts := l.parts[i]
+func (l *loading) copyParts(ctx context.Context, table string, parts []part, c child) error {
 	if len(parts) == 0 {
 		return nil
 	}
-	_, err := l.q.CopyFrom(ctx, pgx.Identifier{l.childTable(i)}, append([]string{"parent_id", "position"}, names(c.columns)...),
+	_, err := l.q.CopyFrom(ctx, pgx.Identifier{table}, append([]string{"parent_id", "position"}, names(c.columns)...),
 		pgx.CopyFromSlice(len(parts), func(n int) ([]any, error) {
 			return append([]any{parts[n].id, parts[n].position}, parts[n].values...), nil
 		}))
@@ -132,18 +175,18 @@ func (l *loading) queueTakeOver(b *pgx.Batch) {
 		return
 	}
 	b.Queue("WITH taken AS (" + l.takeRows() + " RETURNING id) INSERT INTO load_taken SELECT id FROM taken")
-	for i, c := range l.children {
+	for _, c := range l.children {
 		cols := "parent_id, position, " + c.columnList()
 		b.Queue(fmt.Sprintf("DELETE FROM %s USING load_taken WHERE parent_id = load_taken.id", quote(c.name)))
 		b.Queue(fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s WHERE parent_id IN (SELECT id FROM load_taken)",
-			quote(c.name), cols, cols, l.childTable(i)))
+			quote(c.name), cols, cols, quote(temporary(c))))
 	}
 }
 
 // takeRows is the statement that inserts each loaded row, unless a later
 // revision or a tombstone is there.
 func (l *loading) takeRows() string {
-	quoted := names(l.columns)
+	quoted := names(l.written())
 	set := make([]string, len(quoted))
 	for i, name := range quoted {
 		quoted[i] = quote(name)

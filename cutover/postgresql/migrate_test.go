@@ -149,6 +149,11 @@ func TestCompare_NamesEachDifference(t *testing.T) {
 		"ALTER TABLE specimen_marks DROP CONSTRAINT specimen_marks_pkey",
 		"ALTER TABLE shelves DISABLE TRIGGER writer_guard",
 		"DROP TABLE specimen_steps",
+		"DROP INDEX specimens_name_idx",
+		"DROP INDEX specimens_at_idx", "CREATE INDEX specimens_at_idx ON specimens (at, id)",
+		"DROP INDEX specimens_flag_idx", "CREATE UNIQUE INDEX specimens_flag_idx ON specimens (flag, id) WHERE flag",
+		"CREATE INDEX unasked ON specimens (lower(name))",
+		"CREATE INDEX asked ON specimens (lower(name))", "COMMENT ON INDEX asked IS 'an operator looks for names'",
 		"CREATE TABLE stray (id int)")
 	diffs := compare()
 	for _, want := range []string{
@@ -161,10 +166,17 @@ func TestCompare_NamesEachDifference(t *testing.T) {
 		"table specimen_marks: primary key is (): want (parent_id,position)",
 		"table shelves: nothing keeps other writers out: want CALL cutover_guard('shelves')",
 		"table specimen_steps: missing",
+		"table specimens: index specimens_name_idx is missing: want (name, id)",
+		"table specimens: index specimens_at_idx is (at, id): want (at NULLS FIRST, id)",
+		"table specimens: index specimens_flag_idx is UNIQUE (flag, id) WHERE flag: want (flag, id)",
+		"table specimens: index unasked: not expected",
 		"table stray: not expected",
 	} {
 		if !strings.Contains(diffs, want) {
 			t.Errorf("no line %q in:\n%s", want, diffs)
 		}
+	}
+	if strings.Contains(diffs, "index asked") {
+		t.Errorf("an index that says what it is for is not expected:\n%s", diffs)
 	}
 }

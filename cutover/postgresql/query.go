@@ -6,18 +6,30 @@ import (
 	"strings"
 	"time"
 
+	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/cutover/shape"
 )
 
 // whereOf makes SQL of a query. The text depends on the query's shape alone, so
 // that a statement is prepared once.
-func whereOf(t *table, b query.Bound) *where {
-	w := &where{table: t, order: t.order(b), limit: b.Limit}
+func (s *store) whereOf(t *table, b query.Bound) (*where, error) {
+	w := &where{store: s}
+	err := w.bind(t, b)
+	return w, err
+}
+
+// bind adds the query's conditions; placeholders go on from those there are.
+func (w *where) bind(t *table, b query.Bound) error {
+	w.table, w.order, w.limit = t, t.order(b), b.Limit
 	for _, br := range b.Branches {
-		w.either = append(w.either, w.all(br))
+		condition, err := w.all(br)
+		if err != nil {
+			return err
+		}
+		w.either = append(w.either, condition)
 	}
-	return w
+	return nil
 }
 
 // arg adds an argument and returns its placeholder.
@@ -59,25 +71,57 @@ func (t *table) order(b query.Bound) string {
 	if b.Order.IsID() {
 		return "id" + direction
 	}
-	// What is absent comes first, as it does in MongoDB. Where nothing is absent,
-	// not to say so lets an index serve.
+	// What is absent comes first, as it does in MongoDB, and in the indexes on what
+	// is sorted by. Where nothing is absent, not to say so lets others serve.
 	column := t.columnOf(b.Order)
-	if !column.nullable || b.Bounds(b.Order) {
+	if !column.nullable || !column.sorted() && b.Bounds(b.Order) {
 		nulls = ""
 	}
 	return quote(column.name) + direction + nulls + ", id" + direction
 }
 
 // all is the condition that all terms hold.
-func (w *where) all(br query.Branch) string {
+func (w *where) all(br query.Branch) (string, error) {
 	if len(br) == 0 {
-		return "true"
+		return "true", nil
 	}
 	parts := make([]string, len(br))
 	for i, t := range br {
-		parts[i] = w.term(t)
+		if t.Op != query.IsAmong {
+			parts[i] = w.term(t)
+			continue
+		}
+		var err error
+		if parts[i], err = w.among(t); err != nil {
+			return "", err
+		}
 	}
-	return strings.Join(parts, " AND ")
+	return strings.Join(parts, " AND "), nil
+}
+
+// among asks for the values that other records have in the same statement.
+func (w *where) among(t query.Term) (string, error) {
+	from := t.From
+	there, err := w.store.table(from.Kind)
+	if err != nil {
+		return "", err
+	}
+	bound, err := there.def.Plan(from.Query)
+	if err != nil || len(bound.Branches) == 0 {
+		return "false", err
+	}
+	field, err := query.Lookup(there.fields, from.Field)
+	if err != nil {
+		return "", fault.Wrap(err, fault.Internal, "a query that cannot be asked")
+	}
+	inner := &where{store: w.store, args: w.args}
+	if err := inner.bind(there, bound); err != nil {
+		return "", err
+	}
+	w.args = inner.args
+	source, tail := inner.from()
+	column := quote(w.table.columnOf(t.Path).name)
+	return fmt.Sprintf("%s IN (SELECT %s FROM %s %s)", column, quote(there.columnOf(field).name), source, tail), nil
 }
 
 func (w *where) term(t query.Term) string {

@@ -11,8 +11,8 @@ import (
 	"github.com/amanat-dev/amanat/cutover/shape"
 )
 
-// row is a record as it is stored: the parameters of its table's columns, and
-// for each child table those of its rows, without parent and position.
+// row is a record as it is stored: the parameters of its table's columns with
+// the keys of its unique rules, and for each child table those of its rows, without parent and position.
 type row struct {
 	values   []any
 	children [][][]any
@@ -24,6 +24,9 @@ func (t *table) encode(rec cutover.Record) (row, error) {
 	values, err := encodeColumns(t.columns, v)
 	if err != nil {
 		return row{}, err
+	}
+	for _, k := range t.keys {
+		values = append(values, k.value(rec))
 	}
 	out := row{values: values, children: make([][][]any, len(t.children))}
 	for i, c := range t.children {
@@ -52,8 +55,8 @@ func (c child) encode(root reflect.Value) ([][]any, error) {
 
 func encodeColumns(cols []column, v reflect.Value) ([]any, error) {
 	out := make([]any, len(cols))
-	for i, c := range cols {
-		p, err := c.encode(v)
+	for i := range cols {
+		p, err := cols[i].encode(v)
 		if err != nil {
 			return nil, err
 		}
@@ -69,6 +72,7 @@ type found struct {
 	rev    int64
 	value  reflect.Value // pointer to the record's struct
 	parted bool          // it has rows in child tables
+	stale  []string      // see cutover.Item; only of what fetchKeyed reads
 	err    error         // why it does not decode
 }
 
@@ -86,31 +90,44 @@ func (f *found) record() cutover.Record { return f.value.Interface().(cutover.Re
 type reader struct {
 	holders []holder
 	lists   []listHolder // one per child table
-	targets []any        // of both
+	keys    []pgtype.Text
+	targets []any // of all; the keys are last
 }
 
 func (t *table) newReader() *reader {
-	r := &reader{lists: make([]listHolder, len(t.children))}
+	r := &reader{lists: make([]listHolder, len(t.children)), keys: make([]pgtype.Text, len(t.keys))}
 	r.holders, r.targets = holdersOf(t.columns)
 	for i, c := range t.children {
 		r.lists[i].columns = c.columns
 		r.targets = append(r.targets, &r.lists[i])
 	}
+	for i := range r.keys {
+		r.targets = append(r.targets, &r.keys[i])
+	}
 	return r
 }
 
-// scan reads the rows of a SELECT of the table's columns and lists.
-func (t *table) scan(rows pgx.Rows) ([]*found, error) {
+// scan reads the rows of a SELECT of the table's columns and lists, and of its
+// keys if those were asked for.
+func (t *table) scan(rows pgx.Rows, keyed bool) ([]*found, error) {
 	into, ok := t.readers.Get().(*reader)
 	if !ok {
 		into = t.newReader()
 	}
 	defer t.readers.Put(into)
+	targets := into.targets
+	if !keyed {
+		targets = targets[:len(targets)-len(t.keys)]
+	}
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*found, error) {
-		if err := r.Scan(into.targets...); err != nil {
+		if err := r.Scan(targets...); err != nil {
 			return nil, err
 		}
-		return t.decode(into), nil
+		f := t.decode(into)
+		if keyed && f.err == nil {
+			f.stale = cutover.RuleNames(t.stale(f.record(), into.keys))
+		}
+		return f, nil
 	})
 }
 
@@ -176,16 +193,16 @@ func (h *rowHolder) ScanNull() error      { return errNoRow }
 
 func holdersOf(cols []column) ([]holder, []any) {
 	holders, targets := make([]holder, len(cols)), make([]any, len(cols))
-	for i, c := range cols {
-		holders[i] = c.codec.holder()
+	for i := range cols {
+		holders[i] = cols[i].codec.holder()
 		targets[i] = holders[i].target()
 	}
 	return holders, targets
 }
 
 func decodeColumns(cols []column, holders []holder, v reflect.Value) error {
-	for i, c := range cols {
-		if err := c.decode(holders[i], v); err != nil {
+	for i := range cols {
+		if err := cols[i].decode(holders[i], v); err != nil {
 			return err
 		}
 	}

@@ -64,6 +64,13 @@ CREATE TABLE specimen_marks (
 	value object_id,
 	PRIMARY KEY (parent_id, position)
 );
+CREATE INDEX shelves_above_id_idx ON shelves (above_id, id);
+CREATE INDEX specimens_shelf_id_idx ON specimens (shelf_id, id);
+CREATE INDEX specimens_name_idx ON specimens (name, id);
+CREATE INDEX specimens_order_idx ON specimens ("order", id);
+CREATE INDEX specimens_at_idx ON specimens (at NULLS FIRST, id);
+CREATE INDEX specimens_flag_idx ON specimens (flag, id);
+CREATE INDEX specimens_state_idx ON specimens (state, id);
 CALL cutover_guard('shelves', 'specimens', 'specimen_lines', 'specimen_steps', 'specimen_marks');
 `
 

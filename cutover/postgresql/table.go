@@ -23,6 +23,7 @@ type table struct {
 	typ      reflect.Type // the record's struct type
 	fields   []shape.Field
 	columns  []column
+	keys     []keyColumn
 	children []child
 	sql      statements
 	readers  sync.Pool // of *reader
@@ -61,6 +62,7 @@ func newTable(kind cutover.Kind, order int) *table {
 	}
 	t := &table{def: kind, kind: kind.Name, name: kind.Table, place: order, typ: kind.Type, fields: shape.Of(kind.Type)}
 	t.add(t.fields, "", nil, false)
+	t.keys = keysOf(kind)
 	t.sql = statementsOf(t)
 	return t
 }
@@ -99,8 +101,9 @@ func newChild(parent string, at place) child {
 
 // value gives the field's value within root; false when a group that leads to
 // it is absent.
-func (p place) value(root reflect.Value) (reflect.Value, bool) {
-	for _, g := range p.groups {
+func (p *place) value(root reflect.Value) (reflect.Value, bool) {
+	for i := range p.groups {
+		g := &p.groups[i]
 		root = root.FieldByIndex(g.Index)
 		if !g.Pointer {
 			continue
@@ -114,8 +117,9 @@ func (p place) value(root reflect.Value) (reflect.Value, bool) {
 }
 
 // slot is value for writing: it makes the groups that lead to the field.
-func (p place) slot(root reflect.Value) reflect.Value {
-	for _, g := range p.groups {
+func (p *place) slot(root reflect.Value) reflect.Value {
+	for i := range p.groups {
+		g := &p.groups[i]
 		root = root.FieldByIndex(g.Index)
 		if !g.Pointer {
 			continue
@@ -130,18 +134,23 @@ func (p place) slot(root reflect.Value) reflect.Value {
 
 // own gives the field within its innermost group. The element of a list of
 // scalars has no index: it is the value itself.
-func (p place) own(v reflect.Value) reflect.Value {
-	if p.field.Index == nil {
+func (p *place) own(v reflect.Value) reflect.Value {
+	switch index := p.field.Index; len(index) {
+	case 0:
 		return v
+	case 1:
+		return v.Field(index[0])
+	default:
+		return v.FieldByIndex(index)
 	}
-	return v.FieldByIndex(p.field.Index)
 }
 
 // statements are the SQL texts of a table. Parameters are in the order of the
-// columns, so $1 is the id and $2 the revision.
+// columns, so $1 is the id and $2 the revision; the keys of unique rules follow.
 type statements struct {
 	columns string // quoted and qualified by the table: for SELECT
 	selects string // "SELECT … FROM ", with each child table's rows as one more value
+	keyed   string // selects, with the keys of unique rules last
 	insert  string // a new record; fails when the id is taken
 	update  string // of the revision in the last parameter; fails when there is none
 	delete  string // likewise: $1 id, $2 revision
@@ -151,9 +160,10 @@ type statements struct {
 }
 
 func statementsOf(t *table) statements {
-	quoted, cast, set := make([]string, len(t.columns)), make([]string, len(t.columns)), make([]string, len(t.columns))
-	excluded := make([]string, len(t.columns))
-	for i, c := range t.columns {
+	written := t.written()
+	quoted, cast, set := make([]string, len(written)), make([]string, len(written)), make([]string, len(written))
+	excluded := make([]string, len(written))
+	for i, c := range written {
 		quoted[i] = quote(c.name)
 		cast[i] = "$" + strconv.Itoa(i+1) + "::" + c.sqlType
 		set[i] = quoted[i] + " = " + cast[i]
@@ -162,11 +172,12 @@ func statementsOf(t *table) statements {
 	name, cols, params := quote(t.name), strings.Join(quoted, ", "), strings.Join(cast, ", ")
 	upsert := " ON CONFLICT (id) DO UPDATE SET " + strings.Join(excluded[1:], ", ")
 	remove := fmt.Sprintf("DELETE FROM %s WHERE id = $1 AND rev = $2", name)
-	update := fmt.Sprintf("UPDATE %s SET %s WHERE id = $1 AND rev = $%d::bigint", name, strings.Join(set[1:], ", "), len(t.columns)+1)
-	columns := name + "." + strings.Join(quoted, ", "+name+".")
+	update := fmt.Sprintf("UPDATE %s SET %s WHERE id = $1 AND rev = $%d::bigint", name, strings.Join(set[1:], ", "), len(written)+1)
+	columns := name + "." + strings.Join(quoted[:len(t.columns)], ", "+name+".")
 	return statements{
 		columns: columns,
 		selects: "SELECT " + columns + t.lists() + " FROM ",
+		keyed:   "SELECT " + columns + t.lists() + t.keyList() + " FROM ",
 		insert: fmt.Sprintf("INSERT INTO %s AS own (%s) VALUES (%s) ON CONFLICT (id) DO UPDATE SET id = cutover_stale('%s', own.id)",
 			name, cols, params, t.kind),
 		update: mustTouch(t.kind, update),

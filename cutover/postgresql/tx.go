@@ -78,7 +78,10 @@ func (tx *Tx) Find(ctx context.Context, kind string, q query.Query) ([]cutover.R
 	if err != nil || len(bound.Branches) == 0 {
 		return nil, err
 	}
-	w := whereOf(t, bound)
+	w, err := tx.store.whereOf(t, bound)
+	if err != nil {
+		return nil, err
+	}
 	source, tail := w.from()
 	return tx.records(ctx, t, source, tail, w.args, bound.Whole)
 }
@@ -93,7 +96,10 @@ func (tx *Tx) Count(ctx context.Context, kind string, q query.Query) (int64, err
 	if err != nil || len(bound.Branches) == 0 {
 		return 0, err
 	}
-	w := whereOf(t, bound)
+	w, err := tx.store.whereOf(t, bound)
+	if err != nil {
+		return 0, err
+	}
 	var n int64
 	err = tx.pose(ctx, question{w.count(), params(w.args), func(rows pgx.Rows) (err error) {
 		n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])

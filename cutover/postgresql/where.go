@@ -17,6 +17,7 @@ import (
 //     as if it excluded nothing.
 //   - The limit stands in the text. Of a parameter the plan would know nothing.
 type where struct {
+	store  *store
 	table  *table
 	either []string // of which one must hold
 	args   []any

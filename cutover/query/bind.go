@@ -30,6 +30,7 @@ type Term struct {
 	Path   Path
 	Op     Op
 	Values []any
+	From   *Source // of IsAmong, in place of Values
 }
 
 // Path leads to a field: through groups, from the outside in.
@@ -184,20 +185,14 @@ func terms(fields []shape.Field, conditions []Condition) (Branch, bool, error) {
 		if err != nil {
 			return nil, false, err
 		}
-		t := Term{Path: path, Op: c.Op}
+		t := Term{Path: path, Op: c.Op, From: c.From}
 		if err := t.check(); err != nil {
 			return nil, false, err
 		}
-		for _, v := range c.Values {
-			value, there, err := valueOf(path.Scalar(), reflect.ValueOf(v))
-			if err != nil {
-				return nil, false, fmt.Errorf("query: %s: %w", path, err)
-			}
-			if there {
-				t.Values = append(t.Values, value)
-			}
+		if t.Values, err = c.values(path.Scalar()); err != nil {
+			return nil, false, err
 		}
-		if len(t.Values) == 0 && c.Op != IsAbsent && c.Op != IsPresent {
+		if !t.certain() {
 			return nil, false, nil // nothing equals nothing
 		}
 		out = append(out, t)
@@ -213,6 +208,10 @@ func (t Term) check() error {
 		}
 	case Below, UpTo, Above, From:
 		return sortable(t.Path)
+	case IsAmong:
+		if t.Path.Last().Class == shape.List {
+			return fmt.Errorf("query: %s is a list: its elements are not asked for among others", t.Path)
+		}
 	}
 	if f := t.Path.Scalar(); f.Class == shape.Text && !isID(f) {
 		return fmt.Errorf("query: %s has several texts for one value", t.Path)

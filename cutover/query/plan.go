@@ -66,20 +66,20 @@ func (b Bound) score(br Branch, index Index) int {
 // fixes says that a term binds the field to values, or to absence.
 func (br Branch) fixes(field string) bool {
 	return slices.ContainsFunc(br, func(t Term) bool {
-		return t.Path.String() == field && (t.Op == Equal || t.Op == OneOf || t.Op == IsAbsent)
+		return t.Path.String() == field && (t.Op == Equal || t.Op == OneOf || t.Op == IsAbsent || t.Op == IsAmong)
 	})
 }
 
 // bounds says that a term sets a bound to the field.
 func (br Branch) bounds(field string) bool {
-	return slices.ContainsFunc(br, func(t Term) bool { return t.Path.String() == field && t.Op >= IsPresent })
+	return slices.ContainsFunc(br, func(t Term) bool { return t.Path.String() == field && t.Op >= IsPresent && t.Op <= From })
 }
 
 // Bounds says that no record in which the field is absent is asked for.
 func (b Bound) Bounds(p Path) bool {
 	for _, br := range b.Branches {
 		if !br.bounds(p.String()) && !slices.ContainsFunc(br, func(t Term) bool {
-			return t.Path.String() == p.String() && (t.Op == Equal || t.Op == OneOf)
+			return t.Path.String() == p.String() && (t.Op == Equal || t.Op == OneOf || t.Op == IsAmong)
 		}) {
 			return false
 		}
@@ -106,7 +106,7 @@ func split(br Branch, index Index) []Branch {
 		for _, b := range out {
 			for _, v := range t.Values {
 				with := slices.Clone(b)
-				with[i] = Term{t.Path, Equal, []any{v}}
+				with[i] = Term{Path: t.Path, Op: Equal, Values: []any{v}}
 				more = append(more, with)
 			}
 		}

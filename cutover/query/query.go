@@ -36,9 +36,10 @@ const (
 	UpTo
 	Above
 	From
+	IsAmong
 )
 
-var opNames = [...]string{"=", "in", "absent", "present", "<", "<=", ">", ">="}
+var opNames = [...]string{"=", "in", "absent", "present", "<", "<=", ">", ">=", "among"}
 
 // String gives the operator's sign.
 func (o Op) String() string { return opNames[o] }
@@ -47,7 +48,8 @@ func (o Op) String() string { return opNames[o] }
 type Condition struct {
 	Field  string
 	Op     Op
-	Values []any // none, one, or those of OneOf
+	Values []any   // none, one, or those of OneOf
+	From   *Source // of IsAmong, in place of Values
 }
 
 // Query is a condition, an order and a limit. The zero Query asks for all
@@ -96,7 +98,7 @@ func More(field string, v any) Query { return one(field, Above, v) }
 func AtLeast(field string, v any) Query { return one(field, From, v) }
 
 func one(field string, op Op, values ...any) Query {
-	return Query{all: []Condition{{field, op, values}}}
+	return Query{all: []Condition{{Field: field, Op: op, Values: values}}}
 }
 
 // AnyOf asks for records for which at least one of several conditions holds.
@@ -168,6 +170,9 @@ func (q Query) Shape() string {
 func (q Query) shape(b *strings.Builder) {
 	for _, c := range q.all {
 		fmt.Fprintf(b, " %s %s", c.Field, c.Op)
+		if c.From != nil {
+			fmt.Fprintf(b, " %s.%s (%s)", c.From.Kind, c.From.Field, c.From.Query.Shape())
+		}
 	}
 	for _, list := range q.any {
 		b.WriteString(" (")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -52,6 +53,9 @@ func numberOf(t reflect.Type, where string) Number {
 // PlainNumber writes coefficient × 10^exponent in the shortest plain notation:
 // no exponent, no zeros at the end of a fraction.
 func PlainNumber(coefficient *big.Int, exponent int32) string {
+	if coefficient.IsInt64() && exponent <= 0 && exponent >= -smallDigits {
+		return plainSmall(coefficient.Int64(), exponent)
+	}
 	s := decimal.NewFromBigInt(coefficient, exponent).String()
 	if strings.Contains(s, ".") {
 		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
@@ -59,8 +63,34 @@ func PlainNumber(coefficient *big.Int, exponent int32) string {
 	return s
 }
 
+// smallDigits is how many digits any int64 can have. Nearly all numbers are
+// small ones, which need not go by way of big integers.
+const smallDigits = 18
+
+func plainSmall(n int64, exp int32) string {
+	for ; exp < 0 && n%10 == 0; exp++ {
+		n /= 10
+	}
+	if exp == 0 {
+		return strconv.FormatInt(n, 10)
+	}
+	scale := int64(1)
+	for range -exp {
+		scale *= 10
+	}
+	sign, fraction := "", strconv.FormatInt(max(n%scale, -(n%scale)), 10)
+	if n < 0 {
+		sign = "-"
+	}
+	zeros := strings.Repeat("0", int(-exp)-len(fraction))
+	return sign + strconv.FormatInt(max(n/scale, -(n/scale)), 10) + "." + zeros + fraction
+}
+
 // ReadNumber reads plain notation as coefficient × 10^exponent.
 func ReadNumber(text string) (coefficient *big.Int, exponent int32, err error) {
+	if n, exp, ok := readSmall(text); ok {
+		return big.NewInt(n), exp, nil
+	}
 	if strings.ContainsAny(text, "eE") {
 		return nil, 0, fmt.Errorf("a number with an exponent")
 	}
@@ -69,4 +99,20 @@ func ReadNumber(text string) (coefficient *big.Int, exponent int32, err error) {
 		return nil, 0, fmt.Errorf("not a number")
 	}
 	return d.Coefficient(), d.Exponent(), nil
+}
+
+func readSmall(text string) (n int64, exp int32, ok bool) {
+	digits, negative := strings.CutPrefix(text, "-")
+	whole, fraction, point := strings.Cut(digits, ".")
+	if whole == "" || point && fraction == "" || len(whole)+len(fraction) > smallDigits {
+		return 0, 0, false
+	}
+	n, err := strconv.ParseInt(whole+fraction, 10, 64)
+	if err != nil || whole[0] < '0' {
+		return 0, 0, false
+	}
+	if negative {
+		n = -n
+	}
+	return n, -int32(len(fraction)), true
 }

@@ -17,7 +17,8 @@
 //	default=TEXT  what a reader sees where there is none
 //	was=OLD:TEXT  what a reader sees where an older name of it is stored
 //
-// Any other word, and words that contradict each other, panic.
+// Any other word, and words that contradict each other, panic. An enum tag (of
+// JSON schema) says which texts a field may have.
 //
 // What a field may be: string, bool, int, int64 and types based on them,
 // []byte, time.Time, cutover.ID, any other type that marshals as text and reads
@@ -76,6 +77,7 @@ type Field struct {
 	Secret  bool
 	Ref     string            // kind of the record that an ID names; a list's element has it too
 	Default string            // of a text
+	Enum    []string          // the texts that it may have, by its enum tag; nil: any
 	Was     map[string]string // older names of a text's values → what they are now
 }
 
@@ -148,7 +150,10 @@ func fieldOf(owner reflect.Type, sf reflect.StructField) (Field, bool) {
 		panic(fmt.Sprintf("shape: %s.%s has neither a json nor a field tag", owner, sf.Name))
 	}
 	f := describe(sf.Type, owner.String()+"."+sf.Name)
-	f.Name, f.Column, f.Secret = name, snake(name), jsonName == "-" && f.Class != Extra
+	f.Name, f.Column, f.Secret = name, Snake(name), jsonName == "-" && f.Class != Extra
+	if enum := sf.Tag.Get("enum"); enum != "" && f.Class == Str {
+		f.Enum = strings.Split(enum, ",")
+	}
 	where := owner.String() + "." + sf.Name
 	for _, w := range strings.Split(words, ",") {
 		f.option(w, where)
@@ -212,7 +217,11 @@ func (f Field) check(where string) {
 // Settle puts defaults and present names in place of what is absent or has an
 // older name. v is a struct with those fields.
 func Settle(v reflect.Value, fields []Field) {
-	for _, f := range fields {
+	for i := range fields {
+		f := &fields[i]
+		if f.Class != Group && (f.Class != Str || f.Default == "" && f.Was == nil) {
+			continue
+		}
 		sv := v.FieldByIndex(f.Index)
 		switch {
 		case f.Class == Group && !f.Pointer:
@@ -225,9 +234,13 @@ func Settle(v reflect.Value, fields []Field) {
 	}
 }
 
-// normalise makes what counts as absent nil or zero, see package
+// Normalise makes what counts as absent nil or zero: see the package's opening.
 func Normalise(v reflect.Value, fields []Field) {
-	for _, f := range fields {
+	for i := range fields {
+		f := &fields[i]
+		if !f.Pointer && (f.Class == Str || f.Class == Bool || f.Class == Int) {
+			continue // such a zero is nil already
+		}
 		sv := v.FieldByIndex(f.Index)
 		if sv.IsZero() {
 			continue
@@ -242,13 +255,13 @@ func Normalise(v reflect.Value, fields []Field) {
 				Normalise(sv.Index(i), f.Elem.Fields)
 			}
 		}
-		if f.Class != Bool && f.Class != Int && f.Empty(sv) {
+		if f.Class != Bool && f.Class != Int && f.empty(sv) {
 			sv.SetZero()
 		}
 	}
 }
 
-func (f Field) settle(v reflect.Value) {
+func (f *Field) settle(v reflect.Value) {
 	if now, ok := f.Was[v.String()]; ok {
 		v.SetString(now)
 	}
@@ -294,7 +307,9 @@ func describe(t reflect.Type, where string) Field {
 
 // Empty says that v holds what counts as absent; v is a value of the field's
 // type, pointer included.
-func (f Field) Empty(v reflect.Value) bool {
+func (f Field) Empty(v reflect.Value) bool { return f.empty(v) }
+
+func (f *Field) empty(v reflect.Value) bool {
 	if f.Pointer {
 		if v.IsNil() {
 			return true
@@ -305,7 +320,7 @@ func (f Field) Empty(v reflect.Value) bool {
 	case Str, List, Map, Bytes, Extra:
 		return v.Len() == 0
 	case Time:
-		return v.Interface().(time.Time).IsZero()
+		return inPlace(v).(interface{ IsZero() bool }).IsZero()
 	case Group:
 		return groupEmpty(f, v)
 	case Text:
@@ -317,25 +332,35 @@ func (f Field) Empty(v reflect.Value) bool {
 // textEmpty asks the value itself, if it can tell: an amount that was read as
 // "0" is as zero as one that was never set, though not in its Go fields.
 func textEmpty(v reflect.Value) bool {
-	if z, ok := v.Interface().(interface{ IsZero() bool }); ok {
+	if z, ok := inPlace(v).(interface{ IsZero() bool }); ok {
 		return z.IsZero()
 	}
 	return v.IsZero()
 }
 
+// inPlace is a value for its methods to be called, without a copy where it can
+// be had.
+func inPlace(v reflect.Value) any {
+	if v.CanAddr() {
+		return v.Addr().Interface()
+	}
+	return v.Interface()
+}
+
 // groupEmpty says that everything in a group is zero.
-func groupEmpty(f Field, v reflect.Value) bool {
-	for _, sub := range f.Fields {
+func groupEmpty(f *Field, v reflect.Value) bool {
+	for i := range f.Fields {
+		sub := &f.Fields[i]
 		sv := v.FieldByIndex(sub.Index)
-		if !sub.Empty(sv) && !sv.IsZero() {
+		if !sub.empty(sv) && !sv.IsZero() {
 			return false
 		}
 	}
 	return true
 }
 
-// snake turns camelCase into snake_case, "_id" into "id".
-func snake(name string) string {
+// Snake turns camelCase into snake_case, "_id" into "id".
+func Snake(name string) string {
 	var b strings.Builder
 	for i, r := range strings.TrimPrefix(name, "_") {
 		if unicode.IsUpper(r) && i > 0 {

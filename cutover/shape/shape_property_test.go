@@ -16,11 +16,11 @@ func TestColumnsAreAsDifferentAsNames(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := name.Draw(t, "a")
 		b := rapid.OneOf(name, rapid.Just(strings.ToLower(a)), rapid.Just(a)).Draw(t, "b")
-		if (snake(a) == snake(b)) != (a == b) {
-			t.Fatalf("%s and %s are the columns %s and %s", a, b, snake(a), snake(b))
+		if (Snake(a) == Snake(b)) != (a == b) {
+			t.Fatalf("%s and %s are the columns %s and %s", a, b, Snake(a), Snake(b))
 		}
-		if strings.ToLower(snake(a)) != snake(a) || strings.ReplaceAll(snake(a), "_", "") != strings.ToLower(a) {
-			t.Fatalf("%s is the column %s", a, snake(a))
+		if strings.ToLower(Snake(a)) != Snake(a) || strings.ReplaceAll(Snake(a), "_", "") != strings.ToLower(a) {
+			t.Fatalf("%s is the column %s", a, Snake(a))
 		}
 	})
 }

@@ -31,10 +31,7 @@ type RequestFilter struct {
 // Requests returns a page of the requests that f asks for, the newest first,
 // after the given one.
 func Requests(ctx context.Context, tx cutover.Tx, f RequestFilter, after cutover.ID, limit int) ([]PurchaseRequest, error) {
-	alternatives, err := f.alternatives(ctx, tx, after, limit)
-	if err != nil {
-		return nil, err
-	}
+	alternatives := f.alternatives(after, limit)
 	q := query.All()
 	if f.Status != "" {
 		q = q.And(query.Eq("status", f.Status))
@@ -49,17 +46,10 @@ func Requests(ctx context.Context, tx cutover.Tx, f RequestFilter, after cutover
 }
 
 // alternatives are the conditions of which one must hold; none: everybody's.
-func (f RequestFilter) alternatives(ctx context.Context, tx cutover.Tx, after cutover.ID, limit int) ([]query.Query, error) {
+func (f RequestFilter) alternatives(after cutover.ID, limit int) []query.Query {
 	var any []query.Query
 	if !f.Party.IsZero() {
-		sold, err := soldBy(ctx, tx, f, after, limit)
-		if err != nil {
-			return nil, err
-		}
-		any = append(any, query.Eq("buyerId", f.Party))
-		if len(sold) > 0 {
-			any = append(any, query.In(query.ID, sold...))
-		}
+		any = append(any, query.Eq("buyerId", f.Party), query.Among(query.ID, KindOffer, "purchaseRequestId", f.sold(after, limit)))
 	}
 	if !f.OpenTo.IsZero() {
 		open := slices.DeleteFunc(slices.Clone(OpenStatuses), func(s RequestStatus) bool { return f.Status != "" && s != f.Status })
@@ -67,13 +57,13 @@ func (f RequestFilter) alternatives(ctx context.Context, tx cutover.Tx, after cu
 			query.In("status", open...).And(query.Absent("preferredSellerIds")),
 			query.In("status", open...).And(query.Eq("preferredSellerIds", f.OpenTo)))
 	}
-	return any, nil
+	return any
 }
 
-// soldBy returns the requests on which the member has an accepted offer, of
-// which there is one per request: as many as a page can show, unless status or
-// category may leave some of them out.
-func soldBy(ctx context.Context, tx cutover.Tx, f RequestFilter, after cutover.ID, limit int) ([]cutover.ID, error) {
+// sold asks for the party's accepted offers, of which there is one per request:
+// as many as a page can show, unless status or category may leave some of them
+// out.
+func (f RequestFilter) sold(after cutover.ID, limit int) query.Query {
 	q := query.Eq("sellerId", f.Party).And(query.Eq("status", OfferAccepted)).OrderByDesc("purchaseRequestId")
 	if !after.IsZero() {
 		q = q.And(query.Less("purchaseRequestId", after))
@@ -81,12 +71,7 @@ func soldBy(ctx context.Context, tx cutover.Tx, f RequestFilter, after cutover.I
 	if f.Status == "" && f.CategoryID.IsZero() {
 		q = q.Limit(limit)
 	}
-	offers, err := cutover.Find[SellerOffer](ctx, tx, q)
-	ids := make([]cutover.ID, len(offers))
-	for i, o := range offers {
-		ids[i] = o.PurchaseRequestID
-	}
-	return ids, err
+	return q
 }
 
 // OfferFilter says which offers are asked for; absent fields do not narrow.

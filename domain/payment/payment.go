@@ -237,8 +237,8 @@ var Kinds = append(cutover.Kinds{
 	},
 	{
 		Name: KindDestination, Type: reflect.TypeFor[Destination](), Table: "derived_destinations", Collection: "deriveddestinations",
-		Unique:  []cutover.Unique{{Fields: query.Index{"address"}}, cutover.UniqueKey("Address", (*Destination).AddressKey)},
-		Indexes: []query.Index{{"paymentId"}},
+		Unique:  []cutover.Unique{cutover.UniqueKey("Address", (*Destination).AddressKey)},
+		Indexes: []query.Index{{"address"}, {"paymentId"}},
 	},
 	{
 		Name: KindEntry, Type: reflect.TypeFor[Entry](), Table: "funds_ledger_entries", Collection: "fundsledgerentries",

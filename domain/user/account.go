@@ -139,6 +139,10 @@ func (u *User) erase() {
 // CanonicalEmail is the form in which addresses are stored and compared.
 func CanonicalEmail(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
+// EmailKey is what must be unique: two accounts have no address in common,
+// however it is written.
+func (u *User) EmailKey() string { return CanonicalEmail(u.Email) }
+
 // parseEmail gives the canonical address. Errors: fault.Invalid naming
 // "email".
 func parseEmail(s string) (string, error) {

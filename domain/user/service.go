@@ -36,6 +36,7 @@ type Service struct {
 	log       *slog.Logger
 	passwords *passwords
 	chainKey  []byte // derives successors of refresh tokens
+	verified  verified
 }
 
 // NewService makes the service. Errors: when a secret is too short.

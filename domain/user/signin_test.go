@@ -223,7 +223,17 @@ func TestAccessTokensOfOthersAndOldOnesAreRefused(t *testing.T) {
 	if _, err := b.Authenticate(t.Context(), sign(jwt.SigningMethodHS256, own, claims)); err != nil {
 		t.Errorf("our own: %v", err)
 	}
+	for range 2 { // the second time it is remembered
+		if p, err := b.Authenticate(t.Context(), s.Tokens.AccessToken); err != nil || p.UserID != s.User.ID || p.Role != string(user.Buyer) {
+			t.Errorf("a new one: %v, %v", p, err)
+		}
+	}
+	forged := s.Tokens.AccessToken[:len(s.Tokens.AccessToken)-4] + "AAAA"
+	_, err := b.Authenticate(t.Context(), forged)
+	wantKind(t, "with another signature", err, fault.Unauthenticated)
 	b.clock.pass(15*time.Minute + 6*time.Second)
-	_, err := b.Authenticate(t.Context(), s.Tokens.AccessToken)
-	wantKind(t, "after fifteen minutes", err, fault.Unauthenticated)
+	for range 2 {
+		_, err := b.Authenticate(t.Context(), s.Tokens.AccessToken)
+		wantKind(t, "after fifteen minutes", err, fault.Unauthenticated)
+	}
 }

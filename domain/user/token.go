@@ -33,11 +33,11 @@ func (s *Service) accessToken(u *User) (string, error) {
 
 // Authenticate reads an access token. Errors: fault.Unauthenticated.
 func (s *Service) Authenticate(_ context.Context, bearer string) (web.Principal, error) {
-	var c claims
-	_, err := jwt.ParseWithClaims(bearer, &c,
-		func(*jwt.Token) (any, error) { return s.deps.JWTSecret, nil },
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-		jwt.WithExpirationRequired(), jwt.WithLeeway(clockSkew), jwt.WithTimeFunc(s.deps.Now))
+	token := hashOf(bearer)
+	if who, ok := s.verified.find(token, s.deps.Now()); ok {
+		return who, nil
+	}
+	c, err := s.claimsOf(bearer)
 	if err != nil {
 		return web.Principal{}, fault.Wrap(err, fault.Unauthenticated, "this access token is not valid, or no more")
 	}
@@ -45,5 +45,16 @@ func (s *Service) Authenticate(_ context.Context, bearer string) (web.Principal,
 	if err != nil || checkRole(c.Role, Buyer, Seller, Admin, Resolver) != nil {
 		return web.Principal{}, fault.New(fault.Unauthenticated, "this access token is not valid")
 	}
-	return web.Principal{UserID: id, Role: string(c.Role)}, nil
+	who := web.Principal{UserID: id, Role: string(c.Role)}
+	s.verified.remember(token, who, c.ExpiresAt.Add(clockSkew))
+	return who, nil
+}
+
+// claimsOf verifies a token and reads what it says.
+func (s *Service) claimsOf(bearer string) (c claims, err error) {
+	_, err = jwt.ParseWithClaims(bearer, &c,
+		func(*jwt.Token) (any, error) { return s.deps.JWTSecret, nil },
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithExpirationRequired(), jwt.WithLeeway(clockSkew), jwt.WithTimeFunc(s.deps.Now))
+	return c, err
 }

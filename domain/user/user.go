@@ -33,8 +33,8 @@ const (
 var Kinds = append(cutover.Kinds{
 	{
 		Name: KindUser, Type: reflect.TypeFor[User](), Table: "users", Collection: "users",
-		Unique:  []cutover.Unique{{Fields: query.Index{"email"}}, {Fields: query.Index{"referralCode"}}},
-		Indexes: []query.Index{{"role"}, {"status"}},
+		Unique:  []cutover.Unique{cutover.UniqueKey("Email", (*User).EmailKey), {Fields: query.Index{"referralCode"}}},
+		Indexes: []query.Index{{"email"}, {"role"}, {"status"}},
 	},
 	{
 		Name: KindAddress, Type: reflect.TypeFor[Address](), Table: "addresses", Collection: "addresses",
@@ -42,7 +42,8 @@ var Kinds = append(cutover.Kinds{
 	},
 	{
 		Name: KindVerification, Type: reflect.TypeFor[TempVerification](), Table: "temp_verifications", Collection: "tempverifications",
-		Unique: []cutover.Unique{{Fields: query.Index{"email"}}},
+		Unique:  []cutover.Unique{cutover.UniqueKey("Email", (*TempVerification).EmailKey)},
+		Indexes: []query.Index{{"email"}},
 	},
 }, event.Kinds(Domain)...)
 

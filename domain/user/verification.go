@@ -41,6 +41,9 @@ type TempVerification struct {
 	Sends        int       `json:"sends"`
 }
 
+// EmailKey is what must be unique: see User.EmailKey.
+func (v *TempVerification) EmailKey() string { return CanonicalEmail(v.Email) }
+
 // maySend bounds the letters to one address, which may not be the sender's.
 func (v *TempVerification) maySend(now time.Time) bool {
 	if now.Sub(v.SentAt) < mailInterval {
