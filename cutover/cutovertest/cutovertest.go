@@ -258,14 +258,6 @@ func wantStale(t *testing.T, err error, what string) {
 	}
 }
 
-// wantBroken wants a conflict that is met again by whoever runs again.
-func wantBroken(t *testing.T, err error, what string) {
-	t.Helper()
-	if !fault.Is(err, fault.Conflict) || cutover.IsStale(err) {
-		t.Fatalf("%s: %v, want that a rule is broken", what, err)
-	}
-}
-
 func describe(kinds cutover.Kinds, records []cutover.Record) string {
 	var names []string
 	for _, r := range records {

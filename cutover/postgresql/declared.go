@@ -22,9 +22,9 @@ type Declared struct {
 	File  string // the migration
 }
 
-// Missing lists what the engine's migrations and those of these sources have made and is not there
-// any more, or does not work: an index whose making failed, a constraint that
-// was never checked, a trigger that is disabled.
+// Missing lists what the engine's migrations and those of these sources have
+// made and is not there any more, or does not work: an index whose making failed,
+// a constraint that was never checked, a trigger that is disabled.
 func (db *DB) Missing(ctx context.Context, sources ...Source) ([]Declared, error) {
 	want, err := declared(Sources(sources...))
 	if err != nil {
