@@ -48,7 +48,7 @@ arrows: ## which package may import which, and who may touch a transaction
 	go test -count=1 -v ./internal/arrows
 
 migrations: ## what migrations make of an empty database, compared with what the code expects
-	$(WITH) go test -count=1 -v -run '^TestUp_|^TestCompare_' ./cutover/postgresql
+	$(WITH) go test -count=1 -v -run '^TestUp_|^TestCompare_|^TestADatabase' ./cutover/postgresql ./internal/migrations
 
 race: ## the race detector on the engine and the stores
 	@command -v $$(go env CC) >/dev/null || \

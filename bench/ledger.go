@@ -149,7 +149,7 @@ func writers(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error
 		return nil, err
 	}
 	config.MaxConns = conns
-	config.ConnConfig.RuntimeParams["amanat.writer"] = "engine"
+	config.ConnConfig.RuntimeParams["cutover.writer"] = "engine"
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	return pgxpool.NewWithConfig(ctx, config)
 }

@@ -1,6 +1,6 @@
 -- Into the tables as migrations make them.
 
-SET amanat.writer = 'engine';
+SET cutover.writer = 'engine';
 
 INSERT INTO users (id, rev, created_at, updated_at, email, role, status, is_email_verified, auth_provider, telegram_verified,
     login_attempts, profile_is_public, preferences_notifications_email, preferences_notifications_sms, preferences_notifications_push)

@@ -136,7 +136,7 @@ func writer(ctx context.Context, url string) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.RuntimeParams["amanat.writer"] = "engine"
+	config.RuntimeParams["cutover.writer"] = "engine"
 	config.RuntimeParams["timezone"] = "UTC"
 	return pgx.ConnectConfig(ctx, config)
 }

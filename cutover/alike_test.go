@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
 // TestRecordsAreAlikeWhenTheirCanonicalFormsAre: alike is a second way to say
@@ -36,7 +36,7 @@ func TestRecordsAreAlikeWhenTheirCanonicalFormsAre(t *testing.T) {
 func TestRecordsAreAlikeWhateverStandsForNothing(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)
-	a, b := new(storetest.Specimen), new(storetest.Specimen)
+	a, b := new(cutovertest.Specimen), new(cutovertest.Specimen)
 	a.Tags, a.Links, a.Data = []string{}, map[string]string{}, []byte{}
 	a.CreatedAt, b.CreatedAt = at, at.Add(999_999).In(time.FixedZone("", 3600))
 	if !slices.Equal(cutover.Canonical(a), cutover.Canonical(b)) || !cutover.Alike(a, b) {

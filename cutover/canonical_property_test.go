@@ -12,21 +12,21 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/shape"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/payment"
 	"github.com/amanat-dev/amanat/domain/user"
 	"github.com/amanat-dev/amanat/internal/money"
-	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
 func everyKind() cutover.Kinds {
-	return slices.Concat(user.Kinds, marketplace.Kinds, payment.Kinds, storetest.SpecimenKinds)
+	return slices.Concat(user.Kinds, marketplace.Kinds, payment.Kinds, cutovertest.Definition.Kinds)
 }
 
 func filled(k cutover.Kind, seed int) cutover.Record {
 	r := k.New()
-	storetest.Fill(r, seed)
+	cutovertest.Fill(r, seed)
 	r.RecordMeta().Rev = int64(seed) + 1
 	return r
 }
@@ -103,8 +103,18 @@ func more(x any) any {
 		return x.Add(money.MustAmount("0.00000000000000000000000000000000000001"))
 	case money.Units:
 		return x.Add(money.UnitsOf(1))
+	case cutovertest.Decimal:
+		return cutovertest.MustDecimal(otherEnd(x.String()))
+	case cutovertest.Whole:
+		return cutovertest.MustWhole(otherEnd(x.String()))
 	}
 	panic(fmt.Sprintf("there is no more of a %T", x))
+}
+
+// otherEnd gives a number another last digit.
+func otherEnd(number string) string {
+	last := number[len(number)-1]
+	return number[:len(number)-1] + string('0'+(last-'0'+1)%10)
 }
 
 func TestAnyChangeOfAFieldChangesTheCanonicalForm(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/mongodb"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/domain"
+	"github.com/amanat-dev/amanat/internal/migrations"
 )
 
 // Checks of the two databases: what answers, and whether it is as the code
@@ -106,7 +107,7 @@ func abilityText(s mongodb.Server) string {
 }
 
 func (d *doctor) checkMigrations(ctx context.Context) error {
-	pending, err := d.pg.Pending(ctx, postgresql.Sources()...)
+	pending, err := d.pg.Pending(ctx, migrations.Source)
 	switch {
 	case err != nil:
 		d.away[needTables] = "what migrations were run is not known"
@@ -123,11 +124,11 @@ func (d *doctor) checkMigrations(ctx context.Context) error {
 }
 
 func (d *doctor) checkTables(ctx context.Context) error {
-	diffs, err := postgresql.Compare(ctx, d.pg, domain.Definitions())
+	diffs, err := postgresql.Compare(ctx, d.pg, domain.Definitions(), migrations.Source)
 	if err != nil {
 		return err
 	}
-	gone, err := d.pg.Missing(ctx, postgresql.Sources()...)
+	gone, err := d.pg.Missing(ctx, migrations.Source)
 	if err != nil {
 		return err
 	}

@@ -303,7 +303,7 @@ func TestDoctorNamesWhoWritesPastTheEngine(t *testing.T) {
 	if _, err := users.UpdateByID(t.Context(), legacy, bson.D{{Key: "$set", Value: bson.D{{Key: "updatedAt", Value: time.Now().Add(time.Minute)}}}}); err != nil {
 		t.Fatal(err)
 	}
-	d.stranger(t, `SET amanat.writer = 'by hand: a test'; INSERT INTO categories (id, rev, is_active, "order") VALUES ('665f1b2c9a8b7c6d5e4f3a21', 1, true, 0)`)
+	d.stranger(t, `SET cutover.writer = 'by hand: a test'; INSERT INTO categories (id, rev, is_active, "order") VALUES ('665f1b2c9a8b7c6d5e4f3a21', 1, true, 0)`)
 	g = d.diagnose(t)
 	g.wantHeld(t)
 	g.wantFound(t, "writers", failed, "user", "wrote to users: 2 documents")

@@ -7,7 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-const parkedEvents = `SET amanat.writer = 'by hand: a test';
+const parkedEvents = `SET cutover.writer = 'by hand: a test';
 INSERT INTO marketplace_events (id, rev, created_at, type, subject, attempts, parked, reason) VALUES
 	('665f1b2c9a8b7c6d5e4f3a21', 21, now(), 'request.completed', '665f1b2c9a8b7c6d5e4f3a01', 20, true, 'the door is shut'),
 	('665f1b2c9a8b7c6d5e4f3a22', 21, now(), 'request.forgotten', '665f1b2c9a8b7c6d5e4f3a02', 20, true, 'nobody knows it')`

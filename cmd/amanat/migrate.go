@@ -9,6 +9,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/internal/config"
+	"github.com/amanat-dev/amanat/internal/migrations"
 )
 
 func (c *cli) migrateCommand() *cobra.Command {
@@ -33,7 +34,7 @@ derives from them, see "amanat migrate keys".`,
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withPostgres(cmd.Context(), func(db *postgresql.DB) error {
-				done, err := db.Up(cmd.Context(), postgresql.Sources()...)
+				done, err := db.Up(cmd.Context(), migrations.Source)
 				if err != nil {
 					return err
 				}
@@ -56,7 +57,7 @@ func (c *cli) migrateStatusCommand() *cobra.Command {
 		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withPostgres(cmd.Context(), func(db *postgresql.DB) error {
-				all, err := db.Status(cmd.Context(), postgresql.Sources()...)
+				all, err := db.Status(cmd.Context(), migrations.Source)
 				if err != nil {
 					return err
 				}

@@ -19,6 +19,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/control"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/internal/devstack"
+	"github.com/amanat-dev/amanat/internal/migrations"
 )
 
 const testSecret = "a secret of these tests, and of nothing else"
@@ -50,7 +51,7 @@ func migrate(ctx context.Context, url string) error {
 		return err
 	}
 	defer db.Close()
-	if _, err = db.Up(ctx, postgresql.Sources()...); err != nil {
+	if _, err = db.Up(ctx, migrations.Source); err != nil {
 		return err
 	}
 	_, err = mendKeys(ctx, db, false)
@@ -61,7 +62,7 @@ func migrate(ctx context.Context, url string) error {
 func templateKey(t *testing.T) string {
 	t.Helper()
 	h := sha256.New()
-	for _, source := range postgresql.Sources() {
+	for _, source := range postgresql.Sources(migrations.Source) {
 		err := fs.WalkDir(source.Files, source.Dir, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".sql") {
 				return err

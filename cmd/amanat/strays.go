@@ -31,7 +31,7 @@ alike on both sides has nothing left to tell: --forget removes it.
 PostgreSQL refuses writers that are not the engine. Whoever must write there by hand
 says so, is put on record, and shows here once a verify has found it:
 
-  BEGIN; SET LOCAL amanat.writer = 'by hand: what for'; UPDATE …; COMMIT;
+  BEGIN; SET LOCAL cutover.writer = 'by hand: what for'; UPDATE …; COMMIT;
 
 The exit status is 3 when there are stray writes.`,
 		Example: "  amanat cutover strays payment\n  amanat cutover strays payment --json\n  amanat cutover strays payment --forget",

@@ -55,7 +55,7 @@ func TestForeignWriterOnPostgresIsRefusedOrShownInBothVersions(t *testing.T) {
 	d.must(t, "cutover strays user", "no stray writes are known")
 
 	// Without a word of its revision, a verify finds it.
-	d.stranger(t, "SET amanat.writer = 'by hand: a test'; UPDATE users SET first_name = 'Zoe' WHERE email = 'm@example.org'")
+	d.stranger(t, "SET cutover.writer = 'by hand: a test'; UPDATE users SET first_name = 'Zoe' WHERE email = 'm@example.org'")
 	status, out, stderr := d.run(t, "verify", "user")
 	wantStatus(t, exitHeld, status, stderr)
 	wantText(t, out, `firstName: "A" ≠ "Zoe"`)
@@ -67,7 +67,7 @@ func TestForeignWriterOnPostgresIsRefusedOrShownInBothVersions(t *testing.T) {
 	d.must(t, "cutover strays user", "no stray writes are known")
 
 	// With a later revision, the copier meets it at the record's next write.
-	d.stranger(t, "SET amanat.writer = 'by hand: a test'; UPDATE users SET first_name = 'Zoe', rev = rev + 50 WHERE email = 'm@example.org'")
+	d.stranger(t, "SET cutover.writer = 'by hand: a test'; UPDATE users SET first_name = 'Zoe', rev = rev + 50 WHERE email = 'm@example.org'")
 	s.wantSignIn(t, "m@example.org")
 	stray := d.awaitStrays(t, 1)[0]
 	if stray.Notice != "copier" || stray.Source != "record" || stray.Target != "record" {

@@ -53,7 +53,7 @@ func TestAUserWhoseMoneyIsInEscrowStays(t *testing.T) {
 		t.Fatalf("sellers: %s (%v)", list, err)
 	}
 	seller := page.Data.Items[0].ID
-	d.stranger(t, `SET amanat.writer = 'by hand: a test'; INSERT INTO payments (id, rev, seller_id, amount_amount, status, escrow_state)
+	d.stranger(t, `SET cutover.writer = 'by hand: a test'; INSERT INTO payments (id, rev, seller_id, amount_amount, status, escrow_state)
 		VALUES ('65f1c0ffee0123456789abcd', 1, '`+seller+`', 5, 'completed', 'releasable')`)
 	code, answer := s.send(t, "DELETE", "/api/admin/users/"+seller, admin, "")
 	if code != http.StatusConflict {
@@ -61,7 +61,7 @@ func TestAUserWhoseMoneyIsInEscrowStays(t *testing.T) {
 	}
 	_, answer = s.send(t, "GET", "/api/admin/users/"+seller+"/dependencies", admin, "")
 	wantText(t, answer, `{"name":"payments in escrow","count":1,"blocks":true}`)
-	d.stranger(t, `SET amanat.writer = 'by hand: a test'; UPDATE payments SET escrow_state = 'released', rev = 2`)
+	d.stranger(t, `SET cutover.writer = 'by hand: a test'; UPDATE payments SET escrow_state = 'released', rev = 2`)
 	if code, answer := s.send(t, "DELETE", "/api/admin/users/"+seller, admin, ""); code != http.StatusOK {
 		t.Errorf("with the money paid out: %d %s, want 200", code, answer)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/internal/config"
+	"github.com/amanat-dev/amanat/internal/migrations"
 )
 
 // poolConns bounds the connections to PostgreSQL of one process, the control
@@ -64,7 +65,7 @@ func (a *app) openDatabases(ctx context.Context) (err error) {
 	if a.pg, err = postgresql.Open(ctx, pooled(a.conf.PGURL.Reveal())); err != nil {
 		return err
 	}
-	a.plane, err = control.Connect(ctx, a.conf.PGURL.Reveal())
+	a.plane, err = a.pg.Control(ctx)
 	return err
 }
 
@@ -138,7 +139,7 @@ func (a *app) checkMigrated(ctx context.Context) error {
 	if a.pg == nil {
 		return nil
 	}
-	pending, err := a.pg.Pending(ctx, postgresql.Sources()...)
+	pending, err := a.pg.Pending(ctx, migrations.Source)
 	if err != nil {
 		return err
 	}

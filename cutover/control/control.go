@@ -61,7 +61,7 @@ func Connect(ctx context.Context, url string) (*Plane, error) {
 	config.MaxConns = poolSize
 	config.ShouldPing = restedLong
 	config.ConnConfig.ConnectTimeout = reachTime
-	config.ConnConfig.RuntimeParams["application_name"] = "amanat-control"
+	config.ConnConfig.RuntimeParams["application_name"] = "cutover-control"
 	endSilent(config, "idle_in_transaction_session_timeout")
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/control"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/internal/devstack"
 )
 
@@ -30,7 +32,7 @@ type bundle struct {
 
 func setup(t *testing.T) bundle {
 	t.Helper()
-	url := devstack.Shared(t).NewDatabase(t, templateKey(t), control.Migrate)
+	url := devstack.Shared(t).NewDatabase(t, templateKey(t), migrate)
 	pool, err := pgxpool.New(t.Context(), url)
 	check(t, err)
 	t.Cleanup(pool.Close)
@@ -40,23 +42,30 @@ func setup(t *testing.T) bundle {
 	return bundle{plane, pool, url}
 }
 
+func migrate(ctx context.Context, url string) error {
+	db, err := postgresql.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.Up(ctx)
+	return err
+}
+
+// templateKey is another one whenever a migration is.
 func templateKey(t *testing.T) string {
 	t.Helper()
 	key := "control"
-	for _, file := range files(t) {
-		sql, err := control.Migrations.ReadFile(control.MigrationsDir + "/" + file.Name())
+	for _, source := range postgresql.Sources() {
+		files, err := fs.Glob(source.Files, path.Join(source.Dir, "*.sql"))
 		check(t, err)
-		key += " " + string(sql)
+		for _, file := range files {
+			sql, err := fs.ReadFile(source.Files, file)
+			check(t, err)
+			key += " " + string(sql)
+		}
 	}
 	return key
-}
-
-// files are the migrations.
-func files(t *testing.T) []fs.DirEntry {
-	t.Helper()
-	all, err := control.Migrations.ReadDir(control.MigrationsDir)
-	check(t, err)
-	return all
 }
 
 func check(t *testing.T, err error) {
@@ -109,26 +118,6 @@ func (b bundle) killBackends(t *testing.T, like string) (n int) {
 		WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE $1`, like).Scan(&n)
 	check(t, err)
 	return n
-}
-
-func TestMigrateTwiceAndAtOnceIsTheSameAsOnce(t *testing.T) {
-	t.Parallel()
-	url := devstack.Shared(t).Postgres.NewDatabase(t)
-	pending, err := control.Pending(t.Context(), url)
-	check(t, err)
-	equal(t, "pending before", pending, len(files(t)))
-	var wg sync.WaitGroup
-	for range 3 {
-		wg.Go(func() {
-			if err := control.Migrate(context.Background(), url); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	pending, err = control.Pending(t.Context(), url)
-	check(t, err)
-	equal(t, "pending after", pending, 0)
 }
 
 func TestUnmigratedDatabaseIsNamedAsSuch(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 )
 
 // lockKey gives the advisory lock of a name. Advisory locks are numbers, one
-// name space per database, so the purpose is part of what is hashed.
+// name space per database, so the purpose is part of what is hashed. The text is
+// for ever: processes of two versions must take the same lock.
 func lockKey(purpose, name string) int64 {
 	h := fnv.New64a()
 	h.Write([]byte("amanat cutover " + purpose + "\x00" + name))

@@ -97,7 +97,7 @@ func All() []Name {
 // KILL" or "switch.flipped STOP". The first process that passes the step renames
 // the file to name.hit.PID, and sends itself the signal. The file may come and go
 // while the process runs, and several processes may share one.
-const File = "AMANAT_STEP_FILE"
+const File = "CUTOVER_STEP_FILE"
 
 // Hit and the process's id are appended to the file's name when its order is
 // carried out.

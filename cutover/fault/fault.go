@@ -1,8 +1,8 @@
-// Package fault is the one error vocabulary of Amanat.
-//
-// Services, the engine and the stores return faults; only package web turns a
-// fault into a status code. A fault's message is fit for the caller; what went
-// wrong underneath stays wrapped as the cause, for logs alone.
+// Package fault is the one error vocabulary of the engine, its stores and the
+// services that use them: a few kinds, each of which says what the caller can do.
+// A fault's message is fit for the caller; what went wrong underneath stays
+// wrapped as the cause, for logs and for errors.Is. An application turns kinds
+// into status codes in one place.
 package fault
 
 import (

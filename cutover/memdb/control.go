@@ -122,6 +122,7 @@ func (c *Control) only() string {
 	return ""
 }
 
+// States: see cutover.StateControl.
 func (c *Control) States(context.Context) (map[string]cutover.State, error) {
 	if err := c.enter("states"); err != nil {
 		return nil, err
@@ -134,6 +135,7 @@ func (c *Control) States(context.Context) (map[string]cutover.State, error) {
 	return out, nil
 }
 
+// Register: see cutover.StateControl.
 func (c *Control) Register(_ context.Context, domain string, first cutover.Phase) (cutover.State, error) {
 	if err := c.enter("register"); err != nil {
 		return cutover.State{}, err
@@ -145,6 +147,7 @@ func (c *Control) Register(_ context.Context, domain string, first cutover.Phase
 	return c.states[domain], nil
 }
 
+// Advance: see cutover.StateControl.
 func (c *Control) Advance(ctx context.Context, from, to cutover.State, why cutover.Change) error {
 	if err := c.hook.before("advance"); err != nil {
 		return err
@@ -174,6 +177,7 @@ func (c *Control) notify() {
 	}
 }
 
+// Barrier: see cutover.StateControl.
 func (c *Control) Barrier(ctx context.Context, domain string) error {
 	f := c.fenceOf(domain)
 	if err := f.exclude(ctx); err != nil {
@@ -194,6 +198,7 @@ func (c *Control) Restore(s cutover.State) {
 	}
 }
 
+// History: see cutover.StateControl.
 func (c *Control) History(_ context.Context, domain string, limit int) ([]cutover.HistoryLine, error) {
 	if err := c.enter("history"); err != nil {
 		return nil, err
@@ -203,6 +208,7 @@ func (c *Control) History(_ context.Context, domain string, limit int) ([]cutove
 	return append([]cutover.HistoryLine(nil), h[:min(limit, len(h))]...), nil
 }
 
+// Began: see cutover.StateControl.
 func (c *Control) Began(_ context.Context, domain string) (b cutover.Began, err error) {
 	if err := c.enter("began"); err != nil {
 		return b, err
@@ -223,6 +229,7 @@ func (c *Control) Began(_ context.Context, domain string) (b cutover.Began, err 
 	return b, nil
 }
 
+// Watch: see cutover.StateControl.
 func (c *Control) Watch(ctx context.Context, changed func(), wrote func(cutover.Written)) {
 	c.mu.Lock()
 	c.watches++
@@ -238,6 +245,7 @@ func (c *Control) Watch(ctx context.Context, changed func(), wrote func(cutover.
 	c.mu.Unlock()
 }
 
+// Wrote: see cutover.WordControl.
 func (c *Control) Wrote(_ context.Context, all []cutover.Written) error {
 	if err := c.enter("wrote"); err != nil {
 		return err
@@ -251,6 +259,7 @@ func (c *Control) Wrote(_ context.Context, all []cutover.Written) error {
 	return nil
 }
 
+// Lead: see cutover.StateControl.
 func (c *Control) Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error) {
 	if err := c.enter("lead"); err != nil {
 		return false, err
@@ -269,6 +278,7 @@ func (c *Control) Lead(ctx context.Context, role string, do func(context.Context
 	return true, do(ctx)
 }
 
+// Settings: see cutover.StateControl.
 func (c *Control) Settings(_ context.Context, domain string) (cutover.Settings, error) {
 	if err := c.enter("settings"); err != nil {
 		return cutover.Settings{}, err
@@ -280,6 +290,7 @@ func (c *Control) Settings(_ context.Context, domain string) (cutover.Settings, 
 	return cutover.DefaultSettings, nil
 }
 
+// AllSettings: see cutover.StateControl.
 func (c *Control) AllSettings(context.Context) (map[string]cutover.Settings, error) {
 	if err := c.enter("settings"); err != nil {
 		return nil, err
@@ -288,6 +299,7 @@ func (c *Control) AllSettings(context.Context) (map[string]cutover.Settings, err
 	return maps.Clone(c.settings), nil
 }
 
+// SetSettings: see cutover.StateControl.
 func (c *Control) SetSettings(_ context.Context, domain string, s cutover.Settings) error {
 	if err := c.enter("set"); err != nil {
 		return err
@@ -304,6 +316,7 @@ type activityKey struct{ domain, role, who string }
 // activityLife is how long an activity is returned.
 const activityLife = 30 * time.Second
 
+// SetActivities: see cutover.ActivityControl.
 func (c *Control) SetActivities(_ context.Context, all []cutover.Activity) error {
 	if err := c.enter("tell"); err != nil {
 		return err
@@ -316,6 +329,7 @@ func (c *Control) SetActivities(_ context.Context, all []cutover.Activity) error
 	return nil
 }
 
+// Activities: see cutover.ActivityControl.
 func (c *Control) Activities(_ context.Context, domain string) ([]cutover.Activity, error) {
 	if err := c.enter("activities"); err != nil {
 		return nil, err
@@ -331,6 +345,7 @@ func (c *Control) Activities(_ context.Context, domain string) ([]cutover.Activi
 	return out, nil
 }
 
+// Beat: see cutover.ProcessControl.
 func (c *Control) Beat(_ context.Context, p cutover.Process, ttl time.Duration) error {
 	if err := c.enter("beat"); err != nil {
 		return err
@@ -342,6 +357,7 @@ func (c *Control) Beat(_ context.Context, p cutover.Process, ttl time.Duration) 
 	return nil
 }
 
+// Leave: see cutover.ProcessControl.
 func (c *Control) Leave(_ context.Context, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -349,6 +365,7 @@ func (c *Control) Leave(_ context.Context, id string) error {
 	return nil
 }
 
+// Processes: see cutover.ProcessControl.
 func (c *Control) Processes(context.Context) ([]cutover.Process, error) {
 	if err := c.enter("processes"); err != nil {
 		return nil, err
@@ -363,6 +380,7 @@ func (c *Control) Processes(context.Context) ([]cutover.Process, error) {
 	return out, nil
 }
 
+// RecordGaps: see cutover.GapControl.
 func (c *Control) RecordGaps(_ context.Context, gaps []cutover.Gap) error {
 	if err := c.enter("gaps"); err != nil {
 		return err
@@ -390,6 +408,7 @@ func (c *Control) gap(domain, kind, id string) *cutover.Gap {
 	return nil
 }
 
+// ResolveGaps: see cutover.GapControl.
 func (c *Control) ResolveGaps(ctx context.Context, domain string, keys []cutover.Key) error {
 	for _, k := range keys {
 		if err := c.ResolveForeignGap(ctx, domain, k.Kind, k.ID.String()); err != nil {
@@ -399,6 +418,7 @@ func (c *Control) ResolveGaps(ctx context.Context, domain string, keys []cutover
 	return nil
 }
 
+// ResolveForeignGap: see cutover.GapControl.
 func (c *Control) ResolveForeignGap(_ context.Context, domain, kind, id string) error {
 	if err := c.enter("gaps"); err != nil {
 		return err
@@ -410,6 +430,7 @@ func (c *Control) ResolveForeignGap(_ context.Context, domain, kind, id string) 
 	return nil
 }
 
+// Gaps: see cutover.GapControl.
 func (c *Control) Gaps(_ context.Context, domain string, openOnly bool, limit int) ([]cutover.Gap, error) {
 	if err := c.enter("gaps"); err != nil {
 		return nil, err
@@ -424,6 +445,7 @@ func (c *Control) Gaps(_ context.Context, domain string, openOnly bool, limit in
 	return out, nil
 }
 
+// GapsOf: see cutover.GapControl.
 func (c *Control) GapsOf(_ context.Context, domain string, keys []cutover.Key) ([]cutover.Gap, error) {
 	if err := c.enter("gaps"); err != nil {
 		return nil, err
@@ -438,11 +460,13 @@ func (c *Control) GapsOf(_ context.Context, domain string, keys []cutover.Key) (
 	return out, nil
 }
 
+// CountOpenGaps: see cutover.GapControl.
 func (c *Control) CountOpenGaps(ctx context.Context, domain string) (int64, error) {
 	gaps, err := c.Gaps(ctx, domain, true, 1<<30)
 	return int64(len(gaps)), err
 }
 
+// WaiveGap: see cutover.GapControl.
 func (c *Control) WaiveGap(_ context.Context, domain, kind, id, who, why string) (int64, error) {
 	if err := c.enter("gaps"); err != nil {
 		return 0, err
@@ -463,6 +487,7 @@ func plan(domain string, since int64, kind string) string {
 	return fmt.Sprintf("%s/%d/%s", domain, since, kind)
 }
 
+// PlanChunks: see cutover.BackfillControl.
 func (c *Control) PlanChunks(_ context.Context, domain string, since int64, kind string, chunks []cutover.Chunk) error {
 	if err := c.enter("plan"); err != nil {
 		return err
@@ -479,6 +504,7 @@ func (c *Control) PlanChunks(_ context.Context, domain string, since int64, kind
 	return nil
 }
 
+// Planned: see cutover.BackfillControl.
 func (c *Control) Planned(ctx context.Context, domain string, since int64) (map[string]bool, error) {
 	progress, err := c.Progress(ctx, domain, since)
 	out := map[string]bool{}
@@ -488,6 +514,7 @@ func (c *Control) Planned(ctx context.Context, domain string, since int64) (map[
 	return out, err
 }
 
+// WithChunk: see cutover.BackfillControl.
 func (c *Control) WithChunk(ctx context.Context, domain string, since int64, kind string, do func(context.Context, cutover.Chunk) (int64, int64, error)) (bool, error) {
 	if err := c.enter("claim"); err != nil {
 		return false, err
@@ -513,6 +540,7 @@ func (c *Control) WithChunk(ctx context.Context, domain string, since int64, kin
 	return true, nil
 }
 
+// Progress: see cutover.BackfillControl.
 func (c *Control) Progress(_ context.Context, domain string, since int64) ([]cutover.KindProgress, error) {
 	if err := c.enter("progress"); err != nil {
 		return nil, err
@@ -538,6 +566,7 @@ func (c *Control) Progress(_ context.Context, domain string, since int64) ([]cut
 	return out, nil
 }
 
+// AddShadow: see cutover.ShadowControl.
 func (c *Control) AddShadow(_ context.Context, domain string, epoch int64, counts []cutover.ShadowCount, samples []cutover.ShadowSample) error {
 	if err := c.enter("shadow"); err != nil {
 		return err
@@ -550,6 +579,7 @@ func (c *Control) AddShadow(_ context.Context, domain string, epoch int64, count
 	return nil
 }
 
+// Shadow: see cutover.ShadowControl.
 func (c *Control) Shadow(_ context.Context, domain string, since int64) ([]cutover.ShadowCount, error) {
 	if err := c.enter("shadow"); err != nil {
 		return nil, err
@@ -577,6 +607,7 @@ func (c *Control) Shadow(_ context.Context, domain string, since int64) ([]cutov
 	return out, nil
 }
 
+// ShadowSamples: see cutover.ShadowControl.
 func (c *Control) ShadowSamples(_ context.Context, _ string, _ int64, limit int) ([]cutover.ShadowSample, error) {
 	if err := c.enter("shadow"); err != nil {
 		return nil, err
@@ -585,6 +616,7 @@ func (c *Control) ShadowSamples(_ context.Context, _ string, _ int64, limit int)
 	return c.samples[:min(limit, len(c.samples))], nil
 }
 
+// SaveDocument: see cutover.DocumentControl.
 func (c *Control) SaveDocument(_ context.Context, d cutover.Document) error {
 	if err := c.enter("save"); err != nil {
 		return err
@@ -594,6 +626,7 @@ func (c *Control) SaveDocument(_ context.Context, d cutover.Document) error {
 	return nil
 }
 
+// Documents: see cutover.DocumentControl.
 func (c *Control) Documents(_ context.Context, domain, typ string, limit int) ([]cutover.Document, error) {
 	if err := c.enter("documents"); err != nil {
 		return nil, err
@@ -608,6 +641,7 @@ func (c *Control) Documents(_ context.Context, domain, typ string, limit int) ([
 	return out, nil
 }
 
+// Touch: see cutover.TouchControl.
 func (c *Control) Touch(_ context.Context, domain string, keys []cutover.Key) error {
 	if err := c.enter("touch"); err != nil {
 		return err
@@ -622,6 +656,7 @@ func (c *Control) Touch(_ context.Context, domain string, keys []cutover.Key) er
 	return nil
 }
 
+// Touched: see cutover.TouchControl.
 func (c *Control) Touched(_ context.Context, domain string, limit int) ([]cutover.Key, error) {
 	if err := c.enter("touch"); err != nil {
 		return nil, err
@@ -635,6 +670,7 @@ func (c *Control) Touched(_ context.Context, domain string, limit int) ([]cutove
 	return out[:min(limit, len(out))], nil
 }
 
+// Untouch: see cutover.TouchControl.
 func (c *Control) Untouch(_ context.Context, domain string, before time.Time) error {
 	if err := c.enter("touch"); err != nil {
 		return err
@@ -648,6 +684,7 @@ func (c *Control) Untouch(_ context.Context, domain string, before time.Time) er
 	return nil
 }
 
+// Clock: see cutover.TouchControl.
 func (c *Control) Clock(context.Context) (time.Time, error) {
 	return time.Now(), c.hook.before("clock")
 }

@@ -1,8 +1,9 @@
-// Package memdb is a toy database in memory that the engine can move an
-// application from or to, and a toy control plane: for the engine's own tests,
-// its model and its examples. A DB plays either part: the source keeps a copy
-// of the domain's state and leaves its notes inside the records; the target
-// checks the epoch within each Update.
+// Package memdb is a third store, in memory, with a control plane: services are
+// tested on it in milliseconds, and the engine, its model and its examples move
+// applications from one of it to another. It passes the contract that databases
+// pass (package cutovertest); what it holds ends with the process. A DB plays
+// either part: the source keeps a copy of the domain's state and leaves its notes
+// inside the records; the target checks the epoch within each Update.
 package memdb
 
 import (
@@ -213,8 +214,10 @@ func (d *DB) Remove(key cutover.Key) {
 // Kinds are those that it was made for.
 func (d *DB) Kinds() cutover.Kinds { return d.kinds }
 
-// Name and Ping: see cutover.Store.
-func (d *DB) Name() string               { return d.name }
+// Name is what New was told.
+func (d *DB) Name() string { return d.name }
+
+// Ping answers at once.
 func (d *DB) Ping(context.Context) error { return d.before("ping") }
 
 // Get gives one item per key.

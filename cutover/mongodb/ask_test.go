@@ -6,6 +6,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/mongodb"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
@@ -17,10 +18,10 @@ func TestQueriesAreAnsweredAsInMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := storetest.Mongo(t)
-			side := storetest.SideOn(t, db, storetest.SpecimenDefinition)
+			side := storetest.SideOn(t, db, cutovertest.Definition)
 			db.SetFindsLists(lists)
-			storetest.Queries(t, rand.Uint64(), side, func(r *rand.Rand, all []*storetest.Specimen) []*storetest.Specimen {
-				seen := make([]*storetest.Specimen, len(all))
+			cutovertest.Queries(t, rand.Uint64(), side, func(r *rand.Rand, all []*cutovertest.Specimen) []*cutovertest.Specimen {
+				seen := make([]*cutovertest.Specimen, len(all))
 				for i, s := range all {
 					doc := aged(t, r, s)
 					if _, err := db.Raw("specimens").InsertOne(t.Context(), doc); err != nil {
@@ -30,7 +31,7 @@ func TestQueriesAreAnsweredAsInMemory(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					seen[i] = read.(*storetest.Specimen)
+					seen[i] = read.(*cutovertest.Specimen)
 				}
 				return seen
 			})
@@ -39,7 +40,7 @@ func TestQueriesAreAnsweredAsInMemory(t *testing.T) {
 }
 
 // aged is a specimen's document as an earlier application may have left it.
-func aged(t *testing.T, r *rand.Rand, s *storetest.Specimen) bson.D {
+func aged(t *testing.T, r *rand.Rand, s *cutovertest.Specimen) bson.D {
 	t.Helper()
 	raw, err := mongodb.Encode(s)
 	if err != nil {

@@ -11,36 +11,26 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/shopspring/decimal"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/internal/money"
 )
 
-var (
-	idType     = reflect.TypeFor[cutover.ID]()
-	amountType = reflect.TypeFor[money.Amount]()
-	unitsType  = reflect.TypeFor[money.Units]()
-)
+var idType = reflect.TypeFor[cutover.ID]()
 
-// isMoney says that a field is money that must be there: it is written even
-// when it is zero, and its absence is an error, never zero.
-func isMoney(f *shape.Field) bool {
-	return !f.Pointer && (f.Type == amountType || f.Type == unitsType)
-}
-
-// firstMoney finds the money that must be there in a field, if there is any.
-func firstMoney(f *shape.Field) (path string, found bool) {
+// firstNumber finds the number (shape.Numeric) that must be there in a field, if
+// there is any: it is written even when it is zero, and its absence is an error,
+// never zero.
+func firstNumber(f *shape.Field) (path string, found bool) {
 	if f.Pointer {
 		return "", false
 	}
-	if isMoney(f) {
+	if f.Number.Digits > 0 {
 		return f.Name, true
 	}
 	for i := range f.Fields {
-		if path, found := firstMoney(&f.Fields[i]); found {
+		if path, found := firstNumber(&f.Fields[i]); found {
 			return f.Name + "." + path, true
 		}
 	}
@@ -73,7 +63,7 @@ func encodeGroup(v reflect.Value, fields []shape.Field) (bson.D, error) {
 		if f.Class == shape.Extra {
 			continue
 		}
-		if _, must := firstMoney(f); f.Empty(fv) && !must {
+		if _, must := firstNumber(f); f.Empty(fv) && !must {
 			continue
 		}
 		x, err := encodeValue(fv, f)
@@ -252,14 +242,14 @@ func unknownField(name string, x bson.RawValue, path string) (any, error) {
 	return tree, nil
 }
 
-// complete brings a decoded struct into normal form: nothing is nothing. Money
-// that is missing is an error.
+// complete brings a decoded struct into normal form: nothing is nothing. A
+// number of any size that is missing is an error.
 func (d decoder) complete(v reflect.Value, fields []shape.Field, there []bool, path string) error {
 	for i := range fields {
 		f := &fields[i]
 		if !there[i] {
-			if money, must := firstMoney(f); must {
-				return fmt.Errorf("%s%s: missing", path, money)
+			if number, must := firstNumber(f); must {
+				return fmt.Errorf("%s%s: missing", path, number)
 			}
 			continue // as it was made
 		}
@@ -391,7 +381,7 @@ func decodeScalar(x bson.RawValue, v reflect.Value, f *shape.Field) error {
 	case shape.Map:
 		return decodeMap(x, v)
 	default:
-		return decodeText(x, v)
+		return decodeText(x, v, f)
 	}
 	return nil
 }
@@ -408,8 +398,10 @@ func decodeInt(x bson.RawValue, v reflect.Value) error {
 	return nil
 }
 
-// maxExact is the first integer from which on a double has gaps.
-const maxExact = 1 << 53
+const (
+	maxExact  = 1 << 53 // the first integer from which on a double has gaps
+	intDigits = 19      // of the longest int64
+)
 
 // integer reads a whole number of any numeric type.
 func integer(x bson.RawValue) (int64, error) {
@@ -425,7 +417,7 @@ func integer(x bson.RawValue) (int64, error) {
 		}
 		return int64(f), nil
 	case bson.TypeDecimal128:
-		text, err := decimalText(x)
+		text, err := decimalText(x, intDigits)
 		if err != nil {
 			return 0, err
 		}
@@ -487,48 +479,48 @@ func decodeMap(x bson.RawValue, v reflect.Value) error {
 	return nil
 }
 
-// decodeText reads what is kept as text: identities also from ObjectIDs, money
-// also from numbers.
-func decodeText(x bson.RawValue, v reflect.Value) error {
-	text, err := textOf(x, v.Type())
+// decodeText reads what is kept as text: identities also from ObjectIDs, numbers
+// of any size also from those of BSON.
+func decodeText(x bson.RawValue, v reflect.Value, f *shape.Field) error {
+	text, err := textOf(x, f)
 	if err != nil {
 		return err
 	}
 	return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
 }
 
-func textOf(x bson.RawValue, t reflect.Type) (string, error) {
+func textOf(x bson.RawValue, f *shape.Field) (string, error) {
 	if s, ok := x.StringValueOK(); ok {
-		if s == "" && t != idType {
+		if s == "" && f.Type != idType {
 			return "", errors.New("empty")
 		}
 		return s, nil
 	}
 	switch {
-	case t == idType && x.Type == bson.TypeObjectID:
+	case f.Type == idType && x.Type == bson.TypeObjectID:
 		return cutover.ID(x.ObjectID()).String(), nil
-	case t == amountType, t == unitsType:
-		return numberText(x, t)
+	case f.Number.Digits > 0:
+		return numberText(x, f.Number)
 	}
 	return "", unlike("", x, "text")
 }
 
 // numberText gives a number in plain notation: of a double the shortest text
 // that means it.
-func numberText(x bson.RawValue, t reflect.Type) (string, error) {
+func numberText(x bson.RawValue, n shape.Number) (string, error) {
 	switch x.Type {
 	case bson.TypeInt32:
 		return strconv.FormatInt(int64(x.Int32()), 10), nil
 	case bson.TypeInt64:
 		return strconv.FormatInt(x.Int64(), 10), nil
 	case bson.TypeDecimal128:
-		return decimalText(x)
+		return decimalText(x, n.Digits)
 	case bson.TypeDouble:
 		f := x.Double()
 		switch {
 		case math.IsNaN(f) || math.IsInf(f, 0):
 			return "", errors.New("not a number")
-		case t == unitsType && math.Abs(f) > maxExact:
+		case n.Integer && math.Abs(f) > maxExact:
 			return "", fmt.Errorf("the double %v does not say which integer is meant", f)
 		}
 		return strconv.FormatFloat(f, 'f', -1, 64), nil
@@ -536,16 +528,18 @@ func numberText(x bson.RawValue, t reflect.Type) (string, error) {
 	return "", unlike("", x, "a number or its text")
 }
 
-func decimalText(x bson.RawValue) (string, error) {
+// decimalText gives a decimal in plain notation. The exponent of one that a
+// number of so many digits cannot be is refused before it is written out.
+func decimalText(x bson.RawValue, digits int) (string, error) {
 	d := x.Decimal128()
 	if d.IsNaN() || d.IsInf() != 0 {
 		return "", errors.New("not a number")
 	}
 	i, exp, err := d.BigInt()
-	if err != nil || exp > 2*money.MaxDigits || exp < -2*money.MaxDigits {
+	if err != nil || exp > 2*digits || exp < -2*digits {
 		return "", errors.New("a decimal out of range")
 	}
-	return money.AmountOf(decimal.NewFromBigInt(i, int32(exp))).String(), nil
+	return shape.PlainNumber(i, int32(exp)), nil
 }
 
 // unlike is the error of a value of the wrong type. It does not repeat the

@@ -1,6 +1,7 @@
 package mongodb_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -9,9 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/mongodb"
-	"github.com/amanat-dev/amanat/internal/money"
-	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
 func wantSame(t *testing.T, what string, got, want cutover.Record) {
@@ -24,8 +24,8 @@ func wantSame(t *testing.T, what string, got, want cutover.Record) {
 func TestCodecKeepsEveryField(t *testing.T) {
 	t.Parallel()
 	for seed := range 20 {
-		r := &storetest.Specimen{}
-		storetest.Fill(r, seed)
+		r := &cutovertest.Specimen{}
+		cutovertest.Fill(r, seed)
 		r.Extra = cutover.Extra(`{"__v":{"$numberInt":"3"},"lines":{"1":{"_id":{"$oid":"0123456789abcdef01234567"}}},` +
 			`"place":{"lat":{"$numberDouble":"1.5"}},"tagged":[{"b":null},"<é>"]}`)
 		got, err := mongodb.EncodeDecode(r)
@@ -38,7 +38,7 @@ func TestCodecKeepsEveryField(t *testing.T) {
 
 func TestCodecOmitsWhatIsAbsent(t *testing.T) {
 	t.Parallel()
-	doc, err := mongodb.Encode(&storetest.Specimen{Meta: cutover.Meta{ID: cutover.NewID()}, Place: storetest.Place{Zip: &storetest.Zip{}}})
+	doc, err := mongodb.Encode(&cutovertest.Specimen{Meta: cutover.Meta{ID: cutover.NewID()}, Place: cutovertest.Place{Zip: &cutovertest.Zip{}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,12 +79,12 @@ func TestLegacyValuesAreRead(t *testing.T) {
 	const hex = "0123456789abcdef01234567"
 	id, _ := bson.ObjectIDFromHex(hex)
 	at := time.Date(2024, 5, 6, 7, 8, 9, 123_000_000, time.UTC)
-	type s = storetest.Specimen
+	type s = cutovertest.Specimen
 	text := func(get func(*s) string) func(*s) string { return get }
 	shelf := text(func(r *s) string { return r.ShelfID.String() })
 	price := text(func(r *s) string { return r.Price.String() })
 	units := text(func(r *s) string { return r.Units.String() })
-	order := text(func(r *s) string { return money.UnitsOf(int64(r.Order)).String() })
+	order := text(func(r *s) string { return fmt.Sprint(r.Order) })
 	when := text(func(r *s) string { return r.At.Format(time.RFC3339Nano) })
 	for _, c := range []struct {
 		field string
@@ -140,7 +140,7 @@ func TestUnreadableValuesAreErrorsThatNameTheField(t *testing.T) {
 		{"lines", bson.A{nil}, "lines.0"}, {"lines", bson.D{}, "lines"},
 		{"tags", bson.A{"a", 1}, "tags.1"}, {"links", bson.D{{Key: "a", Value: 1}}, "links"},
 	} {
-		_, err := mongodb.Decode(&storetest.Specimen{}, legacyDoc(c.field, c.value))
+		_, err := mongodb.Decode(&cutovertest.Specimen{}, legacyDoc(c.field, c.value))
 		if err == nil || !strings.Contains(err.Error(), c.names) {
 			t.Errorf("%s %T %v gave %v, want an error that says %q", c.field, c.value, c.value, err, c.names)
 		}
@@ -159,7 +159,7 @@ func TestUnknownFieldsTravelAlong(t *testing.T) {
 		bson.E{Key: "place", Value: bson.D{{Key: "lat", Value: 1}, {Key: "zip", Value: bson.D{{Key: "area", Value: "A"}}}}},
 		bson.E{Key: "lines", Value: bson.A{line("a"), line("b")}},
 		bson.E{Key: "_note", Value: true}, bson.E{Key: "_lockCommit", Value: bson.NewObjectID()}, bson.E{Key: "_lockUndo", Value: nil})
-	r, err := mongodb.Decode(&storetest.Specimen{}, doc)
+	r, err := mongodb.Decode(&cutovertest.Specimen{}, doc)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestUnknownFieldsTravelAlong(t *testing.T) {
 	}
 	wantSame(t, "rewritten", again, r)
 
-	r.(*storetest.Specimen).Lines = r.(*storetest.Specimen).Lines[:1]
+	r.(*cutovertest.Specimen).Lines = r.(*cutovertest.Specimen).Lines[:1]
 	if again, err = mongodb.EncodeDecode(r); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestUnknownFieldsTravelAlong(t *testing.T) {
 
 func TestMapKeysMayHoldDotsAndDollars(t *testing.T) {
 	t.Parallel()
-	r := &storetest.Specimen{State: "new", Links: map[string]string{"a.b": "1", "$c": "2", "100%": "3", "%2E": "4", "%25.": "5"}}
+	r := &cutovertest.Specimen{State: "new", Links: map[string]string{"a.b": "1", "$c": "2", "100%": "3", "%2E": "4", "%25.": "5"}}
 	got, err := mongodb.EncodeDecode(r)
 	if err != nil {
 		t.Fatal(err)

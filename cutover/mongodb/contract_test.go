@@ -4,16 +4,19 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/user"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
-func TestSpecimen(t *testing.T) {
+// The rest of cutovertest.Contract, its property of queries, is in
+// TestQueriesAreAnsweredAsInMemory: over documents in each form that there may be.
+func TestContract(t *testing.T) {
 	t.Parallel()
-	storetest.Contract(t, storetest.SpecimenDomain, storetest.SpecimenKinds, func(t *testing.T) cutover.Side {
-		return storetest.MongoSide(t, storetest.SpecimenDefinition)
-	}, storetest.SpecimenFixes)
+	cutovertest.Records(t, cutovertest.Definition, func(t *testing.T) cutover.Side {
+		return storetest.MongoSide(t, cutovertest.Definition)
+	}, cutovertest.Fit)
 }
 
 func TestUser(t *testing.T) {

@@ -198,8 +198,8 @@ func graftGroup(doc bson.D, f shape.Field, text json.RawMessage) (bson.D, json.R
 	group := bson.D{}
 	if i >= 0 {
 		group, _ = doc[i].Value.(bson.D)
-	} else if _, must := firstMoney(&f); must || f.Pointer && hasMoney(f) {
-		return doc, text, nil // a group without its money would not be readable
+	} else if _, must := firstNumber(&f); must || f.Pointer && hasNumber(f) {
+		return doc, text, nil // a group without its number would not be readable
 	}
 	group, rest, err := graft(group, f.Fields, tree)
 	if err != nil {
@@ -214,10 +214,10 @@ func graftGroup(doc bson.D, f shape.Field, text json.RawMessage) (bson.D, json.R
 	return doc, left, err
 }
 
-// hasMoney says that an optional group, when it is there, must have money.
-func hasMoney(f shape.Field) bool {
+// hasNumber says that an optional group, when it is there, must have a number.
+func hasNumber(f shape.Field) bool {
 	f.Pointer = false
-	_, must := firstMoney(&f)
+	_, must := firstNumber(&f)
 	return must
 }
 

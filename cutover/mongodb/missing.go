@@ -22,6 +22,7 @@ type MissingIndex struct {
 	Why        string // as far as that can be seen
 }
 
+// String says which index it is.
 func (m MissingIndex) String() string {
 	sort := "index"
 	if m.Unique {

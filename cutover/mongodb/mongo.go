@@ -1,4 +1,4 @@
-// Package mongo keeps records in MongoDB, of any domain, by its Definition. It
+// Package mongodb keeps records in MongoDB, of any domain, by its Definition. It
 // asks nothing of the server but what a single one without replica set gives: a
 // write of one document is atomic.
 //
@@ -8,7 +8,7 @@
 // record's type does not know travels along in Meta.Extra. Names that the core
 // itself adds (_note, _lockCommit and others, see document.go) never reach a
 // record. Legacy documents are read as they are: identities as ObjectIDs or hex
-// digits, numbers and money of any numeric type, dates as text or milliseconds,
+// digits, numbers of any type, dates as text or milliseconds,
 // no revision. What cannot be read is an error of that record, never a guess:
 // a View's lists leave it out, report it once and count it; whoever asks for that
 // record, would sum it up or is about to write has the error.

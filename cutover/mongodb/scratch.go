@@ -13,7 +13,10 @@ import (
 
 const (
 	// ScratchPrefix begins the name of every scratch database; an ID follows.
-	ScratchPrefix = "amanat_scratch_"
+	ScratchPrefix = "cutover_scratch_"
+	// firstScratchPrefix is what the first versions called them, of which some
+	// may have been left.
+	firstScratchPrefix = "amanat_scratch_"
 	// scratchStale is the age at which a scratch database has lost its owner.
 	scratchStale = 24 * time.Hour
 )
@@ -58,6 +61,9 @@ func (db *DB) dropStaleScratches(ctx context.Context) error {
 
 func staleScratch(name string, now time.Time) bool {
 	made, ours := strings.CutPrefix(name, ScratchPrefix)
+	if !ours {
+		made, ours = strings.CutPrefix(name, firstScratchPrefix)
+	}
 	if !ours {
 		return false
 	}

@@ -55,7 +55,8 @@ func TestStaleScratch(t *testing.T) {
 		mongodb.ScratchPrefix + cutover.NewIDAt(now).String():                    false,
 		mongodb.ScratchPrefix + cutover.NewIDAt(now.Add(-23*time.Hour)).String(): false,
 		mongodb.ScratchPrefix + cutover.NewIDAt(now.Add(-25*time.Hour)).String(): true,
-		"amanat": false, mongodb.ScratchPrefix + "old": false, cutover.NewIDAt(now.Add(-25 * time.Hour)).String(): false,
+		"amanat_scratch_" + cutover.NewIDAt(now.Add(-25*time.Hour)).String():     true,
+		"shop": false, mongodb.ScratchPrefix + "old": false, cutover.NewIDAt(now.Add(-25 * time.Hour)).String(): false,
 	} {
 		if got := mongodb.StaleScratch(name, now); got != want {
 			t.Errorf("%s: stale is %v, want %v", name, got, want)

@@ -197,7 +197,7 @@ func (s *store) queueLock(b *pgx.Batch, kind string, alone bool) {
 	if alone {
 		lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 	}
-	b.Queue(lock, "amanat copy "+s.domain+" "+kind)
+	b.Queue(lock, "amanat copy "+s.domain+" "+kind) // for ever: processes of two versions must take the same lock
 }
 
 // queueCopy adds the statements that bring in one row or remove it. in.written

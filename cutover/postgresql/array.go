@@ -24,7 +24,7 @@ func arrayCodec(elem shape.Field) codec {
 		return arrayOf("bigint[]",
 			func(v reflect.Value) (int64, error) { return v.Int(), nil },
 			func(n int64, v reflect.Value) error { v.SetInt(n); return nil })
-	case elem.Type == amountType || elem.Type == unitsType:
+	case elem.Number.Digits > 0:
 		return arrayOf("numeric[]",
 			func(v reflect.Value) (pgtype.Numeric, error) {
 				n, err := numeric(v)

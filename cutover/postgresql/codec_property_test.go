@@ -137,11 +137,7 @@ func randomValue(t *rapid.T, v reflect.Value, f shape.Field) {
 	case shape.Extra:
 		v.SetBytes([]byte(rapid.SampledFrom([]string{"", `{"__v":{"$numberInt":"3"}}`, `{"zz":{"a":[null,"<é>",{"$numberDouble":"1.5"}]}}`}).Draw(t, "extra")))
 	case shape.Text:
-		text := rapid.SampledFrom(map[reflect.Type][]string{
-			idType:     {"", "0123456789abcdef01234567", "ffffffffffffffffffffffff"},
-			amountType: {"0", "-0.5", "12.50", "99999999999999999999999999999999999999", "0.00000000000000000000000000000000000001", "1234567890123456789.0123456789012345678"},
-			unitsType:  {"0", "-1", "99999999999999999999999999999999999999"},
-		}[f.Type]).Draw(t, "text")
+		text := rapid.SampledFrom(randomTexts(f)).Draw(t, "text")
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
 			t.Fatal(err)
 		}
@@ -156,4 +152,14 @@ func randomText(t *rapid.T) string {
 func randomTime(t *rapid.T) time.Time {
 	ms := rapid.Int64Range(-62135596800000, 253402300799999).Draw(t, "ms")
 	return time.UnixMilli(ms).UTC()
+}
+
+func randomTexts(f shape.Field) []string {
+	switch {
+	case f.Type == idType:
+		return []string{"", "0123456789abcdef01234567", "ffffffffffffffffffffffff"}
+	case f.Number.Integer:
+		return []string{"0", "-1", "99999999999999999999999999999999999999"}
+	}
+	return []string{"0", "-0.5", "12.50", "99999999999999999999999999999999999999", "0.00000000000000000000000000000000000001", "1234567890123456789.0123456789012345678"}
 }

@@ -3,18 +3,13 @@ package postgresql
 import (
 	"encoding"
 	"fmt"
-	"math/big"
 	"reflect"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/shopspring/decimal"
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/internal/money"
 )
 
 // column is one column and the field that it holds.
@@ -101,11 +96,7 @@ func (c *column) decode(h holder, root reflect.Value) error {
 	return nil
 }
 
-var (
-	idType     = reflect.TypeFor[cutover.ID]()
-	amountType = reflect.TypeFor[money.Amount]()
-	unitsType  = reflect.TypeFor[money.Units]()
-)
+var idType = reflect.TypeFor[cutover.ID]()
 
 // codecOf picks the codec of a field.
 func codecOf(f shape.Field) codec {
@@ -115,7 +106,7 @@ func codecOf(f shape.Field) codec {
 	case f.Class == shape.List:
 		return arrayCodec(*f.Elem)
 	case f.Class == shape.Text:
-		return textCodec(f.Type)
+		return textCodec(f)
 	}
 	switch f.Class {
 	case shape.Str:
@@ -142,12 +133,12 @@ func codecOf(f shape.Field) codec {
 	panic(fmt.Sprintf("postgres: field %s: a %s cannot be a column", f.Name, f.Type))
 }
 
-// textCodec is for types that marshal as text: identities, money, others.
-func textCodec(t reflect.Type) codec {
-	switch t {
-	case idType:
+// textCodec is for types that marshal as text: identities, numbers, others.
+func textCodec(f shape.Field) codec {
+	switch {
+	case f.Type == idType:
 		return codec{"object_id", true, marshalled, func() holder { return new(textHolder) }}
-	case amountType, unitsType:
+	case f.Number.Digits > 0:
 		return codec{"numeric", false, numeric, func() holder { return new(numericHolder) }}
 	}
 	return codec{"text", false, marshalled, func() holder { return new(textHolder) }}
@@ -172,15 +163,14 @@ func unmarshal(text string, v reflect.Value) (err error) {
 	}
 }
 
-// numeric gives money exactly: digits and exponent, never a float.
+// numeric gives a number exactly: digits and exponent, never a float.
 func numeric(v reflect.Value) (any, error) {
-	switch m := v.Interface().(type) {
-	case money.Amount:
-		return pgtype.Numeric{Int: m.Decimal().Coefficient(), Exp: m.Decimal().Exponent(), Valid: true}, nil
-	case money.Units:
-		return pgtype.Numeric{Int: m.Big(), Valid: true}, nil
+	text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
+	if err != nil {
+		return pgtype.Numeric{}, err
 	}
-	return nil, fmt.Errorf("%s is no money", v.Type())
+	n, exp, err := shape.ReadNumber(string(text))
+	return pgtype.Numeric{Int: n, Exp: exp, Valid: true}, err
 }
 
 // instant cuts what the column would round.
@@ -244,30 +234,6 @@ func (h *numericHolder) decode(v reflect.Value) error {
 	if h.NaN || h.InfinityModifier != pgtype.Finite {
 		return fmt.Errorf("not a number")
 	}
-	// Through text, so that money's own rules on digits and integers hold.
-	return unmarshal(plainDecimal(h.Int, h.Exp), v)
-}
-
-// plainDecimal writes i·10^exp without exponent and trailing zeros.
-func plainDecimal(i *big.Int, exp int32) string {
-	if !i.IsInt64() || exp > 0 || exp < -18 {
-		return money.AmountOf(decimal.NewFromBigInt(i, exp)).String()
-	}
-	n := i.Int64()
-	for ; exp < 0 && n%10 == 0; exp++ {
-		n /= 10
-	}
-	if exp == 0 {
-		return strconv.FormatInt(n, 10)
-	}
-	scale := int64(1)
-	for range -exp {
-		scale *= 10
-	}
-	sign, fraction := "", strconv.FormatInt(max(n%scale, -(n%scale)), 10)
-	if n < 0 {
-		sign = "-"
-	}
-	zeros := strings.Repeat("0", int(-exp)-len(fraction))
-	return sign + strconv.FormatInt(max(n/scale, -(n/scale)), 10) + "." + zeros + fraction
+	// Through text, so that the type's own rules on digits and integers hold.
+	return unmarshal(shape.PlainNumber(h.Int, h.Exp), v)
 }

@@ -13,12 +13,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/internal/devstack/link"
-	"github.com/amanat-dev/amanat/internal/event"
-	"github.com/amanat-dev/amanat/internal/money"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
@@ -38,8 +37,8 @@ func putting(records ...cutover.Record) func(context.Context, cutover.Tx) error 
 	}
 }
 
-func specimen(id string) *storetest.Specimen {
-	s := new(storetest.Specimen)
+func specimen(id string) *cutovertest.Specimen {
+	s := new(cutovertest.Specimen)
 	s.ID = cutover.MustID(strings.Repeat("0", 24-len(id)) + id)
 	return s
 }
@@ -82,7 +81,7 @@ func TestUpdate_PassesAUniqueValueFromOneRecordToAnother(t *testing.T) {
 func TestUpdate_DeletesAParentWhoseLastReferenceGoes(t *testing.T) {
 	t.Parallel()
 	_, side := specimens(t)
-	shelf := &storetest.Shelf{Label: "A"}
+	shelf := &cutovertest.Shelf{Label: "A"}
 	shelf.ID = cutover.NewID()
 	s := specimen("1")
 	s.ShelfID = shelf.ID
@@ -106,7 +105,7 @@ func TestUpdate_TellsWhichRuleItBroke(t *testing.T) {
 	if err := put(t, side, taken); err != nil {
 		t.Fatal(err)
 	}
-	again, orphan, badLabel := specimen("2"), specimen("3"), &storetest.Shelf{Label: "small secret"}
+	again, orphan, badLabel := specimen("2"), specimen("3"), &cutovertest.Shelf{Label: "small secret"}
 	again.Email, orphan.ShelfID = taken.Email, cutover.NewID()
 	for _, c := range []struct {
 		record     cutover.Record
@@ -155,7 +154,7 @@ func TestUpdate_IsUnavailableWhenTheConnectionIsCutBeforeTheCommit(t *testing.T)
 	t.Parallel()
 	db, side := specimens(t)
 	err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error {
-		if _, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(1)); err != nil {
+		if _, err := cutover.Find[cutovertest.Shelf](ctx, tx, query.All().Limit(1)); err != nil {
 			return err
 		}
 		execute(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -221,9 +220,9 @@ func TestUpdate_OfAProcessThatFellSilentIsEnded(t *testing.T) {
 	silent, done := make(chan error), make(chan error)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		side := far.Side(storetest.SpecimenDefinition)
+		side := far.Side(cutovertest.Definition)
 		done <- side.Update(ctx, cutover.Guard{Domain: "specimen"}, func(ctx context.Context, tx cutover.Tx) error {
-			if _, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(1)); err != nil {
+			if _, err := cutover.Find[cutovertest.Shelf](ctx, tx, query.All().Limit(1)); err != nil {
 				return err
 			}
 			silent <- l.Silence()
@@ -254,7 +253,7 @@ func TestUpdate_KeepsToItsEpoch(t *testing.T) {
 	db, side := specimens(t)
 	execute(t, db, "INSERT INTO cutover_domains (domain, phase, epoch, sealed) VALUES ('specimen', 'pg', 3, false)")
 	fenced := func(epoch int64) error {
-		return side.Update(t.Context(), cutover.Guard{Domain: "specimen", Epoch: epoch, Fenced: true}, putting(new(storetest.Specimen)))
+		return side.Update(t.Context(), cutover.Guard{Domain: "specimen", Epoch: epoch, Fenced: true}, putting(new(cutovertest.Specimen)))
 	}
 	if err := fenced(3); err != nil {
 		t.Error(err)
@@ -278,7 +277,7 @@ func TestApply_TakesNoCopiesWhilePostgreSQLIsThePrimary(t *testing.T) {
 	db, side := specimens(t)
 	execute(t, db, "INSERT INTO cutover_domains (domain, phase, epoch, sealed) VALUES ('specimen', 'dual', 2, false)")
 	item := func() cutover.Item {
-		r := new(storetest.Specimen)
+		r := new(cutovertest.Specimen)
 		r.ID, r.Rev = cutover.NewID(), 1
 		return cutover.Item{Key: cutover.Key{Kind: "specimen", ID: r.ID}, Rev: 1, Record: r}
 	}
@@ -321,7 +320,7 @@ func TestUpdate_NeverReadsHalfOfAnothersWrite(t *testing.T) {
 	lined := func(rev int64) {
 		s.Order, s.Lines = int(rev), nil
 		for range 20 {
-			s.Lines = append(s.Lines, storetest.Line{Key: fmt.Sprint(rev), Amount: money.UnitsOf(rev)})
+			s.Lines = append(s.Lines, cutovertest.Line{Key: fmt.Sprint(rev), Amount: cutovertest.MustWhole(fmt.Sprint(rev))})
 		}
 	}
 	lined(1)
@@ -351,7 +350,7 @@ func readWhole(t *testing.T, side cutover.Side, id cutover.ID, stop chan struct{
 		default:
 		}
 		err := side.Update(t.Context(), cutover.Guard{}, func(ctx context.Context, tx cutover.Tx) error {
-			s, err := cutover.Get[storetest.Specimen](ctx, tx, id)
+			s, err := cutover.Get[cutovertest.Specimen](ctx, tx, id)
 			if err != nil {
 				return err
 			}
@@ -391,7 +390,7 @@ func TestUpdate_DoesNotNoticeThatIdleConnectionsWereCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 4 {
-		if err := put(t, side, new(storetest.Specimen)); err != nil {
+		if err := put(t, side, new(cutovertest.Specimen)); err != nil {
 			t.Errorf("Update %d: %v", i, err)
 		}
 	}
@@ -403,7 +402,7 @@ func TestUpdate_RefusesTextThatCannotBeStored(t *testing.T) {
 	plain, within := specimen("1"), specimen("2")
 	plain.Name = "a\x00b"
 	within.Links = map[string]string{"a": "a\x00b"}
-	for _, s := range []*storetest.Specimen{plain, within} {
+	for _, s := range []*cutovertest.Specimen{plain, within} {
 		if err := put(t, side, s); !fault.Is(err, fault.Invalid) {
 			t.Errorf("got %v, want invalid", err)
 		}

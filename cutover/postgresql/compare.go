@@ -16,12 +16,10 @@ import (
 // of them: tables and columns that are missing or unknown, types, NOT NULL,
 // primary keys, child tables that would outlive their parent, indexes that are
 // missing, others, or not asked for, and tables that any session may write to.
-// Tables that
-// belong to no domain are none of its business when they are named in
-// sharedTables or begin with "cutover_". Columns that the database computes
-// itself may be there, and so may an index with a COMMENT that says what it is
-// for.
-func Compare(ctx context.Context, db *DB, domains []cutover.Definition) ([]string, error) {
+// The engine's own tables and the version tables of the application's migrations
+// are none of its business. Columns that the database computes itself may be
+// there, and so may an index with a COMMENT that says what it is for.
+func Compare(ctx context.Context, db *DB, domains []cutover.Definition, application ...Source) ([]string, error) {
 	have, err := db.schema(ctx)
 	if err != nil {
 		return nil, err
@@ -32,7 +30,7 @@ func Compare(ctx context.Context, db *DB, domains []cutover.Definition) ([]strin
 		diffs = append(diffs, want[name].differences(name, have)...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(have)) {
-		if _, ok := want[name]; !ok && !shared(name) {
+		if _, ok := want[name]; !ok && !shared(name, application) {
 			diffs = append(diffs, fmt.Sprintf("table %s: not expected", name))
 		}
 	}
@@ -47,11 +45,10 @@ func (db *DB) schema(ctx context.Context) (have map[string]schemaTable, err erro
 	return have, err
 }
 
-// sharedTables belong to no domain.
-var sharedTables = []string{"id_map", "pg_dualwrite_gaps", "store_db_version"}
-
-func shared(table string) bool {
-	return slices.Contains(sharedTables, table) || strings.HasPrefix(table, "cutover_")
+// shared says that a table belongs to no domain.
+func shared(table string, application []Source) bool {
+	return table == "id_map" || table == "pg_dualwrite_gaps" || strings.HasPrefix(table, "cutover_") ||
+		slices.ContainsFunc(application, func(s Source) bool { return s.Table == table })
 }
 
 // differences compares an expected table with what there is.

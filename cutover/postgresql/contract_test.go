@@ -4,17 +4,18 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/user"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
-func TestSpecimen(t *testing.T) {
+func TestContract(t *testing.T) {
 	t.Parallel()
-	storetest.Contract(t, storetest.SpecimenDomain, storetest.SpecimenKinds, func(t *testing.T) cutover.Side {
+	cutovertest.Contract(t, func(t *testing.T) cutover.Side {
 		_, side := specimens(t)
 		return side
-	}, storetest.SpecimenFixes)
+	})
 }
 
 func TestUser(t *testing.T) {

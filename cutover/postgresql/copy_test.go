@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/query"
-	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
 func itemOf(kind string, r cutover.Record) cutover.Item {
@@ -25,7 +25,7 @@ func TestApply_SaysOfEachItemWhyItDidNotFit(t *testing.T) {
 	orphan.ShelfID = cutover.NewID()
 	good.Email, twin.Email = "one@example.org", "one@example.org"
 	var items []cutover.Item
-	for _, s := range []*storetest.Specimen{good, orphan, twin, last} {
+	for _, s := range []*cutovertest.Specimen{good, orphan, twin, last} {
 		s.Rev = 1
 		items = append(items, itemOf("specimen", s))
 	}
@@ -57,7 +57,7 @@ func TestApply_LeavesOnlyTextBehindThatCannotBeStored(t *testing.T) {
 	plain.Name = "a\x00b"
 	within.Links = map[string]string{"a": "a\x00b"}
 	var items []cutover.Item
-	for _, s := range []*storetest.Specimen{good, plain, within} {
+	for _, s := range []*cutovertest.Specimen{good, plain, within} {
 		s.Rev = 1
 		items = append(items, itemOf("specimen", s))
 	}
@@ -98,7 +98,7 @@ func TestApply_NoCopyOutlivesADeleteAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	db, side := specimens(t)
 	for range 40 {
-		s := new(storetest.Specimen)
+		s := new(cutovertest.Specimen)
 		s.ID, s.Rev = cutover.NewID(), 1
 		item := itemOf("specimen", s)
 		var wg sync.WaitGroup
@@ -148,7 +148,7 @@ func TestScan_GivesWhatItCannotReadWithTheReason(t *testing.T) {
 		t.Errorf("got %+v", items)
 	}
 	err = side.View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
-		_, err := cutover.Get[storetest.Specimen](ctx, tx, items[1].Key.ID)
+		_, err := cutover.Get[cutovertest.Specimen](ctx, tx, items[1].Key.ID)
 		return err
 	})
 	if !fault.Is(err, fault.Internal) || !strings.Contains(err.Error(), "price: not a number") {
@@ -162,31 +162,31 @@ func TestQueries(t *testing.T) {
 	for _, id := range []string{"1", "2", "3"} {
 		s := specimen(id)
 		s.Name, s.Tags = "n"+id, []string{"x"}
-		s.Lines = []storetest.Line{{Key: id}, {Key: "second"}}
+		s.Lines = []cutovertest.Line{{Key: id}, {Key: "second"}}
 		if err := put(t, side, s); err != nil {
 			t.Fatal(err)
 		}
 	}
 	err := side.View(t.Context(), func(ctx context.Context, tx cutover.Tx) error {
-		list, err := cutover.Find[storetest.Specimen](ctx, tx, query.In("name", "n2", "n3").OrderByDesc("order").Limit(5))
+		list, err := cutover.Find[cutovertest.Specimen](ctx, tx, query.In("name", "n2", "n3").OrderByDesc("order").Limit(5))
 		if err != nil || len(list) != 2 || list[0].Name != "n3" || list[1].Lines[0].Key != "2" || list[1].Lines[1].Key != "second" {
 			t.Errorf("Find gave %+v, %v", list, err)
 		}
-		if _, err := cutover.First[storetest.Specimen](ctx, tx, query.Eq("name", "none")); !fault.Is(err, fault.NotFound) {
+		if _, err := cutover.First[cutovertest.Specimen](ctx, tx, query.Eq("name", "none")); !fault.Is(err, fault.NotFound) {
 			t.Errorf("First gave %v, want not found", err)
 		}
-		if n, err := cutover.Count[storetest.Specimen](ctx, tx, query.In(query.ID, list[0].ID, cutover.NewID())); n != 1 || err != nil {
+		if n, err := cutover.Count[cutovertest.Specimen](ctx, tx, query.In(query.ID, list[0].ID, cutover.NewID())); n != 1 || err != nil {
 			t.Errorf("Count gave %d, %v; want 1", n, err)
 		}
 		names := ""
-		err = cutover.Each(ctx, tx, func(s storetest.Specimen) error { names += s.Name; return nil })
+		err = cutover.Each(ctx, tx, func(s cutovertest.Specimen) error { names += s.Name; return nil })
 		if names != "n1n2n3" || err != nil {
 			t.Errorf("Each gave %s, %v", names, err)
 		}
 		if _, err = tx.Get(ctx, "no kind", list[0].ID); !fault.Is(err, fault.Internal) {
 			t.Errorf("Get of no kind gave %v", err)
 		}
-		if _, err = cutover.Find[storetest.Specimen](ctx, tx, query.Eq("place.city", "x")); !fault.Is(err, fault.Internal) {
+		if _, err = cutover.Find[cutovertest.Specimen](ctx, tx, query.Eq("place.city", "x")); !fault.Is(err, fault.Internal) {
 			t.Errorf("a query that no index serves gave %v", err)
 		}
 		return nil
@@ -204,8 +204,8 @@ func BenchmarkLoad(b *testing.B) {
 	for n := range b.N {
 		b.StopTimer()
 		for i := range items {
-			s := new(storetest.Specimen)
-			storetest.Fill(s, n*chunk+i)
+			s := new(cutovertest.Specimen)
+			cutovertest.Fill(s, n*chunk+i)
 			s.ShelfID = cutover.ID{}
 			items[i] = itemOf("specimen", s)
 		}

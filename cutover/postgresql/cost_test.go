@@ -10,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/cutover/query"
 	"github.com/amanat-dev/amanat/domain/marketplace"
-	"github.com/amanat-dev/amanat/internal/event"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
@@ -73,7 +73,7 @@ func counted(t *testing.T) (*postgresql.DB, cutover.Side, *trips) {
 	t.Helper()
 	db, _ := specimens(t)
 	one, c := countedOn(t, db)
-	return db, one.Side(storetest.SpecimenDefinition), c
+	return db, one.Side(cutovertest.Definition), c
 }
 
 // countedOn gives a database over one connection whose round trips are counted.
@@ -93,21 +93,21 @@ func countedOn(t *testing.T, db *postgresql.DB) (*postgresql.DB, *trips) {
 }
 
 // listed is a new one with rows in every child table.
-func listed(seed int) *storetest.Specimen {
-	s := new(storetest.Specimen)
-	storetest.Fill(s, seed)
+func listed(seed int) *cutovertest.Specimen {
+	s := new(cutovertest.Specimen)
+	cutovertest.Fill(s, seed)
 	s.ID, s.Rev, s.ShelfID, s.Email = cutover.ID{}, 0, cutover.ID{}, ""
 	return s
 }
 
-func get(ctx context.Context, tx cutover.Tx, id cutover.ID) (storetest.Specimen, error) {
-	return cutover.Get[storetest.Specimen](ctx, tx, id)
+func get(ctx context.Context, tx cutover.Tx, id cutover.ID) (cutovertest.Specimen, error) {
+	return cutover.Get[cutovertest.Specimen](ctx, tx, id)
 }
 
 func TestView_IsOneRoundTripPerQuestion(t *testing.T) {
 	t.Parallel()
 	db, side, trips := counted(t)
-	whole := db.Side(storetest.SpecimenDefinition)
+	whole := db.Side(cutovertest.Definition)
 	a, b := listed(1), listed(2)
 	if err := put(t, whole, a, b); err != nil {
 		t.Fatal(err)
@@ -121,7 +121,7 @@ func TestView_IsOneRoundTripPerQuestion(t *testing.T) {
 			return err
 		},
 		"a list": func(ctx context.Context, tx cutover.Tx) error {
-			list, err := cutover.Find[storetest.Specimen](ctx, tx, query.All())
+			list, err := cutover.Find[cutovertest.Specimen](ctx, tx, query.All())
 			if len(list) != 2 {
 				t.Errorf("%d specimens, want 2", len(list))
 			}
@@ -129,14 +129,14 @@ func TestView_IsOneRoundTripPerQuestion(t *testing.T) {
 		},
 		"a list by what other records have": func(ctx context.Context, tx cutover.Tx) error {
 			ask := query.Among(query.ID, "specimen", query.ID, query.Eq("name", a.Name).OrderByDesc("at").Limit(5))
-			list, err := cutover.Find[storetest.Specimen](ctx, tx, query.AnyOf(query.Eq("name", b.Name), ask))
+			list, err := cutover.Find[cutovertest.Specimen](ctx, tx, query.AnyOf(query.Eq("name", b.Name), ask))
 			if len(list) != 2 {
 				t.Errorf("%d specimens, want 2", len(list))
 			}
 			return err
 		},
 		"a number": func(ctx context.Context, tx cutover.Tx) error {
-			_, err := cutover.Count[storetest.Specimen](ctx, tx, query.All())
+			_, err := cutover.Count[cutovertest.Specimen](ctx, tx, query.All())
 			return err
 		},
 	} {
@@ -187,12 +187,12 @@ func TestUpdate_IsTwoRoundTrips(t *testing.T) {
 	// Two questions of which the second was announced.
 	asking := func(ctx context.Context, tx cutover.Tx) error {
 		others := query.Eq("shelfId", s.ID).Limit(3)
-		cutover.Expect[storetest.Specimen](tx, others)
+		cutover.Expect[cutovertest.Specimen](tx, others)
 		s, err := get(ctx, tx, s.ID)
 		if err != nil {
 			return err
 		}
-		if list, err := cutover.Find[storetest.Specimen](ctx, tx, others); err != nil || len(list) > 0 {
+		if list, err := cutover.Find[cutovertest.Specimen](ctx, tx, others); err != nil || len(list) > 0 {
 			t.Errorf("%d others, %v; want none", len(list), err)
 		}
 		return tx.Put(ctx, &s)
@@ -267,7 +267,7 @@ func TestAPanicCostsNoConnection(t *testing.T) {
 		return postgresql.Ask(ctx, tx, "SELECT 1", func(pgx.Rows) error { panic("in the middle of an answer") })
 	}
 	asking := func(ctx context.Context, tx cutover.Tx) error {
-		_, err := cutover.Find[event.Event](ctx, tx, query.All().Limit(1))
+		_, err := cutover.Find[cutovertest.Shelf](ctx, tx, query.All().Limit(1))
 		return err
 	}
 	for range 2 {

@@ -3,6 +3,7 @@ package postgresql
 import (
 	"context"
 	"io/fs"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,11 +22,11 @@ type Declared struct {
 	File  string // the migration
 }
 
-// Missing lists what the migrations of these sources have made and is not there
-// any more, or does not work: an index whose making failed, a constraint that
-// was never checked, a trigger that is disabled.
+// Missing lists what the engine's migrations and those of these sources have
+// made and is not there any more, or does not work: an index whose making failed,
+// a constraint that was never checked, a trigger that is disabled.
 func (db *DB) Missing(ctx context.Context, sources ...Source) ([]Declared, error) {
-	want, err := declared(sources)
+	want, err := declared(Sources(sources...))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ var (
 func declared(sources []Source) ([]Declared, error) {
 	var all []Declared
 	for _, s := range sources {
-		files, err := fs.Glob(s.Files, s.Dir+"/*.sql") // in the order of their numbers
+		files, err := fs.Glob(s.Files, path.Join(s.Dir, "*.sql")) // in the order of their numbers
 		if err != nil {
 			return nil, fault.Wrap(err, fault.Internal, "the migrations are missing")
 		}

@@ -6,9 +6,10 @@ import (
 	"testing/fstest"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/domain"
-	"github.com/amanat-dev/amanat/internal/storetest"
+	"github.com/amanat-dev/amanat/internal/migrations"
 )
 
 // drafted makes a migration of a draft.
@@ -27,14 +28,14 @@ func wantNoDraft(t *testing.T, db *postgresql.DB, d cutover.Definition) {
 func TestDraft_OfWhatMigrationsMadeIsEmpty(t *testing.T) {
 	t.Parallel()
 	db, _ := specimens(t)
-	for _, d := range append(domain.Definitions(), storetest.SpecimenDefinition) {
+	for _, d := range append(domain.Definitions(), cutovertest.Definition) {
 		wantNoDraft(t, db, d)
 	}
 }
 
 func TestDraft_MakesWhatTheCodeExpects(t *testing.T) {
 	t.Parallel()
-	for _, d := range append(domain.Definitions(), storetest.SpecimenDefinition) {
+	for _, d := range append(domain.Definitions(), cutovertest.Definition) {
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
 			db, _ := specimens(t)
@@ -45,7 +46,7 @@ func TestDraft_MakesWhatTheCodeExpects(t *testing.T) {
 			if _, err := db.Up(t.Context(), all); err != nil {
 				t.Fatal(err)
 			}
-			diffs, err := postgresql.Compare(t.Context(), db, append(domain.Definitions(), storetest.SpecimenDefinition))
+			diffs, err := postgresql.Compare(t.Context(), db, append(domain.Definitions(), cutovertest.Definition), migrations.Source)
 			if err != nil || len(diffs) > 0 {
 				t.Errorf("%v, differences:\n%s", err, strings.Join(diffs, "\n"))
 			}
@@ -76,7 +77,7 @@ func TestDraft_AgainstADatabaseMendsWhatIsMissing(t *testing.T) {
 		"DROP INDEX shelves_above_id_idx",
 		"DROP INDEX specimens_order_idx",
 		`CREATE INDEX specimens_order_idx ON specimens ("order" DESC) WHERE units > 0`)
-	before, err := db.DraftAgainst(t.Context(), storetest.SpecimenDefinition)
+	before, err := db.DraftAgainst(t.Context(), cutovertest.Definition)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,11 +86,11 @@ func TestDraft_AgainstADatabaseMendsWhatIsMissing(t *testing.T) {
 		if _, err := db.Up(t.Context(), all); err != nil {
 			t.Fatalf("%v\n%s", err, before)
 		}
-		wantNoDraft(t, db, storetest.SpecimenDefinition)
+		wantNoDraft(t, db, cutovertest.Definition)
 		if err := postgresql.Down(t.Context(), db, all); err != nil {
 			t.Fatalf("%v\n%s", err, before)
 		}
-		if again, err := db.DraftAgainst(t.Context(), storetest.SpecimenDefinition); err != nil || again != before {
+		if again, err := db.DraftAgainst(t.Context(), cutovertest.Definition); err != nil || again != before {
 			t.Errorf("after the way down, %v:\n%s\nwant\n%s", err, again, before)
 		}
 	}

@@ -37,6 +37,7 @@ const (
 	NotNull    Rule = "not null"
 )
 
+// Error names the rule and its table: for logs.
 func (v *Violation) Error() string {
 	name := v.Constraint
 	if name == "" {
@@ -97,7 +98,7 @@ func translateCode(pg *pgconn.PgError) error {
 	return fault.Wrap(pg, fault.Internal, "the database refused a statement")
 }
 
-// staleCode is the SQLSTATE of cutover_stale, see migration 00060.
+// staleCode is the SQLSTATE of cutover_stale, see migrations/00001_store.sql.
 const staleCode = "AM001"
 
 // translateStale reads which record it was that had another revision.

@@ -19,9 +19,9 @@ var (
 	OutcomeUnknown = outcomeUnknown
 )
 
-// DownTo takes the migrations behind a version back.
-func DownTo(ctx context.Context, db *DB, version int64) error {
-	return db.migrate(Sources()[1], func(p *goose.Provider) error {
+// DownTo takes a source's migrations behind a version back.
+func DownTo(ctx context.Context, db *DB, s Source, version int64) error {
+	return db.migrate(s, func(p *goose.Provider) error {
 		_, err := p.DownTo(ctx, version)
 		return err
 	})

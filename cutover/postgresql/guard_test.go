@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
@@ -37,12 +38,12 @@ func TestGuard_RefusesWhoeverIsNotTheEngine(t *testing.T) {
 		"DELETE FROM categories",
 		"TRUNCATE user_passkeys",
 		"COPY user_passkeys FROM STDIN",
-		"SET amanat.writer = 'by hand: '; UPDATE users SET rev = 7",
-		"SET amanat.writer = 'me'; UPDATE users SET rev = 7",
+		"SET cutover.writer = 'by hand: '; UPDATE users SET rev = 7",
+		"SET cutover.writer = 'me'; UPDATE users SET rev = 7",
 	} {
 		_, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
 		var pg *pgconn.PgError
-		if !errors.As(err, &pg) || pg.Code != "42501" || !strings.Contains(pg.Message, "takes writes from amanat alone") || !strings.Contains(pg.Hint, "by hand: what for") {
+		if !errors.As(err, &pg) || pg.Code != "42501" || !strings.Contains(pg.Message, "takes writes from its application alone") || !strings.Contains(pg.Hint, "by hand: what for") {
 			t.Errorf("%s: %v; want it refused, with a hint", sql, err)
 		}
 	}
@@ -57,7 +58,7 @@ func TestGuard_LetsAnAdministratorWriteOnRecord(t *testing.T) {
 	db := storetest.Postgres(t)
 	execute(t, db, category)
 	conn := stranger(t, db)
-	_, err := conn.PgConn().Exec(t.Context(), `BEGIN; SET LOCAL amanat.writer = 'by hand: a typing error'; UPDATE categories SET name = 'B'; COMMIT`).ReadAll()
+	_, err := conn.PgConn().Exec(t.Context(), `BEGIN; SET LOCAL cutover.writer = 'by hand: a typing error'; UPDATE categories SET name = 'B'; COMMIT`).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,10 +83,10 @@ func BenchmarkGuard(b *testing.B) {
 		}
 		name := map[string]string{"ENABLE": "guarded", "DISABLE": "open"}[state]
 		made := 0
-		make1 := func() *storetest.Specimen {
-			s := new(storetest.Specimen)
+		make1 := func() *cutovertest.Specimen {
+			s := new(cutovertest.Specimen)
 			made++
-			storetest.Fill(s, made)
+			cutovertest.Fill(s, made)
 			s.ShelfID = cutover.ID{}
 			return s
 		}

@@ -21,7 +21,7 @@ const jsonTime = "2006-01-02T15:04:05.000Z07:00"
 
 // jsonbCodec keeps a field as one jsonb column. It writes by shape, not with
 // encoding/json: a secret field has no json name and must be kept all the
-// same. Money and identities are strings in it.
+// same. Numbers of any size and identities are strings in it.
 func jsonbCodec(f shape.Field) codec {
 	plain := f
 	plain.Pointer = false

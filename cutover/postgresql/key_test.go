@@ -11,6 +11,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/domain/marketplace"
+	"github.com/amanat-dev/amanat/internal/migrations"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
@@ -119,10 +120,10 @@ func TestUp_ConvertsUniqueRules(t *testing.T) {
 	gone.IsActive = false
 	save(t, side, accent)
 	save(t, side, gone)
-	if err := postgresql.DownTo(t.Context(), db, 80); err != nil {
+	if err := postgresql.DownTo(t.Context(), db, migrations.Source, 80); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Up(t.Context(), postgresql.Sources()...); err != nil {
+	if _, err := db.Up(t.Context(), migrations.Source); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range domain.Definitions() {
@@ -134,7 +135,7 @@ func TestUp_ConvertsUniqueRules(t *testing.T) {
 	if err := db.Pool().QueryRow(t.Context(), "SELECT key_active_name FROM categories WHERE key_active_name IS NOT NULL").Scan(&key); err != nil || key != "àla carte" {
 		t.Errorf("the key is %q, %v; want what Go derives, of the active category alone", key, err)
 	}
-	diffs, err := postgresql.Compare(t.Context(), db, domain.Definitions())
+	diffs, err := postgresql.Compare(t.Context(), db, domain.Definitions(), migrations.Source)
 	if err != nil || len(diffs) > 0 {
 		t.Errorf("differences: %v, %v", diffs, err)
 	}

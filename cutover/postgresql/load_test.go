@@ -7,15 +7,15 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
-	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
 // lined makes a specimen with a row in a child table.
 func lined(id, name string, rev int64) cutover.Item {
 	s := specimen(id)
 	s.Name, s.Rev = name, rev
-	s.Lines = []storetest.Line{{Key: name}}
+	s.Lines = []cutovertest.Line{{Key: name}}
 	return itemOf("specimen", s)
 }
 
@@ -27,7 +27,7 @@ func names(t *testing.T, side cutover.Side) (out []string) {
 		t.Fatal(err)
 	}
 	for _, i := range items {
-		s := i.Record.(*storetest.Specimen)
+		s := i.Record.(*cutovertest.Specimen)
 		out = append(out, fmt.Sprintf("%s@%d/%s", s.Name, s.Rev, s.Lines[0].Key))
 	}
 	return out

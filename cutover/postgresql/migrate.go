@@ -5,6 +5,8 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
+	"path"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,7 +21,8 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Source is a set of migrations with a version table of its own.
+// Source is a set of migrations (pressly/goose, in SQL) with a version table of
+// its own.
 type Source struct {
 	Name  string // for people
 	Files fs.FS
@@ -27,14 +30,17 @@ type Source struct {
 	Table string // where goose notes what was run
 }
 
-// Sources lists all migrations of a deployment: the control plane's, then the
-// domains'.
-func Sources() []Source {
-	return []Source{
-		{"control", control.Migrations, control.MigrationsDir, control.VersionTable},
-		{"store", migrations, "migrations", "store_db_version"},
-	}
+// own are the engine's sets: the control plane's tables, and what the store
+// keeps beside an application's.
+var own = []Source{
+	{"control", control.Migrations, control.MigrationsDir, control.VersionTable},
+	{"engine", migrations, "migrations", "cutover_store_version"},
 }
+
+// Sources lists the engine's own sets of migrations and then the application's:
+// the order in which Up runs them. An application's tables use what the engine's
+// make, such as the type object_id and CALL cutover_guard('table').
+func Sources(application ...Source) []Source { return slices.Concat(own, application) }
 
 // Migration is one migration and whether it was run.
 type Migration struct {
@@ -44,18 +50,15 @@ type Migration struct {
 	Applied time.Time `json:"appliedAt,omitzero"` // zero when it is pending
 }
 
-// Up runs the pending migrations and gives them. Several processes may do so
-// at once: one works, the others wait for it.
-func (db *DB) Up(ctx context.Context, sources ...Source) ([]Migration, error) {
+// Up runs the pending migrations, the engine's own and then those of these
+// sources, and returns them. Several processes may do so at once: one works, the
+// others wait for it. A migration that the database refuses is fault.Internal
+// with its text; those before it stay.
+func (db *DB) Up(ctx context.Context, application ...Source) ([]Migration, error) {
 	var done []Migration
-	for _, s := range sources {
-		err := db.migrate(s, func(p *goose.Provider) error {
-			results, err := p.Up(ctx)
-			for _, r := range results {
-				done = append(done, Migration{s.Name, r.Source.Version, r.Source.Path, time.Now().UTC()})
-			}
-			return err
-		})
+	for _, s := range Sources(application...) {
+		ran, err := db.up(ctx, s)
+		done = append(done, ran...)
 		if err != nil {
 			return done, err
 		}
@@ -63,10 +66,25 @@ func (db *DB) Up(ctx context.Context, sources ...Source) ([]Migration, error) {
 	return done, nil
 }
 
-// Status lists all migrations in the order in which they run.
-func (db *DB) Status(ctx context.Context, sources ...Source) ([]Migration, error) {
+func (db *DB) up(ctx context.Context, s Source) (done []Migration, err error) {
+	if n, err := db.pending(ctx, s); err != nil || n == 0 {
+		return nil, err
+	}
+	err = db.migrate(s, func(p *goose.Provider) error {
+		results, err := p.Up(ctx)
+		for _, r := range results {
+			done = append(done, Migration{s.Name, r.Source.Version, r.Source.Path, time.Now().UTC()})
+		}
+		return err
+	})
+	return done, err
+}
+
+// Status lists all migrations, the engine's own and those of these sources, in
+// the order in which they run.
+func (db *DB) Status(ctx context.Context, application ...Source) ([]Migration, error) {
 	var all []Migration
-	for _, s := range sources {
+	for _, s := range Sources(application...) {
 		err := db.migrate(s, func(p *goose.Provider) error {
 			states, err := p.Status(ctx)
 			for _, state := range states {
@@ -82,9 +100,9 @@ func (db *DB) Status(ctx context.Context, sources ...Source) ([]Migration, error
 }
 
 // Pending counts the migrations that Up would run. It changes nothing.
-func (db *DB) Pending(ctx context.Context, sources ...Source) (int, error) {
+func (db *DB) Pending(ctx context.Context, application ...Source) (int, error) {
 	pending := 0
-	for _, s := range sources {
+	for _, s := range Sources(application...) {
 		n, err := db.pending(ctx, s)
 		if err != nil {
 			return 0, err
@@ -97,7 +115,7 @@ func (db *DB) Pending(ctx context.Context, sources ...Source) (int, error) {
 // pending does not ask goose, which would make its version table first: a
 // process that only serves need not be allowed to.
 func (db *DB) pending(ctx context.Context, s Source) (int, error) {
-	files, err := fs.Glob(s.Files, s.Dir+"/*.sql")
+	files, err := fs.Glob(s.Files, path.Join(s.Dir, "*.sql"))
 	if err != nil {
 		return 0, fault.Wrap(err, fault.Internal, "the migrations are missing")
 	}
@@ -120,7 +138,7 @@ func (db *DB) pending(ctx context.Context, s Source) (int, error) {
 	return pending, nil
 }
 
-// applied gives the versions that the source's table has; none without one.
+// applied returns the versions that the source's table has; none without one.
 func (db *DB) applied(ctx context.Context, s Source) (map[int64]bool, error) {
 	var exists bool
 	err := db.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", quote(s.Table)).Scan(&exists)

@@ -9,17 +9,19 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/domain"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/domain/user"
+	"github.com/amanat-dev/amanat/internal/migrations"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
 
 func TestUp_MakesWhatTheCodeExpects(t *testing.T) {
 	t.Parallel()
 	db := storetest.Postgres(t)
-	diffs, err := postgresql.Compare(t.Context(), db, domain.Definitions())
+	diffs, err := postgresql.Compare(t.Context(), db, domain.Definitions(), migrations.Source)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +33,7 @@ func TestUp_MakesWhatTheCodeExpects(t *testing.T) {
 func TestUp_RunsOnceHoweverManyTry(t *testing.T) {
 	t.Parallel()
 	db := storetest.EmptyPostgres(t)
-	all, err := db.Pending(t.Context(), postgresql.Sources()...)
+	all, err := db.Pending(t.Context(), migrations.Source)
 	if err != nil || all == 0 {
 		t.Fatalf("Pending gave %d, %v", all, err)
 	}
@@ -40,7 +42,7 @@ func TestUp_RunsOnceHoweverManyTry(t *testing.T) {
 	ran := 0
 	for range 3 {
 		wg.Go(func() {
-			done, err := db.Up(t.Context(), postgresql.Sources()...)
+			done, err := db.Up(t.Context(), migrations.Source)
 			if err != nil {
 				t.Error(err)
 			}
@@ -53,10 +55,10 @@ func TestUp_RunsOnceHoweverManyTry(t *testing.T) {
 	if ran != all {
 		t.Errorf("%d migrations ran, want %d", ran, all)
 	}
-	if n, err := db.Pending(t.Context(), postgresql.Sources()...); err != nil || n != 0 {
+	if n, err := db.Pending(t.Context(), migrations.Source); err != nil || n != 0 {
 		t.Errorf("Pending gave %d, %v; want 0", n, err)
 	}
-	status, err := db.Status(t.Context(), postgresql.Sources()...)
+	status, err := db.Status(t.Context(), migrations.Source)
 	if err != nil || len(status) != all {
 		t.Fatalf("Status gave %d lines, %v; want %d", len(status), err, all)
 	}
@@ -73,8 +75,8 @@ func TestUp_KeepsWhatIsInLists(t *testing.T) {
 	t.Parallel()
 	db := storetest.Postgres(t)
 	u, r := new(user.User), new(marketplace.PurchaseRequest)
-	storetest.Fill(u, 1)
-	storetest.Fill(r, 2)
+	cutovertest.Fill(u, 1)
+	cutovertest.Fill(r, 2)
 	u.Role, u.Status, u.AuthProvider, u.Email, u.Rev = user.Buyer, user.Active, user.ProviderEmail, "a@example.org", 0
 	u.RefreshTokens = append(u.RefreshTokens, user.RefreshToken{}, user.RefreshToken{Hash: "é", ExpiresAt: time.UnixMilli(1).UTC()})
 	r.Status, r.CategoryID, r.Rev = marketplace.StatusPending, cutover.ID{}, 0
@@ -82,10 +84,10 @@ func TestUp_KeepsWhatIsInLists(t *testing.T) {
 	save(t, db.Side(user.Definition), u)
 	save(t, db.Side(marketplace.Definition), r)
 	for range 2 {
-		if err := postgresql.DownTo(t.Context(), db, 50); err != nil {
+		if err := postgresql.DownTo(t.Context(), db, migrations.Source, 50); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.Up(t.Context(), postgresql.Sources()...); err != nil {
+		if _, err := db.Up(t.Context(), migrations.Source); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,7 +111,7 @@ func TestUp_KeepsWhatIsInLists(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if missing, err := db.Missing(t.Context(), postgresql.Sources()...); err != nil || len(missing) > 0 {
+	if missing, err := db.Missing(t.Context(), migrations.Source); err != nil || len(missing) > 0 {
 		t.Errorf("missing: %v, %v", missing, err)
 	}
 }
@@ -125,9 +127,9 @@ func save(t *testing.T, side cutover.Side, r cutover.Record) {
 func TestCompare_NamesEachDifference(t *testing.T) {
 	t.Parallel()
 	db, _ := specimens(t)
-	domains := append(domain.Definitions(), storetest.SpecimenDefinition)
+	domains := append(domain.Definitions(), cutovertest.Definition)
 	compare := func() string {
-		diffs, err := postgresql.Compare(t.Context(), db, domains)
+		diffs, err := postgresql.Compare(t.Context(), db, domains, migrations.Source)
 		if err != nil {
 			t.Fatal(err)
 		}

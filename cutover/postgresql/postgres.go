@@ -1,19 +1,22 @@
-// Package postgres keeps the records of every domain in PostgreSQL.
+// Package postgresql keeps records in PostgreSQL, of any domain, by its
+// Definition.
 //
 // A record's Go type says how it is stored (package cutover/shape): one row,
 // and child tables for the lists that have one. This package reads that
-// description; the domain's migration makes the tables. Compare holds the two
-// against each other.
+// description; the application's migrations make the tables. Compare holds the
+// two against each other, and prints the CREATE TABLE of one that is missing.
 package postgresql
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/control"
 	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
@@ -26,7 +29,7 @@ const (
 )
 
 var sessionSettings = map[string]string{
-	"application_name":  "amanat",
+	"application_name":  "cutover",
 	"timezone":          "UTC",
 	"statement_timeout": "30s",
 	"lock_timeout":      "10s",
@@ -42,7 +45,10 @@ var sessionSettings = map[string]string{
 
 // DB is a connection pool to one PostgreSQL database.
 type DB struct {
-	pool *pgxpool.Pool
+	pool  *pgxpool.Pool
+	url   string
+	mu    sync.Mutex
+	plane *control.Plane // once it was asked for
 	// What lists have left out because it was not readable.
 	unreadable cutover.LeftOut
 }
@@ -74,13 +80,27 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	return &DB{pool: pool}, nil
+	return &DB{pool: pool, url: url}, nil
 }
 
-// The guard of the domains' tables (migration 00035) lets in only sessions that
-// have this setting.
+// Control returns the control plane of the moves that lead to this database and
+// back, which is kept in it; Up makes its tables. It has a few connections of its
+// own, so that a busy pool cannot keep a process from renewing its lease. It is
+// the same one at each call, and ends with Close.
+func (db *DB) Control(ctx context.Context) (*control.Plane, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	var err error
+	if db.plane == nil {
+		db.plane, err = control.Connect(context.WithoutCancel(ctx), db.url)
+	}
+	return db.plane, err
+}
+
+// The guard of the domains' tables (migrations/00001_store.sql) lets in only
+// sessions that have this setting.
 const (
-	writerSetting = "amanat.writer"
+	writerSetting = "cutover.writer"
 	writerEngine  = "engine"
 )
 
@@ -93,10 +113,17 @@ func declare(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// Close ends all connections.
-func (db *DB) Close() { db.pool.Close() }
+// Close ends all connections, the control plane's too.
+func (db *DB) Close() {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.plane != nil {
+		db.plane.Close()
+	}
+	db.pool.Close()
+}
 
-// Pool gives the pool to what else keeps something in the same database.
+// Pool returns the pool, for what else keeps something in the same database.
 func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 
 // Ping says whether the database answers.

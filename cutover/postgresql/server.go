@@ -18,7 +18,7 @@ func (db *DB) Server(ctx context.Context) (s Server, err error) {
 }
 
 // HandWrite is a write that somebody declared to be by hand, see the guard in
-// migration 00035. Neither the engine nor the other database knows of it.
+// migrations/00001_store.sql. Neither the engine nor the other database knows of it.
 type HandWrite struct {
 	At                         time.Time
 	Table, Operation, Who, Why string

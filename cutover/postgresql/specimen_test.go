@@ -6,6 +6,7 @@ import (
 	"testing/fstest"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/internal/storetest"
 )
@@ -63,15 +64,6 @@ CREATE TABLE specimen_marks (
 	value object_id,
 	PRIMARY KEY (parent_id, position)
 );
-CREATE TABLE specimen_events (
-	id object_id PRIMARY KEY, rev bigint NOT NULL, created_at timestamptz(3), updated_at timestamptz(3), extra jsonb,
-	type text NOT NULL DEFAULT '', subject object_id, data jsonb,
-	attempts bigint NOT NULL, next_at timestamptz(3), parked boolean NOT NULL, reason text NOT NULL DEFAULT ''
-);
-CREATE TABLE specimen_handled_events (
-	id object_id PRIMARY KEY, rev bigint NOT NULL, created_at timestamptz(3), updated_at timestamptz(3), extra jsonb,
-	type text NOT NULL DEFAULT ''
-);
 CREATE INDEX shelves_above_id_idx ON shelves (above_id, id);
 CREATE INDEX specimens_shelf_id_idx ON specimens (shelf_id, id);
 CREATE INDEX specimens_name_idx ON specimens (name, id);
@@ -79,10 +71,7 @@ CREATE INDEX specimens_order_idx ON specimens ("order", id);
 CREATE INDEX specimens_at_idx ON specimens (at NULLS FIRST, id);
 CREATE INDEX specimens_flag_idx ON specimens (flag, id);
 CREATE INDEX specimens_state_idx ON specimens (state, id);
-CREATE INDEX specimen_events_parked_next_at_idx ON specimen_events (parked, next_at NULLS FIRST, id);
-CREATE INDEX specimen_handled_events_created_at_idx ON specimen_handled_events (created_at NULLS FIRST, id);
-CALL cutover_guard('shelves', 'specimens', 'specimen_lines', 'specimen_steps', 'specimen_marks',
-	'specimen_events', 'specimen_handled_events');
+CALL cutover_guard('shelves', 'specimens', 'specimen_lines', 'specimen_steps', 'specimen_marks');
 `
 
 var specimenSource = postgresql.Source{Name: "specimen", Dir: "sql", Table: "cutover_specimen_version",
@@ -95,5 +84,5 @@ func specimens(t testing.TB) (*postgresql.DB, cutover.Side) {
 	if _, err := db.Up(context.Background(), specimenSource); err != nil {
 		t.Fatal(err)
 	}
-	return db, db.Side(storetest.SpecimenDefinition)
+	return db, db.Side(cutovertest.Definition)
 }

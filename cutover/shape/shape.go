@@ -21,9 +21,10 @@
 // JSON schema) says which texts a field may have.
 //
 // What a field may be: string, bool, int, int64 and types based on them,
-// []byte, time.Time, cutover.ID, money.Amount, money.Units (any type that
-// marshals as text), a pointer to one of those, a struct (a group), a pointer
-// to a struct (an optional group), a list of any of them, map[string]string.
+// []byte, time.Time, cutover.ID, any other type that marshals as text and reads
+// it (as a number, where it is Numeric), a pointer to one of those, a struct (a
+// group), a pointer to a struct (an optional group), a list of any of them,
+// map[string]string.
 //
 // Nothing is nothing: an empty list, an empty map, an empty string, a zero
 // time, a zero ID and an optional group in which everything is zero are the
@@ -47,7 +48,7 @@ type Class int
 
 // The classes.
 const (
-	Text  Class = iota // marshals as text: IDs, amounts, units
+	Text  Class = iota // marshals as text: IDs, numbers of any size, others
 	Str                // string and types based on it
 	Bool               //
 	Int                // any signed integer
@@ -67,6 +68,7 @@ type Field struct {
 	Class   Class
 	Pointer bool         // *T: nil is absent
 	Type    reflect.Type // without the pointer
+	Number  Number       // of a Text that is Numeric
 	Fields  []Field      // of a Group
 	Elem    *Field       // of a List: its element, without name
 	Table   string       // child table in PostgreSQL, for a List
@@ -281,7 +283,7 @@ func describe(t reflect.Type, where string) Field {
 	case t.Name() == "Extra" && t.Kind() == reflect.Slice:
 		f.Class = Extra
 	case t.Implements(textType):
-		f.Class = Text
+		f.Class, f.Number = Text, numberOf(t, where)
 	case t == bytesType:
 		f.Class = Bytes
 	case t.Kind() == reflect.String:

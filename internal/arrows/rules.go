@@ -36,7 +36,7 @@ var rules = []rule{
 	// Leaves: what everything else is built from.
 	{"cutover/fault", nil},
 	{"cutover/failpoint", nil},
-	{"internal/money", []string{"cutover/fault"}},
+	{"internal/money", []string{"cutover/fault", "cutover/shape"}},
 	{"internal/chain", []string{"cutover/fault", "internal/money"}},
 	{"internal/mail", []string{"cutover/fault"}},
 	{"internal/limit", []string{"cutover/fault"}},
@@ -48,12 +48,14 @@ var rules = []rule{
 	{"cutover/query", []string{"cutover/shape"}},
 	{"cutover/control", []string{"cutover", "cutover/fault"}},
 	{"cutover/memdb", []string{"cutover", "cutover/query", "cutover/shape", "cutover/fault"}},
+	{"cutover/example", []string{"cutover", "cutover/mongodb", "cutover/postgresql"}},
+	{"cutover/cutovertest", []string{"cutover", "cutover/memdb", "cutover/query", "cutover/shape", "cutover/fault"}},
 	{"cutover/model", []string{"cutover", "cutover/memdb", "cutover/fault"}}, // tests alone
 	{"cutover", []string{"cutover/query", "cutover/shape", "cutover/fault", "cutover/failpoint"}},
 	// PostgreSQL's side is fenced by the epoch that the control plane keeps in
 	// the same database, and migrates its tables along.
-	{"cutover/postgresql", []string{"cutover/control", "cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/failpoint", "internal/money"}},
-	{"cutover/mongodb", []string{"cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/failpoint", "internal/money"}},
+	{"cutover/postgresql", []string{"cutover/control", "cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/failpoint"}},
+	{"cutover/mongodb", []string{"cutover", "cutover/query", "cutover/shape", "cutover/fault", "cutover/failpoint"}},
 
 	{"internal/event", []string{"cutover", "cutover/query", "cutover/fault"}},
 	{"internal/config", []string{"cutover", "cutover/fault"}},
@@ -66,7 +68,9 @@ var rules = []rule{
 	// The list of them, and what each asks the others.
 	{"domain", []string{"domain/*", "cutover", "cutover/fault", "internal/event", "internal/job", "internal/web", "internal/mail", "internal/config"}},
 
-	{"internal/storetest", []string{"internal/devstack", "internal/event", "internal/money", "domain/*", "cutover/..."}},
+	{"internal/migrations", []string{"cutover/postgresql"}}, // the domains' tables
+
+	{"internal/storetest", []string{"internal/devstack", "internal/migrations", "internal/event", "internal/money", "domain/*", "cutover/..."}},
 
 	// devstack knows nothing of the product, so that what it checks it checks
 	// independently.
@@ -79,7 +83,7 @@ var rules = []rule{
 
 	// The production binary wires everything that is for production.
 	{"cmd/amanat/...", []string{"cmd/amanat/...", "domain", "domain/*", "cutover/...",
-		"internal/event", "internal/web", "internal/config"}},
+		"internal/event", "internal/web", "internal/config", "internal/migrations"}},
 
 	{"internal/arrows", nil},
 }

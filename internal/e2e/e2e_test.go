@@ -284,7 +284,7 @@ func (s *stage) auditFindsWhatIsPlanted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	exec(`SET amanat.writer = 'by hand: this test'`)
+	exec(`SET cutover.writer = 'by hand: this test'`)
 	exec(`UPDATE addresses SET street = street || '!' WHERE id = $1`, address.ID)
 	r := s.audit(t, false)
 	if r.Differences() != 1 || len(r.Postgres.Lost) != 1 || len(r.Mongo.Lost) != 0 {

@@ -141,7 +141,12 @@ func manyKinds(domain string) cutover.Kinds {
 func TestManyIdleDomainsAskNoMore(t *testing.T) {
 	stack := devstack.Shared(t)
 	pgURL, mongoURI, database := stack.Postgres.NewDatabase(t), stack.Mongo.URI(), stack.NewMongoDatabase(t)
-	if err := control.Migrate(t.Context(), pgURL); err != nil {
+	db, err := postgresql.Open(t.Context(), pgURL)
+	if err == nil {
+		_, err = db.Up(t.Context())
+		db.Close()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	var all []*ears

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/shopspring/decimal"
+
+	"github.com/amanat-dev/amanat/cutover/shape"
 )
 
 // MaxDigits is how many significant digits an Amount or Units may have. Both
@@ -85,6 +87,9 @@ func (a *Amount) UnmarshalJSON(b []byte) error {
 	return a.UnmarshalText([]byte(strings.Trim(string(b), `"`)))
 }
 
+// Numeric tells stores to keep the decimal as a number.
+func (a Amount) Numeric() shape.Number { return shape.Number{Digits: MaxDigits} }
+
 // Value gives the decimal as text to database/sql.
 func (a Amount) Value() (driver.Value, error) { return a.String(), nil }
 
@@ -156,6 +161,9 @@ func (u *Units) UnmarshalText(b []byte) error {
 func (u *Units) UnmarshalJSON(b []byte) error {
 	return u.UnmarshalText([]byte(strings.Trim(string(b), `"`)))
 }
+
+// Numeric tells stores to keep the integer as a number.
+func (u Units) Numeric() shape.Number { return shape.Number{Digits: MaxDigits, Integer: true} }
 
 // Value gives the integer as text to database/sql.
 func (u Units) Value() (driver.Value, error) { return u.String(), nil }

@@ -13,6 +13,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/mongodb"
 	"github.com/amanat-dev/amanat/cutover/postgresql"
 	"github.com/amanat-dev/amanat/internal/devstack"
+	"github.com/amanat-dev/amanat/internal/migrations"
 )
 
 // PostgresURL gives the URL of a migrated database that belongs to this test
@@ -89,14 +90,14 @@ func migrate(ctx context.Context, url string) error {
 		return err
 	}
 	defer db.Close()
-	_, err = db.Up(ctx, postgresql.Sources()...)
+	_, err = db.Up(ctx, migrations.Source)
 	return err
 }
 
 // migrationsKey changes with every change of a migration.
 var migrationsKey = sync.OnceValue(func() string {
 	h := sha256.New()
-	for _, s := range postgresql.Sources() {
+	for _, s := range postgresql.Sources(migrations.Source) {
 		err := fs.WalkDir(s.Files, s.Dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/marketplace"
 	"github.com/amanat-dev/amanat/internal/money"
@@ -17,7 +18,7 @@ import (
 // queries.
 func Marketplace(t *testing.T, open func(*testing.T) cutover.Side) {
 	t.Run("Contract", func(t *testing.T) {
-		Contract(t, marketplace.Domain, marketplace.Kinds, open, marketplaceFixes)
+		Contract(t, marketplace.Definition, open, marketplaceFixes)
 	})
 	queries := map[string]func(*testing.T, market){
 		"RequestsComeNewestFirstAPageAtATime":    requestsByPage,
@@ -39,7 +40,7 @@ func Marketplace(t *testing.T, open func(*testing.T) cutover.Side) {
 	})
 }
 
-var marketplaceFixes = Fixes{
+var marketplaceFixes = cutovertest.Fixes{
 	marketplace.KindRequest: func(r cutover.Record) { r.(*marketplace.PurchaseRequest).Status = marketplace.StatusPayment },
 	marketplace.KindOffer: func(r cutover.Record) {
 		o := r.(*marketplace.SellerOffer)

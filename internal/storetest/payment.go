@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/payment"
 	"github.com/amanat-dev/amanat/internal/money"
@@ -17,7 +18,7 @@ import (
 // queries.
 func Payment(t *testing.T, open func(*testing.T) cutover.Side) {
 	t.Run("Contract", func(t *testing.T) {
-		Contract(t, payment.Domain, payment.Kinds, open, PaymentFixes)
+		Contract(t, payment.Definition, open, PaymentFixes)
 	})
 	t.Run("Queries", func(t *testing.T) {
 		t.Parallel()
@@ -47,7 +48,7 @@ func Payment(t *testing.T, open func(*testing.T) cutover.Side) {
 }
 
 // PaymentFixes make filled records fit for the payment domain's rules.
-var PaymentFixes = Fixes{
+var PaymentFixes = cutovertest.Fixes{
 	payment.KindPayment:     func(r cutover.Record) { fixPayment(r.(*payment.Payment)) },
 	payment.KindQuote:       func(r cutover.Record) { fixQuote(r.(*payment.Quote)) },
 	payment.KindDestination: func(r cutover.Record) { r.(*payment.Destination).Status = payment.DestinationSwept },

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/amanat-dev/amanat/cutover"
+	"github.com/amanat-dev/amanat/cutover/cutovertest"
 	"github.com/amanat-dev/amanat/cutover/fault"
 	"github.com/amanat-dev/amanat/domain/user"
 )
@@ -14,7 +15,7 @@ import (
 // Users is the contract of the users' side: its records and its queries.
 func Users(t *testing.T, open func(*testing.T) cutover.Side) {
 	t.Run("Contract", func(t *testing.T) {
-		Contract(t, user.Domain, user.Kinds, open, userFixes)
+		Contract(t, user.Definition, open, userFixes)
 	})
 	t.Run("Queries", func(t *testing.T) {
 		t.Parallel()
@@ -40,7 +41,7 @@ func Users(t *testing.T, open func(*testing.T) cutover.Side) {
 	})
 }
 
-var userFixes = Fixes{
+var userFixes = cutovertest.Fixes{
 	user.KindUser: func(r cutover.Record) {
 		u := r.(*user.User)
 		u.Role, u.Status, u.AuthProvider = user.Seller, user.Suspended, user.ProviderTelegram

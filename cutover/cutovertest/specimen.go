@@ -1,4 +1,4 @@
-package storetest
+package cutovertest
 
 import (
 	"reflect"
@@ -7,14 +7,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/query"
-	"github.com/amanat-dev/amanat/internal/event"
-	"github.com/amanat-dev/amanat/internal/money"
 )
-
-// SpecimenDomain is a domain that exists for tests only. Its kinds have every
-// sort of field that a record may have, so that the stores' own tests do not
-// lean on what the real domains happen to use.
-const SpecimenDomain = "specimen"
 
 // Shelf is what specimens stand on.
 type Shelf struct {
@@ -33,24 +26,24 @@ type Specimen struct {
 	Secret  string     `json:"-" field:"secretHash"`
 	State   string     `json:"state" field:",default=new,was=fresh:new,was=old:used"`
 
-	Flag  bool         `json:"flag"`
-	Price money.Amount `json:"price"`
-	Units money.Units  `json:"units"`
-	At    time.Time    `json:"at"`
-	Data  []byte       `json:"data"`
+	Flag  bool      `json:"flag"`
+	Price Decimal   `json:"price"`
+	Units Whole     `json:"units"`
+	At    time.Time `json:"at"`
+	Data  []byte    `json:"data"`
 
-	MaybeFlag   *bool         `json:"maybeFlag"`
-	MaybeCount  *int64        `json:"maybeCount"`
-	MaybeAmount *money.Amount `json:"maybeAmount"`
-	MaybeUnits  *money.Units  `json:"maybeUnits"`
+	MaybeFlag   *bool    `json:"maybeFlag"`
+	MaybeCount  *int64   `json:"maybeCount"`
+	MaybeAmount *Decimal `json:"maybeAmount"`
+	MaybeUnits  *Whole   `json:"maybeUnits"`
 
 	Place  Place  `json:"place"`
 	Budget *Price `json:"budget"`
 
-	Tags    []string       `json:"tags"`
-	Refs    []cutover.ID   `json:"refs"`
-	Numbers []int64        `json:"numbers"`
-	Amounts []money.Amount `json:"amounts"`
+	Tags    []string     `json:"tags"`
+	Refs    []cutover.ID `json:"refs"`
+	Numbers []int64      `json:"numbers"`
+	Amounts []Decimal    `json:"amounts"`
 
 	Lines   []Line            `json:"lines" field:"lines,table=specimen_lines"`
 	Marks   []cutover.ID      `json:"marks" field:"marks,table=specimen_marks"`
@@ -74,39 +67,41 @@ type Zip struct {
 	Round int    `json:"round"`
 }
 
-// Price is an optional group with money.
+// Price is an optional group with a number that must be there.
 type Price struct {
-	Amount   money.Amount `json:"amount"`
-	Currency string       `json:"currency"`
+	Amount   Decimal `json:"amount"`
+	Currency string  `json:"currency"`
 }
 
 // Line is an element of a child table.
 type Line struct {
-	Key    string       `json:"key"`
-	Amount money.Units  `json:"amount"`
-	UserID cutover.ID   `json:"userId"`
-	Words  []string     `json:"words"`
-	Token  string       `json:"-" field:"tokenHash"`
-	Until  time.Time    `json:"until"`
-	Limit  *money.Units `json:"limit"`
-	Zip    *Zip         `json:"zip"`
+	Key    string     `json:"key"`
+	Amount Whole      `json:"amount"`
+	UserID cutover.ID `json:"userId"`
+	Words  []string   `json:"words"`
+	Token  string     `json:"-" field:"tokenHash"`
+	Until  time.Time  `json:"until"`
+	Limit  *Whole     `json:"limit"`
+	Zip    *Zip       `json:"zip"`
 }
 
 // Source is an element of a jsonb list.
 type Source struct {
-	Name  string       `json:"name"`
-	Key   string       `json:"-" field:"apiKey"`
-	Price money.Amount `json:"price"`
-	Seen  time.Time    `json:"seen"`
-	By    cutover.ID   `json:"by"`
-	Blob  []byte       `json:"blob"`
-	Tries *int64       `json:"tries"`
-	Sub   *Zip         `json:"sub"`
-	Tags  []string     `json:"tags"`
+	Name  string     `json:"name"`
+	Key   string     `json:"-" field:"apiKey"`
+	Price Decimal    `json:"price"`
+	Seen  time.Time  `json:"seen"`
+	By    cutover.ID `json:"by"`
+	Blob  []byte     `json:"blob"`
+	Tries *int64     `json:"tries"`
+	Sub   *Zip       `json:"sub"`
+	Tags  []string   `json:"tags"`
 }
 
-// SpecimenKinds are that domain's kinds.
-var SpecimenKinds = append(cutover.Kinds{
+// Definition is a domain that exists for tests only. Its kinds have every sort of
+// field that a record may have, so that a store's tests do not lean on what some
+// application happens to use.
+var Definition = cutover.Definition{Name: "specimen", Kinds: cutover.Kinds{
 	{
 		Name: "shelf", Type: reflect.TypeFor[Shelf](), Table: "shelves", Collection: "shelves",
 		Indexes: []query.Index{{"aboveId"}},
@@ -116,13 +111,11 @@ var SpecimenKinds = append(cutover.Kinds{
 		Unique:  []cutover.Unique{{Fields: query.Index{"email"}}},
 		Indexes: []query.Index{{"shelfId"}, {"name"}, {"order"}, {"at"}, {"flag"}, {"state"}},
 	},
-}, event.Kinds(SpecimenDomain)...)
+}}
 
-// SpecimenDefinition is that domain.
-var SpecimenDefinition = cutover.Definition{Name: SpecimenDomain, Kinds: SpecimenKinds}
-
-// SpecimenFixes make specimens fit for their table.
-var SpecimenFixes = Fixes{"shelf": func(r cutover.Record) {
+// Fit makes records of Definition fit for a table that has rules of its own: a
+// shelf's label is in capital letters, and is never empty.
+var Fit = Fixes{"shelf": func(r cutover.Record) {
 	s := r.(*Shelf)
 	if s.Label = strings.ToUpper(s.Label); s.Label == "" {
 		s.Label = "BARE"

@@ -1,7 +1,8 @@
-package storetest
+package cutovertest
 
 import (
 	"crypto/sha256"
+	"encoding"
 	"fmt"
 	"reflect"
 	"strings"
@@ -9,12 +10,11 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/shape"
-	"github.com/amanat-dev/amanat/internal/money"
 )
 
 // Fill sets every stored field of a record to something that is neither zero
 // nor equal in two fields, or for two seeds: so no field can be forgotten, and
-// no two can be mixed up. Lists get two elements, money has all its digits,
+// no two can be mixed up. Lists get two elements, numbers have all their digits,
 // times have milliseconds. Only the revision stays 0, as of a new record.
 func Fill(rec cutover.Record, seed int) {
 	f := filler{seed}
@@ -48,7 +48,7 @@ func (f filler) value(v reflect.Value, field shape.Field, path string) {
 	case shape.Time:
 		v.Set(reflect.ValueOf(f.time(path)))
 	case shape.Text:
-		f.text(v, path)
+		f.text(v, field, path)
 	case shape.Group:
 		f.group(v, field.Fields, path)
 	case shape.List:
@@ -63,17 +63,21 @@ func (f filler) value(v reflect.Value, field shape.Field, path string) {
 	}
 }
 
-func (f filler) text(v reflect.Value, path string) {
+// text reads a text that the type's own rules take: an ID, or a number with all
+// its digits.
+func (f filler) text(v reflect.Value, field shape.Field, path string) {
 	h := f.hash(path)
-	switch v.Interface().(type) {
-	case cutover.ID:
-		v.Set(reflect.ValueOf(cutover.ID(h[:12])))
-	case money.Amount:
-		v.Set(reflect.ValueOf(money.MustAmount("9" + f.digits(path, 19) + "." + f.digits(path+".", 17) + "1")))
-	case money.Units:
-		v.Set(reflect.ValueOf(money.MustUnits("9" + f.digits(path, 37))))
-	default:
-		panic(fmt.Sprintf("storetest: cannot fill %s, a %s", path, v.Type()))
+	text := cutover.ID(h[:12]).String()
+	switch digits := min(field.Number.Digits, 38); {
+	case field.Number.Integer:
+		text = "9" + f.digits(path, digits-1)
+	case digits > 3:
+		text = "9" + f.digits(path, digits/2) + "." + f.digits(path+".", digits-digits/2-2) + "1"
+	case digits > 0:
+		text = "9"
+	}
+	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+		panic(fmt.Sprintf("cutovertest: cannot fill %s, a %s: %v", path, v.Type(), err))
 	}
 }
 

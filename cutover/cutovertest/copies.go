@@ -1,4 +1,4 @@
-package storetest
+package cutovertest
 
 import (
 	"errors"

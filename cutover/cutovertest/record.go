@@ -1,4 +1,4 @@
-package storetest
+package cutovertest
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/cutover/query"
 )
 
 // record shows that one record survives: its fields, its revisions, its end.
@@ -73,6 +74,12 @@ func (s *suite) record(t *testing.T, k cutover.Kind) {
 		s.remove(t, r)
 		s.wantGone(t, s.key(r))
 	})
+	for name, write := range map[string]func(context.Context, cutover.Tx, cutover.Record) error{
+		"ALegacyRecordIsReplacedOnceItWasRead": func(ctx context.Context, tx cutover.Tx, r cutover.Record) error { return tx.Put(ctx, r) },
+		"ALegacyRecordIsDeletedOnceItWasRead":  func(ctx context.Context, tx cutover.Tx, r cutover.Record) error { return tx.Delete(ctx, r) },
+	} {
+		t.Run(name, func(t *testing.T) { s.legacy(t, k, write) })
+	}
 	t.Run("PutKeepsWhatItWasGiven", func(t *testing.T) {
 		r, want := s.full(t, k), k.New()
 		err := s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx cutover.Tx) error {
@@ -89,6 +96,34 @@ func (s *suite) record(t *testing.T, k cutover.Kind) {
 			t.Errorf("a change after Put was written")
 		}
 	})
+}
+
+// legacy writes a record of revision 0, which was copied in, after a read.
+func (s *suite) legacy(t *testing.T, k cutover.Kind, write func(context.Context, cutover.Tx, cutover.Record) error) {
+	r := s.full(t, k)
+	r.RecordMeta().ID = cutover.MustID("000000000000000000000001") // the oldest
+	s.apply(t, itemOf(s, r))
+	var read cutover.Record
+	err := s.side.Update(s.ctx, s.guard, func(ctx context.Context, tx cutover.Tx) error {
+		list, err := tx.Find(ctx, k.Name, query.All().Limit(1))
+		if err != nil {
+			return err
+		}
+		read = list[0]
+		return write(ctx, tx, read)
+	})
+	if err != nil || read.RecordMeta().ID != r.RecordMeta().ID {
+		t.Fatalf("writing %s: %v", s.key(r), err)
+	}
+	got := s.get(t, s.key(r))
+	if got.Record != nil {
+		s.wantStored(t, read)
+		if got.Rev != 1 {
+			t.Errorf("it has revision %d now, want 1", got.Rev)
+		}
+		s.remove(t, read)
+	}
+	s.wantGone(t, s.key(r))
 }
 
 // update shows that an Update is all or nothing.

@@ -79,6 +79,8 @@ COMMENT ON INDEX derived_destinations_account_idx IS 'for the foreign key: an ac
 COMMENT ON INDEX purchase_request_preferred_sellers_value_idx IS 'a member finds the open requests that prefer them; on MongoDB the index on the status does';
 
 -- +goose Down
+DELETE FROM cutover_keys; -- what is converted again is to be gone through again
+
 COMMENT ON INDEX purchase_request_preferred_sellers_value_idx IS NULL;
 COMMENT ON INDEX derived_destinations_account_idx IS NULL;
 COMMENT ON INDEX categories_parent_id_idx IS NULL;

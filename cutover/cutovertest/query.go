@@ -1,4 +1,4 @@
-package storetest
+package cutovertest
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 func Queries(t *testing.T, seed uint64, side cutover.Side, store func(*rand.Rand, []*Specimen) []*Specimen) {
 	t.Helper()
 	q := &questions{rand.New(rand.NewPCG(seed, 1)), nil}
-	memory := memdb.New("memory", SpecimenKinds)
+	memory := memdb.New("memory", Definition.Kinds)
 	specimens := q.specimens(60)
 	for _, id := range q.shelves {
 		shelf := &Shelf{Meta: cutover.Meta{ID: id, Rev: 1}, Label: "A"}
