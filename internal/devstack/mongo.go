@@ -44,7 +44,11 @@ type mongoServer interface {
 // is part of this program. It ends with Stop, or with this process at the latest.
 // ctx bounds the start only.
 func StartMongo(ctx context.Context, o Options) (*Mongo, error) {
-	m := &Mongo{server: newMongoServer(o)}
+	return startMongo(ctx, newMongoServer(o))
+}
+
+func startMongo(ctx context.Context, server mongoServer) (*Mongo, error) {
+	m := &Mongo{server: server}
 	if err := m.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("devstack: start MongoDB: %w", err), m.Stop())
 	}

@@ -63,3 +63,8 @@ func (m *Mongo) Sim() (*mongosim.Server, error) {
 	}
 	return nil, errors.New("devstack: this MongoDB server is no mongosim of this process")
 }
+
+// StartFerret is StartMongo for FerretDB, whatever there is besides.
+func StartFerret(ctx context.Context, o Options) (*Mongo, error) {
+	return startMongo(ctx, &ferret{o: o})
+}

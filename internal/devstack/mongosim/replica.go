@@ -97,6 +97,8 @@ type Election struct {
 	// Stale is how long the old primary goes on as if nothing had happened: it
 	// answers, takes writes that no majority will have, and is then told.
 	Stale time.Duration
+	// Until, when it is set, ends that instead.
+	Until <-chan struct{}
 	// Hidden keeps the new primary from clients meanwhile, as when they are on
 	// the old one's side of a broken network.
 	Hidden bool
@@ -112,20 +114,34 @@ func (s *Server) Elect(e Election) {
 	if next == nil {
 		return
 	}
-	if e.Stale > 0 {
-		t := time.NewTimer(e.Stale)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-s.closed:
-		}
-	}
+	s.pass(e)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old.stepDown(next)
 	next.quiet = false
 	s.announce()
 }
+
+// pass waits for the end of an election.
+func (s *Server) pass(e Election) {
+	until := e.Until
+	if until == nil {
+		t := time.NewTimer(e.Stale)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-s.closed:
+		}
+		return
+	}
+	select {
+	case <-until:
+	case <-s.closed:
+	}
+}
+
+// Settle hands what is written to all members at once.
+func (s *Server) Settle() { s.catchUp() }
 
 // elect makes the member with the latest state the primary; a single server has
 // nobody to elect.

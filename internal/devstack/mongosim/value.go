@@ -36,9 +36,6 @@ func field(doc []byte, name string) bson.RawValue {
 	return missing
 }
 
-// sizeOf is what a document says of its own length.
-func sizeOf(doc []byte) int { return int(int32(binary.LittleEndian.Uint32(doc))) }
-
 // checked says why a document cannot be taken: it is not BSON, or holds a value
 // that this server does not know.
 func checked(doc bson.Raw) error {

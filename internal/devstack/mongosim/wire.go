@@ -2,6 +2,7 @@ package mongosim
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,8 +21,7 @@ const (
 	maxMessageSize  = 48_000_000
 	maxDocumentSize = 16 << 20
 	maxWriteBatch   = 100_000
-	// slackSize is how much larger than a document a command may be.
-	slackSize = 16 << 10
+	opQuery         = 2004 // as drivers greet a server that they do not know
 )
 
 var errWire = errors.New("not a message of MongoDB's wire protocol")
@@ -52,7 +52,7 @@ func readRequest(r *bufio.Reader) (request, error) {
 	switch code {
 	case wiremessage.OpMsg:
 		return parseMsg(id, rest)
-	case wiremessage.OpQuery:
+	case opQuery:
 		return parseQuery(id, rest)
 	}
 	return request{}, fmt.Errorf("%w that this server knows: opcode %d", errWire, code)
@@ -62,6 +62,9 @@ func readRequest(r *bufio.Reader) (request, error) {
 // it as lists.
 func parseMsg(id int32, rest []byte) (request, error) {
 	flags, rest, ok := wiremessage.ReadMsgFlags(rest)
+	if !ok {
+		return request{}, errWire
+	}
 	req := request{id: id, silent: flags&wiremessage.MoreToCome != 0}
 	if flags&wiremessage.ChecksumPresent != 0 {
 		return req, fmt.Errorf("%w: mongosim reads no checksums", errWire)
@@ -69,7 +72,7 @@ func parseMsg(id int32, rest []byte) (request, error) {
 	lists := map[string][]bsoncore.Document{}
 	for ok && len(rest) > 0 {
 		var kind wiremessage.SectionType
-		kind, rest, ok = wiremessage.ReadMsgSectionType(rest)
+		kind, rest, _ = wiremessage.ReadMsgSectionType(rest) // there is a byte
 		switch kind {
 		case wiremessage.SingleDocument:
 			var doc bsoncore.Document
@@ -108,16 +111,17 @@ func fold(body bson.Raw, lists map[string][]bsoncore.Document) bson.Raw {
 	return (&builder{buf: b}).done()
 }
 
-// parseQuery reads an OP_QUERY.
+// parseQuery reads an OP_QUERY: flags, a collection's name that ends with a
+// zero, two numbers, and the command.
 func parseQuery(id int32, rest []byte) (request, error) {
-	_, rest, ok := wiremessage.ReadQueryFlags(rest)
-	if ok {
-		_, rest, ok = wiremessage.ReadQueryFullCollectionName(rest)
+	if len(rest) < 4 {
+		return request{}, errWire
 	}
+	_, rest, ok := bytes.Cut(rest[4:], []byte{0})
 	if !ok || len(rest) < 8 {
 		return request{}, errWire
 	}
-	doc, _, ok := wiremessage.ReadQueryQuery(rest[8:])
+	doc, _, ok := bsoncore.ReadDocument(rest[8:])
 	if !ok {
 		return request{}, errWire
 	}

@@ -284,30 +284,33 @@ func (o *operation) updateWith(d *draft, ns string, st statement) (outcome, erro
 	return d.change(ns, u, found)
 }
 
-// change updates documents. It first sees to it that it need not wait for any of
-// them, since a statement is not begun twice.
-func (d *draft) change(ns string, u *update, found []bson.Raw) (outcome, error) {
-	after := make([]bson.Raw, len(found))
-	for i, doc := range found {
-		var err error
-		if after[i], err = u.apply(doc, false); err != nil {
+// change updates documents, up to one that cannot be. It first sees to it that
+// it need not wait for any of them, since a statement is not begun twice.
+func (d *draft) change(ns string, u *update, found []bson.Raw) (done outcome, err error) {
+	var after []bson.Raw
+	var failed error
+	for _, doc := range found {
+		changed, err := u.apply(doc, false)
+		if err != nil {
+			failed = err
+			break
+		}
+		if err := d.claim(d.collection(ns), keyOf(field(doc, "_id")), changed); err != nil {
 			return outcome{}, err
 		}
-		if err := d.claim(d.collection(ns), keyOf(field(doc, "_id")), after[i]); err != nil {
-			return outcome{}, err
-		}
+		after = append(after, changed)
 	}
-	done := outcome{matched: int32(len(found))}
-	for i, doc := range found {
-		if bytes.Equal(doc, after[i]) {
+	for i, doc := range after {
+		done.matched++
+		if bytes.Equal(doc, found[i]) {
 			continue
 		}
-		if err := d.set(ns, keyOf(field(doc, "_id")), after[i], false); err != nil {
+		if err := d.set(ns, keyOf(field(doc, "_id")), doc, false); err != nil {
 			return outcome{}, err
 		}
 		done.modified++
 	}
-	return done, nil
+	return done, failed
 }
 
 // target says which documents a write is about.
