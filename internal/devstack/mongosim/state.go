@@ -104,6 +104,7 @@ type change struct {
 	ns, id   string
 	old, doc bson.Raw // nil: it was, or is, not there
 	ts       bson.Timestamp
+	replaced bool // by a whole document
 	drop     bool // of the collection
 }
 

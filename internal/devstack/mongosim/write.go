@@ -308,6 +308,7 @@ func (d *draft) change(ns string, u *update, found []bson.Raw) (done outcome, er
 		if err := d.set(ns, keyOf(field(doc, "_id")), doc, false); err != nil {
 			return outcome{}, err
 		}
+		d.changes[len(d.changes)-1].replaced = u.replacement != nil
 		done.modified++
 	}
 	return done, failed
@@ -475,7 +476,11 @@ func (a modifyArgs) carryOut(d *draft, ns string) (outcome, error) {
 	if a.New {
 		done.value = value(after)
 	}
-	return done, d.set(ns, keyOf(field(after, "_id")), after, false)
+	if err := d.set(ns, keyOf(field(after, "_id")), after, false); err != nil {
+		return outcome{}, err
+	}
+	d.changes[len(d.changes)-1].replaced = u.replacement != nil
+	return done, nil
 }
 
 func (a modifyArgs) insert(d *draft, ns string, f filter, u *update, value func(bson.Raw) bson.RawValue) (outcome, error) {
