@@ -79,6 +79,9 @@ func withinDoubles(d bson.Decimal128) bool {
 
 // raw marshals a value that the server itself makes.
 func raw(v any) bson.RawValue {
+	if v == nil {
+		return bson.RawValue{Type: bson.TypeNull}
+	}
 	t, data, err := bson.MarshalValue(v)
 	if err != nil {
 		panic("mongosim: " + err.Error()) // only of a type that BSON has not
