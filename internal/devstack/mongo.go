@@ -15,6 +15,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/amanat-dev/amanat/internal/devstack/mongosim"
 )
 
 // Mongo is a server that speaks MongoDB's wire protocol: a real mongod, or
@@ -62,6 +64,8 @@ func newMongoServer(o Options) mongoServer {
 		return &sim{o: *o.Sim}
 	case kind == "sim":
 		return &sim{}
+	case kind == "simset":
+		return &sim{o: mongosim.Options{ReplicaSet: true}}
 	}
 	if bin, err := exec.LookPath("mongod"); err == nil && kind != "ferret" {
 		return &mongod{bin: bin, o: o}

@@ -8,9 +8,10 @@ import (
 	"github.com/amanat-dev/amanat/internal/devstack/mongosim"
 )
 
-// EnvMongoKind says which server StartMongo starts: "sim" is mongosim, "ferret"
-// is FerretDB, also where there is a mongod; anything else is mongod from PATH,
-// or FerretDB. It says nothing where MONGODB_URI names a server.
+// EnvMongoKind says which server StartMongo starts: "sim" is mongosim as a single
+// server and "simset" as a replica set, "ferret" is FerretDB, also where there is
+// a mongod; anything else is mongod from PATH, or FerretDB. It says nothing where
+// MONGODB_URI names a server.
 const EnvMongoKind = "MONGO"
 
 // sim is mongosim, a server in this process.

@@ -387,7 +387,8 @@ func (o *operation) listDatabases() (bson.D, error) {
 // defaultTTLInterval is MongoDB's.
 const defaultTTLInterval = time.Minute
 
-// removeExpired removes documents whose time is over, until the server stops.
+// removeExpired removes documents whose time is over, and ends transactions that
+// are open for too long, until the server stops.
 // https://www.mongodb.com/docs/v7.0/core/index-ttl/
 func (s *Server) removeExpired() {
 	every := s.o.TTLInterval
@@ -402,6 +403,7 @@ func (s *Server) removeExpired() {
 			return
 		case <-tick.C:
 			s.mu.Lock()
+			s.endOld()
 			s.primary().removeExpired(time.Now())
 			s.mu.Unlock()
 		}

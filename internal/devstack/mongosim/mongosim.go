@@ -283,7 +283,10 @@ func (n *node) listen() error {
 	if err != nil {
 		return err
 	}
-	n.addr, n.listener = l.Addr().String(), l
+	if n.addr == "" {
+		n.addr = l.Addr().String()
+	}
+	n.listener = l
 	n.server.serving.Go(func() { n.accept(l) })
 	return nil
 }

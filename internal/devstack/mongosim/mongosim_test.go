@@ -209,3 +209,31 @@ func TestExpiredDocumentsGo(t *testing.T) {
 		t.Errorf("%v are left, want 2, 3 and 4", ids)
 	}
 }
+
+// No document grows beyond 16 MB.
+func TestADocumentOf16MBIsTheLargest(t *testing.T) {
+	t.Parallel()
+	c := single(t)
+	insert(t, c, d("_id", 1, "a", make([]byte, 9<<20)))
+	_, err := c.UpdateOne(t.Context(), d("_id", 1), d("$set", d("b", make([]byte, 9<<20))))
+	wantCode(t, "an update to 18 MB", err, 17419)
+}
+
+// Concerns that are wrong are refused.
+func TestConcernsThatAreWrong(t *testing.T) {
+	t.Parallel()
+	_, c := replicaSet(t, mongosim.Options{})
+	wantCode(t, "w: 4 of three", write(c, 1, d("w", 4)), 100)
+	wantCode(t, "an unknown mode", write(c, 1, d("w", "most")), 79)
+	_, err := read(c, "sure")
+	wantCode(t, "an unknown level", err, 9)
+	alone := single(t)
+	wantCode(t, "w: 2 of one", write(alone, 1, d("w", 2)), 2)
+	_, err = read(alone, "linearizable")
+	wantCode(t, "linearizable without a replica set", err, 123)
+	for _, level := range []string{"local", "available", "majority", "snapshot", "linearizable"} {
+		if _, err := read(c, level); err != nil {
+			t.Errorf("%s gave %v", level, err)
+		}
+	}
+}

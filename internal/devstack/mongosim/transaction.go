@@ -145,6 +145,17 @@ func samePlace(a, b bson.Raw) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
+// endOld ends transactions that are open for too long. The lock is held.
+func (s *Server) endOld() {
+	for _, n := range s.nodes {
+		for _, t := range n.open {
+			if time.Since(t.began) > transactionLife {
+				n.end(t)
+			}
+		}
+	}
+}
+
 // end gives up what a transaction has claimed, and lets go who waits.
 func (n *node) end(t *transaction) {
 	for _, name := range t.claims {

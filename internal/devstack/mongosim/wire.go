@@ -21,7 +21,8 @@ const (
 	maxMessageSize  = 48_000_000
 	maxDocumentSize = 16 << 20
 	maxWriteBatch   = 100_000
-	opQuery         = 2004 // as drivers greet a server that they do not know
+	slackSize       = 16 << 10 // how much larger than a document what is sent may be
+	opQuery         = 2004     // as drivers greet a server that they do not know
 )
 
 var errWire = errors.New("not a message of MongoDB's wire protocol")

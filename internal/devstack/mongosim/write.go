@@ -64,6 +64,7 @@ func (b *batch) attempt(from int, outcomes []outcome, do func(*draft, int) (outc
 			continue
 		}
 		var err error
+		before := len(d.changes)
 		outcomes[i], err = do(d, i)
 		if stop := b.note(i, err); stop != nil {
 			return i - from, stop
@@ -71,7 +72,7 @@ func (b *batch) attempt(from int, outcomes []outcome, do func(*draft, int) (outc
 		if err != nil && b.ordered {
 			return len(outcomes) - from, nil
 		}
-		if err == nil && b.retryable() {
+		if err == nil && b.retryable() && len(d.changes) > before { // what changed nothing is not remembered
 			d.remember(b.session(), *b.TxnNumber, int32(i), outcomes[i])
 		}
 	}
@@ -175,7 +176,10 @@ func matchedIn(outcomes []outcome) (n int32) {
 
 // insertable returns a document as it is to be stored: _id comes first.
 func insertable(doc bson.Raw) (bson.Raw, error) {
-	if len(doc) > maxDocumentSize {
+	switch {
+	case len(doc) > maxDocumentSize+slackSize:
+		return nil, refuse(codeTooLarge, "BSONObj size: %d is invalid. Size must be between 0 and %d", len(doc), maxDocumentSize+slackSize)
+	case len(doc) > maxDocumentSize:
 		return nil, refuse(codeBadValue, "object to insert too large. size in bytes: %d, max size: %d", len(doc), maxDocumentSize)
 	}
 	for e := range elements(doc) {
