@@ -29,14 +29,15 @@ build: ## build bin/amanat and bin/demo
 demo: build ## two servers, live traffic, three domains moved and back (ONCE=1 ends by itself; DEMO_SIZE, PORT)
 	@DEMO_SIZE=$(DEMO_SIZE) PORT=$(PORT) ONCE=$(ONCE) bin/demo -amanat bin/amanat
 
-# What is about FerretDB, or about whole processes, runs on it; the rest on
-# mongosim, and the stores' contract on both.
+# What is about FerretDB, or about whole processes, runs on that, or on mongod
+# where there is one; the rest on mongosim, and the contract of the stores on
+# both.
 ON_FERRET := ./internal/devstack ./internal/e2e
 
 test: ## run every test, on databases that it starts for itself
 	MONGO=sim $(WITH) go test -timeout 60m $$(go list ./... | grep -v -E '/internal/(devstack|e2e)$$')
-	MONGO=ferret $(WITH) go test -timeout 60m $(ON_FERRET)
-	MONGO=ferret $(WITH) go test -timeout 60m -run '^Test(Specimen|User|Marketplace|Payment)$$' ./cutover/mongodb
+	MONGO= $(WITH) go test -timeout 60m $(ON_FERRET)
+	MONGO= $(WITH) go test -timeout 60m -run '^Test(Specimen|User|Marketplace|Payment)$$' ./cutover/mongodb
 
 check: fmt vet staticcheck arrows migrations model test race ## what CI runs: all of the following, and test
 

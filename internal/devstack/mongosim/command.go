@@ -104,7 +104,9 @@ func (n *node) carryOut(req request, down <-chan struct{}) (bson.Raw, error) {
 		break
 	}
 	fault := n.server.faultFor(o.name)
-	n.server.awaitThaw(down)
+	if !n.server.awaitThaw(down) {
+		return nil, errHangUp
+	}
 	n.server.delay(fault)
 	if fault != nil && fault.HangUp == BeforeIt {
 		return nil, errHangUp

@@ -106,16 +106,18 @@ func (s *Server) Thaw() {
 	}
 }
 
-// awaitThaw waits while the server is frozen.
-func (s *Server) awaitThaw(down <-chan struct{}) {
+// awaitThaw waits while the server is frozen; false when it went down so.
+func (s *Server) awaitThaw(down <-chan struct{}) bool {
 	s.mu.Lock()
 	frozen := s.frozen
 	s.mu.Unlock()
 	if frozen == nil {
-		return
+		return true
 	}
 	select {
 	case <-frozen:
+		return true
 	case <-down:
+		return false
 	}
 }

@@ -159,7 +159,6 @@ func (s *Server) Restart() error {
 // promised that it is in the journal; a replica set goes on with what a majority
 // has.
 func (s *Server) Crash(lose time.Duration) {
-	s.Thaw()
 	s.mu.Lock()
 	primary := s.primary()
 	back := primary.committed.Load()
@@ -173,6 +172,7 @@ func (s *Server) Crash(lose time.Duration) {
 	s.wake()
 	s.mu.Unlock()
 	s.serving.Wait()
+	s.Thaw()
 }
 
 // before returns the state that is in the journal at t.

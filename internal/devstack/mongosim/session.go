@@ -183,6 +183,9 @@ func (o *operation) committedBefore() (bson.D, error) {
 
 func (o *operation) publishTransaction(t *transaction) error {
 	n := o.node
+	if o.gone() {
+		return errHangUp
+	}
 	if !n.primary {
 		return refuse(codeNotWritablePrimary, "not primary")
 	}

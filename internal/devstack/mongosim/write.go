@@ -82,6 +82,8 @@ func (b *batch) attempt(from int, outcomes []outcome, do func(*draft, int) (outc
 // draft returns where the operation writes. The lock is held.
 func (o *operation) draft() (*draft, error) {
 	switch {
+	case o.gone():
+		return nil, errHangUp
 	case o.txn != nil && o.node.open[o.txn.session] != o.txn:
 		return nil, noSuchTransaction(o.txn.number)
 	case !o.node.primary:
@@ -90,6 +92,12 @@ func (o *operation) draft() (*draft, error) {
 		return o.txn.draft, nil
 	}
 	return o.node.last.Load().draft(o.node), nil
+}
+
+// gone says that the server has crashed since the command came. The lock is held.
+func (o *operation) gone() bool {
+	var down <-chan struct{} = o.node.server.down
+	return down != o.down
 }
 
 // publish makes a draft that has changed something the present state. A
