@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -185,7 +186,9 @@ func TestARetriedWriteIsDoneOnce(t *testing.T) {
 	}
 }
 
-// Transfers by several clients, each retried as the driver does, lose nothing.
+// Transfers by several clients over connections that break, each retried as the
+// driver does, lose nothing. One that fails all the same happened or not, but not
+// by half.
 func TestTransfersKeepTheSum(t *testing.T) {
 	t.Parallel()
 	server, c := replicaSet(t, mongosim.Options{Seed: 1})
@@ -194,6 +197,7 @@ func TestTransfersKeepTheSum(t *testing.T) {
 		insert(t, c, d("_id", id, "n", 100))
 	}
 	var wg sync.WaitGroup
+	var good atomic.Int64
 	for worker := range 4 {
 		wg.Go(func() {
 			for i := range 20 {
@@ -204,13 +208,16 @@ func TestTransfersKeepTheSum(t *testing.T) {
 					})
 					return err
 				})
-				if err != nil {
-					t.Error(err)
+				if err == nil {
+					good.Add(1)
 				}
 			}
 		})
 	}
 	wg.Wait()
+	if good.Load() < 40 {
+		t.Errorf("%d of 80 transfers succeeded, want most of them", good.Load())
+	}
 	sum := int64(0)
 	for id := range 4 {
 		sum += balance(t, t.Context(), c, id)
