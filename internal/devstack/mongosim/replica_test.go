@@ -18,7 +18,7 @@ import (
 // direct connects to one member alone.
 func direct(t *testing.T, address string) *mongo.Collection {
 	t.Helper()
-	c, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + address + "/").SetDirect(true).SetRetryWrites(false).SetRetryReads(false))
+	c, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + address + "/").SetDirect(true).SetRetryWrites(false).SetRetryReads(false).SetServerMonitoringMode("poll"))
 	if err != nil {
 		t.Fatal(err)
 	}
