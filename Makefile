@@ -29,8 +29,15 @@ build: ## build bin/amanat and bin/demo
 demo: build ## two servers, live traffic, three domains moved and back (ONCE=1 ends by itself; DEMO_SIZE, PORT)
 	@DEMO_SIZE=$(DEMO_SIZE) PORT=$(PORT) ONCE=$(ONCE) bin/demo -amanat bin/amanat
 
+# What is about FerretDB, or about whole processes, runs on that, or on mongod
+# where there is one; the rest on mongosim, and the contract of the stores on
+# both.
+ON_FERRET := ./internal/devstack ./internal/e2e
+
 test: ## run every test, on databases that it starts for itself
-	$(WITH) go test -timeout 60m ./...
+	MONGO=sim $(WITH) go test -timeout 60m $$(go list ./... | grep -v -E '/internal/(devstack|e2e)$$')
+	MONGO= $(WITH) go test -timeout 60m $(ON_FERRET)
+	MONGO= $(WITH) go test -timeout 60m -run '^Test(Specimen|User|Marketplace|Payment)$$' ./cutover/mongodb
 
 check: fmt vet staticcheck arrows migrations model test race ## what CI runs: all of the following, and test
 
@@ -53,7 +60,7 @@ migrations: ## what migrations make of an empty database, compared with what the
 race: ## the race detector on the engine and the stores
 	@command -v $$(go env CC) >/dev/null || \
 		{ echo "the race detector needs a C compiler: apt-get install gcc libc6-dev"; exit 1; }
-	CGO_ENABLED=1 $(WITH) go test -race -timeout 60m ./cutover/... ./internal/storetest
+	MONGO=sim CGO_ENABLED=1 $(WITH) go test -race -timeout 60m ./cutover/... ./internal/storetest
 
 model: ## seeded schedules of the engine, with crashes, on toy databases (MODEL_SCHEDULES=n)
 	MODEL_SCHEDULES=$(MODEL_SCHEDULES) go test -count=1 -timeout 60m -v -run '^TestModel$$' ./cutover/model

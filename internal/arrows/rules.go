@@ -72,6 +72,8 @@ var rules = []rule{
 
 	{"internal/storetest", []string{"internal/devstack", "internal/migrations", "internal/event", "internal/money", "domain/*", "cutover/..."}},
 
+	// mongosim stands for a database server: it knows the wire protocol alone.
+	{"internal/devstack/mongosim", nil},
 	// devstack knows nothing of the product, so that what it checks it checks
 	// independently.
 	{"internal/devstack/...", []string{"internal/devstack/...", "cutover/failpoint"}},
@@ -97,11 +99,12 @@ var drivers = []struct {
 	{"github.com/jackc/pgx", []string{"cutover/postgresql", "cutover/control", "internal/devstack/...", "bench/..."}},
 	{"database/sql", []string{"cutover/postgresql", "internal/money"}}, // money: only to be a driver.Valuer
 	{"github.com/FerretDB", []string{"internal/devstack"}},
+	{"github.com/tidwall/btree", []string{"internal/devstack/mongosim"}},
 	{"github.com/Shopify/toxiproxy", []string{"internal/devstack/link"}},
 	{"github.com/anishathalye/porcupine", []string{"internal/devstack/history"}},
 }
 
 // notLinked lists, for a program, what must not be in it even indirectly.
 var notLinked = map[string][]string{
-	"cmd/amanat": {Module + "/internal/devstack", Module + "/internal/storetest", Module + "/cutover/memdb", Module + "/internal/web/webtest", "github.com/FerretDB", "github.com/Shopify/toxiproxy", "github.com/anishathalye/porcupine", "testing"},
+	"cmd/amanat": {Module + "/internal/devstack", Module + "/internal/storetest", Module + "/cutover/memdb", Module + "/internal/web/webtest", "github.com/FerretDB", "github.com/tidwall/btree", "github.com/Shopify/toxiproxy", "github.com/anishathalye/porcupine", "testing"},
 }

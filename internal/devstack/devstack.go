@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/amanat-dev/amanat/internal/devstack/mongosim"
 )
 
 // Environment variables that name servers which already run. Start and Shared
@@ -44,6 +46,9 @@ type Options struct {
 	// says otherwise. Empty sorts by code point, as MongoDB does. It counts when
 	// the data directory is made, and StartMongo ignores it.
 	ICULocale string
+
+	// Sim has StartMongo start mongosim, a server in memory, with these options.
+	Sim *mongosim.Options
 
 	// Logf is told about what takes long, such as an installation. May be nil.
 	Logf func(format string, args ...any)

@@ -15,6 +15,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/amanat-dev/amanat/internal/devstack/mongosim"
 )
 
 // Mongo is a server that speaks MongoDB's wire protocol: a real mongod, or
@@ -39,20 +41,36 @@ type mongoServer interface {
 	address() string
 }
 
-// StartMongo starts a new server and waits until it answers: mongod if it is in
-// PATH, else FerretDB, which is part of this program. It ends with Stop, or
-// with this process at the latest. ctx bounds the start only.
+// StartMongo starts a new server and waits until it answers: the one that
+// Options.Sim or MONGO asks for, or mongod if it is in PATH, else FerretDB, which
+// is part of this program. It ends with Stop, or with this process at the latest.
+// ctx bounds the start only.
 func StartMongo(ctx context.Context, o Options) (*Mongo, error) {
-	m := &Mongo{}
-	if bin, err := exec.LookPath("mongod"); err == nil {
-		m.server = &mongod{bin: bin, o: o}
-	} else {
-		m.server = &ferret{o: o}
-	}
+	return startMongo(ctx, newMongoServer(o))
+}
+
+func startMongo(ctx context.Context, server mongoServer) (*Mongo, error) {
+	m := &Mongo{server: server}
 	if err := m.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("devstack: start MongoDB: %w", err), m.Stop())
 	}
 	return m, nil
+}
+
+func newMongoServer(o Options) mongoServer {
+	kind := os.Getenv(EnvMongoKind)
+	switch {
+	case o.Sim != nil:
+		return &sim{o: *o.Sim}
+	case kind == "sim":
+		return &sim{}
+	case kind == "simset":
+		return &sim{o: mongosim.Options{ReplicaSet: true}}
+	}
+	if bin, err := exec.LookPath("mongod"); err == nil && kind != "ferret" {
+		return &mongod{bin: bin, o: o}
+	}
+	return &ferret{o: o}
 }
 
 func (m *Mongo) start(ctx context.Context) error {
@@ -60,6 +78,9 @@ func (m *Mongo) start(ctx context.Context) error {
 		return err
 	}
 	m.uri = "mongodb://" + m.server.address() + "/"
+	if s, ok := m.server.(*sim); ok {
+		m.uri = s.server.URI()
+	}
 	return m.greet(ctx)
 }
 
