@@ -159,12 +159,17 @@ const gatherFor = 25 * time.Millisecond
 func (r *copyRun) rest(ctx context.Context, s State, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
+	woken := false
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
 	case <-r.copies.wrote:
-		pause(ctx, min(gatherFor, d))
+		woken = true
 	case <-r.copies.local.changedSince(s):
+	}
+	// Whichever of several came first.
+	if woken = discard(r.copies.wrote) || woken; woken && r.copies.local.current() == s {
+		pause(ctx, min(gatherFor, d))
 	}
 	discard(r.copies.wrote) // the look that follows will do for it
 }

@@ -152,7 +152,7 @@ func (p pair) same() bool {
 	if p.source.Record == nil || p.target.Record == nil {
 		return p.source.Record == nil && p.target.Record == nil && p.source.Err == nil && p.target.Err == nil
 	}
-	return alike(p.source.Record, p.target.Record)
+	return len(p.source.Stale) == 0 && len(p.target.Stale) == 0 && alike(p.source.Record, p.target.Record)
 }
 
 func (w *kindWalk) walk(ctx context.Context) error {

@@ -1,7 +1,9 @@
 package cutover
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +36,7 @@ func (w *words) add(all ...Written) {
 	wake(w.came)
 }
 
+// take takes all words, in the same order each time.
 func (w *words) take() (out []Written) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -41,6 +44,9 @@ func (w *words) take() (out []Written) {
 		out = append(out, one)
 	}
 	clear(w.all)
+	slices.SortFunc(out, func(a, b Written) int {
+		return cmp.Or(cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Kind, b.Kind))
+	})
 	return out
 }
 

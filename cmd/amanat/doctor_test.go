@@ -195,14 +195,14 @@ func TestDoctorNamesAnIndexInTheWayOfAnother(t *testing.T) {
 	db := d.mongoClient(t).Database(d.value("DB_NAME"))
 	s.stop()
 	users := db.Collection("users")
-	if err := users.Indexes().DropOne(t.Context(), "email_1"); err != nil {
+	if err := users.Indexes().DropOne(t.Context(), "referralCode_1"); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.RunCommand(t.Context(), bson.D{{Key: "createIndexes", Value: "users"},
-		{Key: "indexes", Value: bson.A{bson.D{{Key: "key", Value: bson.D{{Key: "email", Value: 1}}}, {Key: "name", Value: "old_email"}}}}}).Err(); err != nil {
+		{Key: "indexes", Value: bson.A{bson.D{{Key: "key", Value: bson.D{{Key: "referralCode", Value: 1}}}, {Key: "name", Value: "old_code"}}}}}).Err(); err != nil {
 		t.Fatal(err)
 	}
-	d.diagnose(t).wantFound(t, "indexes", failed, "the index old_email is in its place")
+	d.diagnose(t).wantFound(t, "indexes", failed, "the index old_code is in its place")
 }
 
 func TestDoctorNamesClocksThatAreApart(t *testing.T) {

@@ -50,7 +50,7 @@ func (p *Plane) WithChunk(ctx context.Context, domain string, since int64, kind 
 	defer held.Release()
 	tx, err := held.Begin(ctx)
 	if err != nil {
-		return false, translate(err)
+		return false, translate(claimLost(ctx, held.Conn(), err))
 	}
 	defer giveUp(tx)
 	chunk, err := claim(ctx, tx, domain, since, kind)
@@ -58,7 +58,7 @@ func (p *Plane) WithChunk(ctx context.Context, domain string, since int64, kind 
 		return false, nil
 	}
 	if err != nil {
-		return false, translate(err)
+		return false, translate(claimLost(ctx, held.Conn(), err))
 	}
 	err = whileAlive(ctx, held.Conn(), func(ctx context.Context) (err error) {
 		chunk.Rows, chunk.Gaps, err = do(ctx, chunk)
@@ -67,10 +67,16 @@ func (p *Plane) WithChunk(ctx context.Context, domain string, since int64, kind 
 	if err == nil {
 		err = finish(ctx, tx, domain, since, chunk)
 	}
-	if err != nil && ctx.Err() == nil && held.Conn().IsClosed() {
-		err = away(errors.Join(cutover.ErrClaimLost, err))
+	return true, claimLost(ctx, held.Conn(), err)
+}
+
+// claimLost says of what went wrong while a chunk was claimed over conn that the
+// claim is lost, when conn has ended and nobody asked for that.
+func claimLost(ctx context.Context, conn *pgx.Conn, err error) error {
+	if err != nil && ctx.Err() == nil && conn.IsClosed() {
+		return away(errors.Join(cutover.ErrClaimLost, err))
 	}
-	return true, err
+	return err
 }
 
 // giveUp ends a transaction that was not committed; after a commit it does

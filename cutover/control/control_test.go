@@ -504,11 +504,13 @@ func TestLeadIsHeldByOneAtATime(t *testing.T) {
 func TestLeadEndsWhenItsConnectionIsLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	begun := make(chan struct{})
+	begun, killed := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(killed)
 		<-begun
 		b.killBackends(t, "%pg_try_advisory_lock%")
 	}()
+	defer func() { <-killed }()
 	led, err := b.Lead(t.Context(), "copier", func(ctx context.Context) error {
 		close(begun)
 		select {

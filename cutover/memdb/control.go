@@ -172,8 +172,8 @@ func (c *Control) Advance(ctx context.Context, from, to cutover.State, why cutov
 }
 
 func (c *Control) notify() {
-	for _, w := range c.watchers {
-		w()
+	for _, id := range slices.Sorted(maps.Keys(c.watchers)) {
+		c.watchers[id]()
 	}
 }
 
@@ -251,9 +251,9 @@ func (c *Control) Wrote(_ context.Context, all []cutover.Written) error {
 		return err
 	}
 	defer c.mu.Unlock()
-	for _, listener := range c.listeners {
+	for _, id := range slices.Sorted(maps.Keys(c.listeners)) {
 		for _, w := range all {
-			listener(w)
+			c.listeners[id](w)
 		}
 	}
 	return nil

@@ -299,16 +299,25 @@ func (c plane) Watch(ctx context.Context, changed func(), wrote func(cutover.Wri
 		changed()
 		wrote(cutover.Written{})
 	}
+	ring := func() {
+		if c.p.look(ctx, pg, "notify", nil, nil) == nil {
+			changed()
+		}
+	}
 	for {
+		select { // first, so that what both wait for comes in the same order each time
+		case <-bell:
+			ring()
+			continue
+		default:
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.p.dead:
 			return
 		case <-bell:
-			if c.p.look(ctx, pg, "notify", nil, nil) == nil {
-				changed()
-			}
+			ring()
 		case w := <-words:
 			if c.p.look(ctx, pg, "word", w.Domain, nil) == nil {
 				wrote(w)

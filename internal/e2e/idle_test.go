@@ -102,7 +102,7 @@ func TestAnIdleServerAsksLittle(t *testing.T) {
 		e := servers[process]
 		return []string{"PG_URL=" + through(t, s.pgURL, e.pg), "MONGODB_URI=" + through(t, s.mongoURI, e.mongo)}
 	}})
-	wantIdle(t, "in phase mongo", servers...)
+	wantIdle(t, "in phase source", servers...)
 	steps := func(when string, steps ...[]string) {
 		for _, domain := range deployment.Domains {
 			for _, step := range steps {
@@ -119,19 +119,23 @@ func TestAnIdleServerAsksLittle(t *testing.T) {
 		waived = append(waived, "--waive", line+"=nobody reads here")
 	}
 	steps("in phase mirror", waived)
-	steps("in phase pg", append([]string{"cutover", "finish"}, do...))
+	steps("in phase target", append([]string{"cutover", "finish"}, do...))
 }
 
-type note struct{ cutover.Meta }
+type (
+	note  struct{ cutover.Meta }
+	sheet struct{ cutover.Meta }
+	page  struct{ cutover.Meta }
+)
 
 const manyDomains = 20
 
 // manyKinds are five kinds of one domain, those of its events among them.
 func manyKinds(domain string) cutover.Kinds {
 	kinds := event.Kinds(domain)
-	for i := range 3 {
+	for i, typ := range []reflect.Type{reflect.TypeFor[note](), reflect.TypeFor[sheet](), reflect.TypeFor[page]()} {
 		name := fmt.Sprint(domain, "_", i)
-		kinds = append(kinds, cutover.Kind{Name: name, Type: reflect.TypeFor[note](), Table: name + "s", Collection: name + "s"})
+		kinds = append(kinds, cutover.Kind{Name: name, Type: typ, Table: name + "s", Collection: name + "s"})
 	}
 	return kinds
 }
