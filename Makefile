@@ -37,7 +37,7 @@ ON_FERRET := ./internal/devstack ./internal/e2e
 test: ## run every test, on databases that it starts for itself
 	MONGO=sim $(WITH) go test -timeout 60m $$(go list ./... | grep -v -E '/internal/(devstack|e2e)$$')
 	MONGO= $(WITH) go test -timeout 60m $(ON_FERRET)
-	MONGO= $(WITH) go test -timeout 60m -run '^Test(Specimen|User|Marketplace|Payment)$$' ./cutover/mongodb
+	MONGO= $(WITH) go test -timeout 60m -run '^Test(Contract|User|Marketplace|Payments|QueriesAreAnsweredAsInMemory)$$' ./cutover/mongodb
 
 check: fmt vet staticcheck arrows migrations model test race ## what CI runs: all of the following, and test
 
