@@ -7,14 +7,14 @@ import (
 	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
-// Resolve gives the ID of the record of a kind that was once known by an
+// Resolve returns the ID of the record of a kind that was once known by an
 // identity which is no ID; false when none is on record.
 type Resolve func(kind, legacy string) (ID, bool)
 
 // Adopter is a Store in which records can have identities that are no IDs, and
 // name each other by them. The MongoDB store is one.
 type Adopter interface {
-	// Adopt gives the record that Foreign lists under legacy the identity id,
+	// Adopt returns the record that Foreign lists under legacy the identity id,
 	// and resolves what it names. A fault.Conflict says why this record stays as
 	// it is.
 	Adopt(ctx context.Context, g Guard, kind, legacy string, id ID, resolve Resolve) error
@@ -34,10 +34,10 @@ type Redirected struct {
 // IdentityMap is a Store that remembers for good which ID stands for which
 // legacy identity. The PostgreSQL store is one.
 type IdentityMap interface {
-	// MapIdentity puts id on record, and gives the one that was there before, if
+	// MapIdentity puts id on record, and returns the one that was there before, if
 	// one was.
 	MapIdentity(ctx context.Context, kind, legacy string, id ID) (ID, error)
-	// Identities gives all that is on record, of every domain.
+	// Identities returns all that is on record, of every domain.
 	Identities(ctx context.Context) ([]Identity, error)
 }
 
@@ -66,7 +66,7 @@ type Adopted struct {
 	copied bool // the domain is in a phase with copies and gaps
 }
 
-// Adopt gives every record of a domain whose stored identity is no ID an ID:
+// Adopt returns every record of a domain whose stored identity is no ID an ID:
 // the one that its text spells, else a new one, on record in the target's
 // IdentityMap. Records of the domain that name others by such an identity, of
 // whichever domain, are rewritten. All of it are writes to the source, which
@@ -211,7 +211,7 @@ func (a *adopting) identity(ctx context.Context, kind string, item Item) (Adopti
 	return r, nil
 }
 
-// identityFor gives the ID that a text spells, else a new one, of the time at
+// identityFor returns the ID that a text spells, else a new one, of the time at
 // which the record was made if it says so.
 func identityFor(item Item) (id ID, isNew bool) {
 	if id, err := ParseID(item.RawID); err == nil && !id.IsZero() {

@@ -46,7 +46,7 @@ type BackfillOptions struct {
 // begins only when no process can write without a note any more, goes on
 // where an earlier one was killed, and shares its work with others that run
 // at the same time, on any machine. Records that cannot be copied go on
-// record as gaps. It gives the progress of each kind at the end.
+// record as gaps. It returns the progress of each kind at the end.
 func (e *Engine) Backfill(ctx context.Context, domain string, o BackfillOptions) ([]KindProgress, error) {
 	c, err := e.core(domain)
 	if err != nil {
@@ -175,7 +175,7 @@ func (b *backfill) planForeign(ctx context.Context, kind string, bounds []ID) er
 // counted, of one kind.
 const foreignMost = 10_000
 
-// chunksOf gives the ranges between bounds; the last one is open, for records
+// chunksOf returns the ranges between bounds; the last one is open, for records
 // that come while the backfill runs.
 func chunksOf(kind string, bounds []ID) []Chunk {
 	var out []Chunk
@@ -457,7 +457,7 @@ func (b *backfill) slowed(ctx context.Context, settings Settings) (string, error
 	return b.gauge.busy(ctx, settings.maxLatency())
 }
 
-// lately gives how far the copies of live writes are behind, as it was a moment
+// lately returns how far the copies of live writes are behind, as it was a moment
 // ago at most: the question costs the primary more than one of the gauge's.
 func (b *backfill) lately(ctx context.Context) (time.Duration, error) {
 	b.lagMu.Lock()

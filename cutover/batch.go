@@ -102,7 +102,7 @@ func (b *Batch) seen(w *Write) error {
 	return b.onPut(*w)
 }
 
-// Writes gives what was collected, in the order in which keys were first
+// Writes returns what was collected, in the order in which keys were first
 // written.
 func (b *Batch) Writes() []Write {
 	out := make([]Write, len(b.order))
@@ -112,7 +112,7 @@ func (b *Batch) Writes() []Write {
 	return out
 }
 
-// Sorted gives what was collected in key order: the order in which several
+// Sorted returns what was collected in key order: the order in which several
 // records are locked, so that two Updates cannot wait for each other.
 func (b *Batch) Sorted() []Write {
 	out := b.Writes()

@@ -31,7 +31,7 @@ func (b *bells) get(kind string) <-chan struct{} {
 	return b.of[kind]
 }
 
-// ring tells of kinds that were put, and gives those for which there is a bell.
+// ring tells of kinds that were put, and returns those for which there is a bell.
 func (b *bells) ring(put func(kind string) bool) (rung []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -23,7 +23,7 @@ type FieldValue struct {
 	Secret bool
 }
 
-// Canonical gives a record's leaves in canonical form, sorted by path. Two
+// Canonical returns a record's leaves in canonical form, sorted by path. Two
 // records are equal when their canonical forms are; absent values have no
 // leaf. Values are typed text, never a database's own: times in milliseconds,
 // decimals without trailing zeros.
@@ -125,7 +125,7 @@ func digestOf(canonical []FieldValue) digest128 {
 	return digest128{binary.BigEndian.Uint64(d[:8]), binary.BigEndian.Uint64(d[8:16])}
 }
 
-// String gives 32 hex digits.
+// String returns 32 hex digits.
 func (s Sum) String() string { return fmt.Sprintf("%016x%016x", s.hi, s.lo) }
 
 // FieldDiff is one field in which two copies of a record differ. A secret
@@ -168,7 +168,7 @@ func shown(f FieldValue) string {
 	return f.Value
 }
 
-// digest gives a short fingerprint of a text.
+// digest returns a short fingerprint of a text.
 func digest(s string) string {
 	d := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(d[:])

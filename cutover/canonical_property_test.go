@@ -111,7 +111,7 @@ func more(x any) any {
 	panic(fmt.Sprintf("there is no more of a %T", x))
 }
 
-// otherEnd gives a number another last digit.
+// otherEnd returns a number another last digit.
 func otherEnd(number string) string {
 	last := number[len(number)-1]
 	return number[:len(number)-1] + string('0'+(last-'0'+1)%10)

@@ -26,7 +26,7 @@ type Control interface {
 type ActivityControl interface {
 	// SetActivities stores what workers do now, each in place of what it did before.
 	SetActivities(ctx context.Context, all []Activity) error
-	// Activities gives what was told of a domain within the last half minute,
+	// Activities returns what was told of a domain within the last half minute,
 	// in the order of roles, then workers.
 	Activities(ctx context.Context, domain string) ([]Activity, error)
 }
@@ -44,19 +44,19 @@ type Activity struct {
 // that a switch can compare just these once more.
 type TouchControl interface {
 	Touch(ctx context.Context, domain string, keys []Key) error
-	// Touched gives the remembered keys, at most limit.
+	// Touched returns the remembered keys, at most limit.
 	Touched(ctx context.Context, domain string, limit int) ([]Key, error)
 	// Untouch forgets what was touched before t by the control plane's clock.
 	Untouch(ctx context.Context, domain string, before time.Time) error
-	// Clock gives the control plane's time.
+	// Clock returns the control plane's time.
 	Clock(ctx context.Context) (time.Time, error)
 }
 
 // StateControl keeps each domain's state and its history.
 type StateControl interface {
-	// States gives the state of every domain that was ever registered.
+	// States returns the state of every domain that was ever registered.
 	States(ctx context.Context) (map[string]State, error)
-	// Register makes a domain known with its first phase, and gives its state:
+	// Register makes a domain known with its first phase, and returns its state:
 	// the recorded one when it was known before.
 	Register(ctx context.Context, domain string, first Phase) (State, error)
 	// Advance replaces from by to in one committed step, with a line of
@@ -69,7 +69,7 @@ type StateControl interface {
 	// Barrier returns once no Update that was admitted on the target in an
 	// epoch before the present one can still commit.
 	Barrier(ctx context.Context, domain string) error
-	// History gives a domain's changes, the newest first.
+	// History returns a domain's changes, the newest first.
 	History(ctx context.Context, domain string, limit int) ([]HistoryLine, error)
 	// Began says since when a domain is where it is, in one question however
 	// long its history.
@@ -78,10 +78,10 @@ type StateControl interface {
 	// false when another process holds it. do's context ends when the role may
 	// have been lost.
 	Lead(ctx context.Context, role string, do func(context.Context) error) (bool, error)
-	// Settings gives a domain's settings; the defaults when none were set.
+	// Settings returns a domain's settings; the defaults when none were set.
 	Settings(ctx context.Context, domain string) (Settings, error)
 	SetSettings(ctx context.Context, domain string, s Settings) error
-	// AllSettings gives those of the domains for which some were set.
+	// AllSettings returns those of the domains for which some were set.
 	AllSettings(ctx context.Context) (map[string]Settings, error)
 }
 
@@ -147,7 +147,7 @@ type ProcessControl interface {
 	Beat(ctx context.Context, p Process, ttl time.Duration) error
 	// Leave removes a process that has stopped properly.
 	Leave(ctx context.Context, id string) error
-	// Processes gives those whose lease holds, and those whose lease ran out
+	// Processes returns those whose lease holds, and those whose lease ran out
 	// less than an hour ago (Alive false).
 	Processes(ctx context.Context) ([]Process, error)
 }
@@ -198,13 +198,13 @@ type GapControl interface {
 	// Gaps lists a domain's gaps, the oldest first; of all domains when domain
 	// is "".
 	Gaps(ctx context.Context, domain string, openOnly bool, limit int) ([]Gap, error)
-	// GapsOf gives the gaps of these records that are not resolved, waived or
+	// GapsOf returns the gaps of these records that are not resolved, waived or
 	// not.
 	GapsOf(ctx context.Context, domain string, keys []Key) ([]Gap, error)
 	// CountOpenGaps counts the gaps that hold the switch.
 	CountOpenGaps(ctx context.Context, domain string) (int64, error)
 	// WaiveGap puts on record that a gap shall not hold the switch; id "" means
-	// all open gaps of the domain. It gives how many.
+	// all open gaps of the domain. It returns how many.
 	WaiveGap(ctx context.Context, domain, kind, id, who, why string) (int64, error)
 }
 
@@ -233,13 +233,13 @@ type BackfillControl interface {
 	// PlanChunks stores the chunks of a kind, unless that kind is planned
 	// already for this epoch of the phase dual (since).
 	PlanChunks(ctx context.Context, domain string, since int64, kind string, chunks []Chunk) error
-	// Planned gives the kinds that are planned.
+	// Planned returns the kinds that are planned.
 	Planned(ctx context.Context, domain string, since int64) (map[string]bool, error)
 	// WithChunk claims a chunk of the kind that nobody works on, runs do while
 	// it is claimed, and stores the counts that do returns as done in it. The
-	// claim ends with the process. It gives false when none is free.
+	// claim ends with the process. It returns false when none is free.
 	WithChunk(ctx context.Context, domain string, since int64, kind string, do func(context.Context, Chunk) (rows, gaps int64, err error)) (bool, error)
-	// Progress gives each planned kind's counts in the order of planning.
+	// Progress returns each planned kind's counts in the order of planning.
 	Progress(ctx context.Context, domain string, since int64) ([]KindProgress, error)
 }
 
@@ -269,7 +269,7 @@ type ShadowControl interface {
 	AddShadow(ctx context.Context, domain string, epoch int64, counts []ShadowCount, samples []ShadowSample) error
 	// Shadow sums each query's counts over the epochs from since on.
 	Shadow(ctx context.Context, domain string, since int64) ([]ShadowCount, error)
-	// ShadowSamples gives samples of the epochs from since on, the newest first.
+	// ShadowSamples returns samples of the epochs from since on, the newest first.
 	ShadowSamples(ctx context.Context, domain string, since int64, limit int) ([]ShadowSample, error)
 }
 
@@ -288,6 +288,6 @@ type Document struct {
 // DocumentControl keeps results for operators and for the gate.
 type DocumentControl interface {
 	SaveDocument(ctx context.Context, d Document) error
-	// Documents gives a domain's documents of a type, the newest first.
+	// Documents returns a domain's documents of a type, the newest first.
 	Documents(ctx context.Context, domain, typ string, limit int) ([]Document, error)
 }

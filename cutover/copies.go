@@ -53,7 +53,7 @@ func (c *copies) recordCopied(ctx context.Context, r *copyRun, keys []Key, faile
 }
 
 // bring applies items to a database: what fails at first is tried once more
-// when the rest is in, with its parents brought first. It gives what failed.
+// when the rest is in, with its parents brought first. It returns what failed.
 func (c *copies) bring(ctx context.Context, from, to Store, items []Item) (map[Key]error, error) {
 	failed := map[Key]error{}
 	var good []Item
@@ -82,7 +82,7 @@ func (c *copies) bring(ctx context.Context, from, to Store, items []Item) (map[K
 	return failed, c.strays.outrun(ctx, from, to, ahead, failed)
 }
 
-// applyAll gives the items that could not be applied, with their reasons. Into
+// applyAll returns the items that could not be applied, with their reasons. Into
 // ahead, when not nil, go the records of which a later revision is there.
 func applyAll(ctx context.Context, to Store, items []Item, ahead map[Key]int64) ([]Item, []error, error) {
 	if len(items) == 0 {
@@ -151,7 +151,7 @@ func (c *copies) bringParents(ctx context.Context, from, to Store, item Item, se
 
 // drain copies until s's primary has no notes left but those of waived gaps,
 // which stay there, on record. It fails when others stay that cannot be copied,
-// or when ctx ends. It gives the keys it copied.
+// or when ctx ends. It returns the keys it copied.
 func (c *copies) drain(ctx context.Context, s State) (map[Key]bool, error) {
 	primary, _ := c.stores(s)
 	run := newCopyRun(c)
@@ -251,7 +251,7 @@ func (c *copies) helpCopy(ctx context.Context, s State) error {
 	return err
 }
 
-// unsettled gives those of the notes whose copies are not in and that are on no
+// unsettled returns those of the notes whose copies are not in and that are on no
 // record. That a note has made way for a later one of the same key does not say
 // that its copy is in: then the secondary is asked.
 func (c *copies) unsettled(ctx context.Context, s State, notes []Note) ([]Note, error) {
@@ -313,7 +313,7 @@ func (c *copies) lag(ctx context.Context, s State) (time.Duration, error) {
 	}
 }
 
-// notArrived gives the notes whose revision, or a later one, is not in the
+// notArrived returns the notes whose revision, or a later one, is not in the
 // secondary.
 func notArrived(ctx context.Context, secondary Store, notes []Note) ([]Note, error) {
 	if len(notes) == 0 {

@@ -35,7 +35,7 @@ type corruption struct {
 	record Record
 }
 
-// corruptions gives every way in which r's values can be corrupted, each on a
+// corruptions returns every way in which r's values can be corrupted, each on a
 // copy of its own. donor is another record of the kind, whose children r gets in
 // exchange; nil when there is none.
 func corruptions(r, donor Record) []corruption {
@@ -154,7 +154,7 @@ func (c *corrupter) list(v reflect.Value, f shape.Field, path string, to way) {
 	}
 }
 
-// fromDonor gives what the donor has there.
+// fromDonor returns what the donor has there.
 func (c *corrupter) fromDonor(to way) reflect.Value {
 	if !c.donor.IsValid() {
 		return c.donor
@@ -172,7 +172,7 @@ func cut(t time.Time) time.Time {
 
 var decimal = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
 
-// oneMore gives a decimal that is more by one in its last digit; false for what
+// oneMore returns a decimal that is more by one in its last digit; false for what
 // is no decimal.
 func oneMore(v reflect.Value) (reflect.Value, bool) {
 	if v.Type() == reflect.TypeFor[ID]() {

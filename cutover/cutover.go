@@ -53,7 +53,7 @@ type Invariant struct {
 	// records of Kind that seem in breach, so that Check need only look at
 	// those. It may name too many, never too few.
 	Suspects func(ctx context.Context, tx Tx) ([]ID, error)
-	// Eval gives a text about the whole that must be equal on both sides, such
+	// Eval returns a text about the whole that must be equal on both sides, such
 	// as "512 payments: 500 completed, 12 pending".
 	Eval func(ctx context.Context, tx Tx) (string, error)
 }
@@ -64,10 +64,10 @@ type Domain struct {
 	spec Spec
 }
 
-// Name gives the domain's name.
+// Name returns the domain's name.
 func (d *Domain) Name() string { return d.spec.Name }
 
-// View runs fn on a reading transaction of the domain's primary and gives its
+// View runs fn on a reading transaction of the domain's primary and returns its
 // result. fn captures no state of its own: it may run again, later, and on
 // the other database as a shadow read of this query (a name out of
 // Spec.Queries). Errors: what fn returns; fault.Unavailable when the primary

@@ -127,7 +127,7 @@ func bind(d *Domain, inv Invariant) invariant {
 	return out
 }
 
-// stores gives the domain's primary and secondary in state s.
+// stores returns the domain's primary and secondary in state s.
 func (c *base) stores(s State) (primary, secondary Store) { return s.route(c.source, c.target) }
 
 // unanswered makes a fault of the bare error with which a question to a database

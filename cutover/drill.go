@@ -11,7 +11,7 @@ import (
 const dropTime = 30 * time.Second
 
 // Scratch opens a database of the source's sort that is empty and nobody
-// else's, and gives what drops it.
+// else's, and returns what drops it.
 type Scratch func(context.Context) (Store, func(context.Context) error, error)
 
 // DrillOptions tune a drill.
@@ -64,7 +64,7 @@ func (e *Engine) Drill(ctx context.Context, domain string, o DrillOptions) (Dril
 	return d.result, e.save(ctx, domain, DocDrill, s.Epoch, o.Who, d.result.OK, d.result)
 }
 
-// drillable gives the domain's state if there is a way back to try.
+// drillable returns the domain's state if there is a way back to try.
 func (c *domainCore) drillable(ctx context.Context) (State, error) {
 	if err := c.needBoth(); err != nil {
 		return State{}, err

@@ -38,7 +38,7 @@ type Options struct {
 	// a copy, and then goes on, would bring the record back there; a verify
 	// would find it. Default 7 days.
 	TombstoneLife time.Duration
-	// Random gives a number from 0 to below n. Default: at random. A test that
+	// Random returns a number from 0 to below n. Default: at random. A test that
 	// shall run alike each time sets its own.
 	Random func(n int64) int64
 	// RunTwice runs each Update's closure twice: for tests.
@@ -105,11 +105,11 @@ func (e *Engine) add(c *domainCore) {
 	e.order = append(e.order, c.name)
 }
 
-// Domains gives the names of the domains in the order in which they were
+// Domains returns the names of the domains in the order in which they were
 // added.
 func (e *Engine) Domains() []string { return e.order }
 
-// State gives a domain's state as this process knows it.
+// State returns a domain's state as this process knows it.
 func (e *Engine) State(domain string) State { return e.domains[domain].local.current() }
 
 func (e *Engine) core(domain string) (*domainCore, error) {
@@ -157,7 +157,7 @@ type inDoubt struct{ error }
 
 func (d inDoubt) Unwrap() error { return d.error }
 
-// Kinds gives a domain's kinds, nil for a domain that there is not.
+// Kinds returns a domain's kinds, nil for a domain that there is not.
 func (e *Engine) Kinds(domain string) Kinds {
 	if c := e.domains[domain]; c != nil {
 		return c.kinds
@@ -165,7 +165,7 @@ func (e *Engine) Kinds(domain string) Kinds {
 	return nil
 }
 
-// MirroredState gives the copy of a domain's state that the source keeps; the zero
+// MirroredState returns the copy of a domain's state that the source keeps; the zero
 // State when there is none.
 func (e *Engine) MirroredState(ctx context.Context, domain string) (State, error) {
 	c, err := e.core(domain)
@@ -205,7 +205,7 @@ func (c *base) countOps(source bool, op string, n int64) {
 	v.(*atomic.Int64).Add(n)
 }
 
-// Ops gives the operation counts of this process since it started.
+// Ops returns the operation counts of this process since it started.
 func (e *Engine) Ops() []OpCount {
 	var out []OpCount
 	for _, name := range e.order {

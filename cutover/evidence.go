@@ -31,7 +31,7 @@ func (c *evidence) newestVerify(ctx context.Context) (*VerifyResult, error) {
 	return r, json.Unmarshal(docs[0].Body, r)
 }
 
-// lastVerify gives the newest verify since the move began; nil when there is
+// lastVerify returns the newest verify since the move began; nil when there is
 // none.
 func (c *evidence) lastVerify(ctx context.Context) (*VerifyEvidence, error) {
 	since, err := c.states.startEpoch(ctx)
@@ -49,7 +49,7 @@ func (c *evidence) lastVerify(ctx context.Context) (*VerifyEvidence, error) {
 	return &VerifyEvidence{At: docs[0].At, Who: r.Who, Epoch: r.Epoch, OK: r.OK, Kinds: r.Kinds, Invariants: r.Invariants}, nil
 }
 
-// verifyOfPhase gives the newest verify if it is of the present phase.
+// verifyOfPhase returns the newest verify if it is of the present phase.
 func (c *evidence) verifyOfPhase(ctx context.Context) (*VerifyResult, error) {
 	since, err := c.states.phaseEpoch(ctx)
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *evidence) verifyOfPhase(ctx context.Context) (*VerifyResult, error) {
 	return verify, nil
 }
 
-// lastDrill gives the newest drill of the present phase; nil when there is
+// lastDrill returns the newest drill of the present phase; nil when there is
 // none.
 func (c *evidence) lastDrill(ctx context.Context) (*DrillResult, error) {
 	since, err := c.states.phaseEpoch(ctx)
@@ -105,7 +105,7 @@ func (c *evidence) unfinishedSince(ctx context.Context, since int64) (bool, erro
 	return slices.ContainsFunc(progress, func(p KindProgress) bool { return p.Done < p.Chunks }), nil
 }
 
-// gapsOf gives the unresolved gaps of records, waived or not, by key.
+// gapsOf returns the unresolved gaps of records, waived or not, by key.
 func (c *evidence) gapsOf(ctx context.Context, keys []Key) (map[string]Gap, error) {
 	if len(keys) == 0 {
 		return nil, nil

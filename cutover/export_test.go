@@ -11,7 +11,7 @@ func (e *Engine) Blind(f func([]FieldDiff) bool) {
 	e.blind = func(diff func() []FieldDiff) bool { return f(diff()) }
 }
 
-// Gauge gives what says why a domain's source counts as busy.
+// Gauge returns what says why a domain's source counts as busy.
 func (e *Engine) Gauge(domain string) func(ctx context.Context, limit time.Duration) (string, error) {
 	return e.domains[domain].newGauge(State{Phase: PhaseSource}).busy
 }
@@ -22,5 +22,5 @@ func (e *Engine) AwaitCopied(ctx context.Context, domain string) error {
 	return c.copies.awaitCopied(ctx, c.local.current())
 }
 
-// EngineOf gives a domain's engine.
+// EngineOf returns a domain's engine.
 func EngineOf(d *Domain) *Engine { return d.core.engine }

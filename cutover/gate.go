@@ -121,7 +121,7 @@ func (l GateLine) waive(o GateOptions) GateLine {
 	return l
 }
 
-// Gate gives the conditions of the next switch or rollback of a domain as they
+// Gate returns the conditions of the next switch or rollback of a domain as they
 // are now, without the rehearsal, which would take a step; none in a phase
 // from which there is neither.
 func (e *Engine) Gate(ctx context.Context, domain string, o GateOptions) (Gate, error) {
@@ -497,7 +497,7 @@ func (c *gates) compareTouched(ctx context.Context, s State) (left []Key, took t
 	}
 }
 
-// touched gives all keys that were copied since the last verify.
+// touched returns all keys that were copied since the last verify.
 func (c *gates) touched(ctx context.Context) ([]Key, error) {
 	keys, err := c.engine.opts.Control.Touched(ctx, c.name, maxSuspects)
 	if err == nil && len(keys) == maxSuspects {
@@ -506,7 +506,7 @@ func (c *gates) touched(ctx context.Context) ([]Key, error) {
 	return keys, err
 }
 
-// unlike gives those of the keys whose records are not alike on both sides, and
+// unlike returns those of the keys whose records are not alike on both sides, and
 // whose difference nobody has waived.
 func (c *gates) unlike(ctx context.Context, keys []Key) ([]Key, error) {
 	pairs, err := c.differing(ctx, keys)
@@ -520,7 +520,7 @@ func (c *gates) unlike(ctx context.Context, keys []Key) ([]Key, error) {
 	return c.evidence.unwaived(ctx, out)
 }
 
-// differing gives the pairs of those keys whose records are not alike.
+// differing returns the pairs of those keys whose records are not alike.
 func (c *gates) differing(ctx context.Context, keys []Key) ([]pair, error) {
 	pairs, err := c.both().fetch(ctx, keys)
 	return slices.DeleteFunc(pairs, pair.same), err

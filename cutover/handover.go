@@ -275,7 +275,7 @@ func (h *handover) undo(ctx context.Context, why error) error {
 	return fault.Wrap(why, fault.Conflict, "undone, %s goes on in phase %s", h.name, s.Phase)
 }
 
-// unsealOwn opens the domain unless somebody has, and gives its state. It looks
+// unsealOwn opens the domain unless somebody has, and returns its state. It looks
 // again when that has changed meanwhile: a flip may arrive late.
 func (h *handover) unsealOwn(ctx context.Context, why error) (State, error) {
 	for {
@@ -367,7 +367,7 @@ func (h *handover) record(ctx context.Context) error {
 	return nil
 }
 
-// Reports gives the reports of a domain's steps, the newest first.
+// Reports returns the reports of a domain's steps, the newest first.
 func (e *Engine) Reports(ctx context.Context, domain string, limit int) ([]Report, error) {
 	docs, err := e.opts.Control.Documents(ctx, domain, DocReport, limit)
 	if err != nil {

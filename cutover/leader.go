@@ -116,7 +116,7 @@ func (e *Engine) restBetween(ctx context.Context) bool {
 	return ctx.Err() == nil && e.mayLead()
 }
 
-// looks gives the questions, of which each is about one place, that together say
+// looks returns the questions, of which each is about one place, that together say
 // whether the primary's journal is empty; none where nothing is copied.
 func (c *copies) looks() (out []func(context.Context) (bool, error)) {
 	s := c.local.current()

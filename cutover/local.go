@@ -23,7 +23,7 @@ func newLocal(b *base) *local {
 	return &local{base: b, settings: DefaultSettings, changed: make(chan struct{}), inflight: map[int64]int{}}
 }
 
-// current gives the state as this process knows it.
+// current returns the state as this process knows it.
 func (c *local) current() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,7 +42,7 @@ func (c *local) setState(s State) {
 	c.changed = make(chan struct{})
 }
 
-// changedSince gives a channel that is closed once the state is another than s.
+// changedSince returns a channel that is closed once the state is another than s.
 func (c *local) changedSince(s State) <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,7 +69,7 @@ func (c *local) currentSettings() Settings {
 	return c.settings
 }
 
-// acknowledged gives the epoch on which this process works: the present one
+// acknowledged returns the epoch on which this process works: the present one
 // once no Update of an earlier one is in flight.
 func (c *local) acknowledged() int64 {
 	c.mu.Lock()

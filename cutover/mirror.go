@@ -13,7 +13,7 @@ type stateMirror struct{ *base }
 // single read or write of a small document.
 const mirrorTime = 3 * time.Second
 
-// store gives the store that keeps the copy, nil when none does.
+// store returns the store that keeps the copy, nil when none does.
 func (m *stateMirror) store() StateMirror {
 	s, _ := m.source.(StateMirror)
 	return s

@@ -19,7 +19,7 @@ const (
 // the first deployments, which moved from MongoDB to PostgreSQL.
 var storedPhases = map[Phase]string{PhaseSource: "mongo", PhaseDual: "dual", PhaseMirror: "mirror", PhaseTarget: "pg"}
 
-// Stored gives the word under which a control plane or a StateMirror keeps the
+// Stored returns the word under which a control plane or a StateMirror keeps the
 // phase.
 func (p Phase) Stored() string { return storedPhases[p] }
 
@@ -58,7 +58,7 @@ type State struct {
 	Sealed bool // no Update is admitted: a switch or rollback is under way
 }
 
-// Route gives the state's primary and secondary out of source and target.
+// Route returns the state's primary and secondary out of source and target.
 func (s State) route(source, target Store) (primary, secondary Store) {
 	if s.Phase.PrimaryIsSource() {
 		return source, target

@@ -30,7 +30,7 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 }
 
-// moving gives the domains that have both databases.
+// moving returns the domains that have both databases.
 func (e *Engine) moving() (out []*domainCore) {
 	for _, name := range e.order {
 		if c := e.domains[name]; c.source != nil && c.target != nil {
@@ -95,7 +95,7 @@ func (e *Engine) mirrored(ctx context.Context) map[string]State {
 	return out
 }
 
-// readShared gives what a place keeps; nothing when it does not answer.
+// readShared returns what a place keeps; nothing when it does not answer.
 func readShared(ctx context.Context, m SharedMirror) map[string]State {
 	ctx, cancel := context.WithTimeout(ctx, mirrorTime)
 	defer cancel()
@@ -249,7 +249,7 @@ func (e *Engine) lookFilled(ctx context.Context) {
 }
 
 // beat asks for a lease and acknowledges the epochs on which this process
-// works. It gives the lease's end, which counts from before the request. A
+// works. It returns the lease's end, which counts from before the request. A
 // request that was begun is not cut off by Close: it could arrive after the
 // process has left, and leave it on record as lost.
 func (e *Engine) beat(ctx context.Context) (until time.Time, ok bool) {
@@ -271,7 +271,7 @@ func (e *Engine) beat(ctx context.Context) (until time.Time, ok bool) {
 	return before.Add(e.opts.LeaseTTL - e.opts.LeaseTTL/10), true
 }
 
-// leaseTerm gives the term of the lease that holds, 0 when none does. As long
+// leaseTerm returns the term of the lease that holds, 0 when none does. As long
 // as it stays the same no coordinator can have gone on without this process.
 // The monotonic clock stands still while a machine sleeps, the wall clock may
 // be set back: each must agree.

@@ -67,7 +67,7 @@ func MustID(s string) ID {
 	return id
 }
 
-// String gives 24 hex digits in lower case; "" for the zero ID.
+// String returns 24 hex digits in lower case; "" for the zero ID.
 func (id ID) String() string {
 	if id.IsZero() {
 		return ""
@@ -78,7 +78,7 @@ func (id ID) String() string {
 // IsZero says that there is no identity.
 func (id ID) IsZero() bool { return id == ID{} }
 
-// Time gives the second in which the ID was made.
+// Time returns the second in which the ID was made.
 func (id ID) Time() time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint32(id[0:4])), 0).UTC()
 }
@@ -117,7 +117,7 @@ type Meta struct {
 	Extra     Extra     `json:"-" field:"extra"`
 }
 
-// RecordMeta gives the engine access to a record's identity and revision.
+// RecordMeta returns the engine access to a record's identity and revision.
 func (m *Meta) RecordMeta() *Meta { return m }
 
 // Record is anything that is stored: a pointer to a struct that embeds Meta.
@@ -132,6 +132,6 @@ type Key struct {
 
 func (k Key) String() string { return k.Kind + "/" + k.ID.String() }
 
-// Now gives the present in the precision that both databases keep: UTC,
+// Now returns the present in the precision that both databases keep: UTC,
 // milliseconds.
 func Now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

@@ -39,7 +39,7 @@ func TestAHotRecordHoldsNoSwitch(t *testing.T) {
 	}
 }
 
-// rehearse gives the line of a gate about the rehearsal.
+// rehearse returns the line of a gate about the rehearsal.
 func (w *world) rehearse(t *testing.T) cutover.GateLine {
 	t.Helper()
 	o := execute

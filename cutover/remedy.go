@@ -28,7 +28,7 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.cause.Error() }
 
-// Unwrap gives the fault.
+// Unwrap returns the fault.
 func (r *Refusal) Unwrap() error { return r.cause }
 
 // refuse makes a Refusal with a fault.Conflict in it.

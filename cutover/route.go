@@ -191,7 +191,7 @@ func errElsewhere(domain string) error {
 	return errBusy(domain + " has moved to a database that this process was not given")
 }
 
-// readRoute gives the state by which a View is routed. While this process
+// readRoute returns the state by which a View is routed. While this process
 // cannot hear from the control plane, a target primary must be asked again.
 func (c *router) readRoute(ctx context.Context) (s State, term int64, err error) {
 	term = c.engine.leaseTerm()
@@ -230,7 +230,7 @@ func (c *router) confirmRead(ctx context.Context, s State, term int64) error {
 	return nil
 }
 
-// jitter gives a pause that grows with each try: up to 5, 10, 20 … ms.
+// jitter returns a pause that grows with each try: up to 5, 10, 20 … ms.
 func (e *Engine) jitter(try int) time.Duration {
 	return time.Duration(e.opts.Random(int64(5*time.Millisecond) << (try - 1)))
 }

@@ -183,7 +183,7 @@ func put(ctx context.Context, side Store, items []Item) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// planOf gives each place of a corruption once, on the record that has the
+// planOf returns each place of a corruption once, on the record that has the
 // fewest so far.
 func planOf(sample []Item, stray *Item) []planted {
 	var plan []planted
@@ -346,7 +346,7 @@ func (t *selfTest) compare(ctx context.Context, kind string, in []planted) error
 	return nil
 }
 
-// looksLike gives how a verify tells of a corruption. It takes the source for
+// looksLike returns how a verify tells of a corruption. It takes the source for
 // what is right: a row dropped there is one too many in the target.
 func (t *selfTest) looksLike(p planted) string {
 	inSource := p.side == t.sides.source.Name()

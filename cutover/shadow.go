@@ -32,7 +32,7 @@ type shadowRun struct {
 	primary, secondary func(context.Context) string
 }
 
-// replay makes a View repeatable: it gives its canonical answer on one side.
+// replay makes a View repeatable: it returns its canonical answer on one side.
 func replay[R any](side Side, fn func(context.Context, Tx) (R, error)) func(context.Context) string {
 	return func(ctx context.Context) (answer string) {
 		// A View that panics ends its request; here it would end the process.
@@ -46,7 +46,7 @@ func replay[R any](side Side, fn func(context.Context, Tx) (R, error)) func(cont
 	}
 }
 
-// answerOf gives a View's answer in canonical form. A fault is an answer too,
+// answerOf returns a View's answer in canonical form. A fault is an answer too,
 // such as "not found"; a database that is away is not.
 func answerOf[R any](r R, err error) string {
 	if err == nil {
@@ -221,7 +221,7 @@ func (l *shadowCounts) add(run shadowRun, change func(*ShadowCount)) {
 	l.epoch(run.state.Epoch).add(run.query, change)
 }
 
-// epoch gives an epoch's counts. l.mu is held.
+// epoch returns an epoch's counts. l.mu is held.
 func (l *shadowCounts) epoch(n int64) *epochCounts {
 	if l.epochs == nil {
 		l.epochs = map[int64]*epochCounts{}
@@ -252,7 +252,7 @@ func (l *shadowCounts) diff(run shadowRun, primary, secondary string) {
 	}
 }
 
-// take gives what was counted and begins anew.
+// take returns what was counted and begins anew.
 func (l *shadowCounts) take() map[int64]*epochCounts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -261,7 +261,7 @@ func (l *shadowCounts) take() map[int64]*epochCounts {
 	return taken
 }
 
-// sorted gives the counts by query.
+// sorted returns the counts by query.
 func (e *epochCounts) sorted() []ShadowCount {
 	var counts []ShadowCount
 	for _, query := range slices.Sorted(maps.Keys(e.counts)) {

@@ -19,7 +19,7 @@ type states struct {
 	mirror *stateMirror
 }
 
-// recorded gives the state in the control plane.
+// recorded returns the state in the control plane.
 func (c *states) recorded(ctx context.Context) (State, error) {
 	states, err := c.engine.opts.Control.States(ctx)
 	if err != nil {
@@ -145,13 +145,13 @@ func (c *states) inPlace(ctx context.Context, what string, do func(context.Conte
 	return err
 }
 
-// startEpoch gives the epoch in which the present move began.
+// startEpoch returns the epoch in which the present move began.
 func (c *states) startEpoch(ctx context.Context) (int64, error) {
 	began, err := c.engine.opts.Control.Began(ctx, c.name)
 	return began.Move, err
 }
 
-// phaseEpoch gives the epoch in which the present phase began.
+// phaseEpoch returns the epoch in which the present phase began.
 func (c *states) phaseEpoch(ctx context.Context) (int64, error) {
 	began, err := c.engine.opts.Control.Began(ctx, c.name)
 	return began.Phase, err
@@ -192,7 +192,7 @@ func (c *states) openAbandoned(ctx context.Context, seen State) error {
 	return err
 }
 
-// firstState gives the state to begin with. away is why the control plane was
+// firstState returns the state to begin with. away is why the control plane was
 // not reached, nil while it was.
 func (c *states) firstState(ctx context.Context, away *error) (State, error) {
 	control := c.engine.opts.Control

@@ -75,7 +75,7 @@ type Store interface {
 	// which keeps a slower copy from bringing it back. The result has one
 	// error per item, nil when the copy is in or was older than what is here;
 	// the second error says that the database as a whole failed. A target takes
-	// no copies, and gives ErrMoved, while it is the domain's primary, which it
+	// no copies, and returns ErrMoved, while it is the domain's primary, which it
 	// checks in the copy's own transaction as an Update does: a copier that slept
 	// through the flip may have read stray writes, of revisions as high as any.
 	Apply(ctx context.Context, items []Item, o ApplyOptions) ([]error, error)
@@ -90,7 +90,7 @@ type Store interface {
 	// age at which no slow copy can be under way any more.
 	ForgetTombstones(ctx context.Context, olderThan time.Duration) error
 
-	// Notes gives the oldest notes of the journal, at most limit, after
+	// Notes returns the oldest notes of the journal, at most limit, after
 	// finishing or rolling back what dead writers left.
 	Notes(ctx context.Context, limit int) ([]Note, error)
 	// Forget removes notes whose copies are in. A note of a key that has been
@@ -123,7 +123,7 @@ type SpreadJournal interface {
 // that processes can start, and fence their writes, while the control plane
 // is away. The MongoDB store is one.
 type StateMirror interface {
-	// ReadState gives the zero State when none was ever written.
+	// ReadState returns the zero State when none was ever written.
 	ReadState(ctx context.Context) (State, error)
 	// WriteState writes s unless a state of a later epoch is there.
 	WriteState(ctx context.Context, s State) error

@@ -49,7 +49,7 @@ type strays struct {
 	evidence *evidence
 }
 
-// strayNotes gives the notes that are in the journal of s's secondary: of what
+// strayNotes returns the notes that are in the journal of s's secondary: of what
 // was written there by a process that had not heard that it is no longer the
 // primary, and never answered with success. A handover would make
 // them good. The notes of waived gaps are there too, from when it was primary.
@@ -63,7 +63,7 @@ func (c *strays) strayNotes(ctx context.Context, s State) ([]Note, error) {
 	return slices.DeleteFunc(notes, func(n Note) bool { return gaps[n.Key.String()].WaivedBy != "" }), err
 }
 
-// strays gives the records of strayNotes.
+// strays returns the records of strayNotes.
 func (c *strays) strays(ctx context.Context, s State) ([]Key, error) {
 	notes, err := c.strayNotes(ctx, s)
 	return keysOf(notes), err
@@ -128,7 +128,7 @@ func (e *Engine) Strays(ctx context.Context, domain string) ([]Stray, error) {
 	return out, nil
 }
 
-// copying gives a domain that is in a phase in which one database follows the
+// copying returns a domain that is in a phase in which one database follows the
 // other.
 func (e *Engine) copying(ctx context.Context, domain string) (*domainCore, State, error) {
 	c, err := e.core(domain)
@@ -208,7 +208,7 @@ func (i Item) text() string {
 	return "record"
 }
 
-// sides gives the fields that differ, with both values; all of them where only
+// sides returns the fields that differ, with both values; all of them where only
 // one side has a record.
 func (p pair) sides() []FieldDiff {
 	var source, target []FieldValue

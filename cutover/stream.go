@@ -15,7 +15,7 @@ type Streamer interface {
 	// after and until are zero, has as well what Foreign lists, as far as it
 	// comes, among or between the others: items with a RawID.
 	//
-	// What it gives was committed when it was read, which may be some pages ago.
+	// What it returns was committed when it was read, which may be some pages ago.
 	Stream(ctx context.Context, kind string, after, until ID, page func() int, do func([]Item) error) error
 	// Ranges says that reading a part of a kind costs no more than that part.
 	// Where it does not, a kind is best read as a whole.

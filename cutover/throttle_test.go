@@ -24,7 +24,7 @@ func (w *world) set(t *testing.T, s cutover.Settings) {
 	}
 }
 
-// doing gives what a worker last said it does.
+// doing returns what a worker last said it does.
 func (w *world) doing(t *testing.T, role string) string {
 	t.Helper()
 	for _, a := range must[cutover.Status](t)(w.engine().Status(t.Context(), "bank")).Working {

@@ -183,7 +183,7 @@ func (v *verifier) checkEach(ctx context.Context, inv invariant, r *InvariantRes
 	return nil
 }
 
-// eachSuspect gives the records that an invariant has to look at.
+// eachSuspect returns the records that an invariant has to look at.
 func (v *verifier) eachSuspect(ctx context.Context, inv invariant, source bool, store Store, do func(Item) error) error {
 	if inv.suspects == nil {
 		return eachRecord(ctx, store, inv.kind, do)
@@ -213,7 +213,7 @@ func (v *verifier) eachSuspect(ctx context.Context, inv invariant, source bool, 
 	return nil
 }
 
-// eachRecord gives all readable records of a kind.
+// eachRecord returns all readable records of a kind.
 func eachRecord(ctx context.Context, store Store, kind string, do func(Item) error) error {
 	records := newCursor(ctx, store, kind)
 	defer records.close()

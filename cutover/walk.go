@@ -69,7 +69,7 @@ func (w *walker) catchUp(ctx context.Context, keys []Key) error {
 	return w.refresh(ctx, keys)
 }
 
-// fields gives the fields that differ; none where a record is missing.
+// fields returns the fields that differ; none where a record is missing.
 func (p pair) fields() []FieldDiff {
 	if p.source.Record == nil || p.target.Record == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 )
 
-// text gives what a query on PostgreSQL says.
+// text returns what a query on PostgreSQL says.
 func (d deployment) text(t *testing.T, sql string) string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), d.pgURL)

@@ -128,7 +128,7 @@ func parseWaivers(cmd *cobra.Command, waive, waivable []string) (map[string]stri
 	return out, nil
 }
 
-// operator gives the name that goes on record: who runs this, and where.
+// operator returns the name that goes on record: who runs this, and where.
 func operator() string {
 	name := os.Getenv("SUDO_USER")
 	if u, err := user.Current(); name == "" && err == nil {
@@ -319,7 +319,7 @@ func (c *cli) withEngineFromEnv(ctx context.Context, do func(*app) error) error 
 	return c.withEngine(ctx, conf, do)
 }
 
-// ago gives how long ago t was; "-" for never.
+// ago returns how long ago t was; "-" for never.
 func ago(t time.Time) string {
 	if t.IsZero() {
 		return "-"

@@ -188,7 +188,7 @@ func (d *doctor) examine(ctx context.Context) error {
 	return nil
 }
 
-// missing gives the first need that is not met.
+// missing returns the first need that is not met.
 func (d *doctor) missing(needs []need) need {
 	for _, n := range needs {
 		if !d.has[n] {
@@ -207,7 +207,7 @@ func (d *doctor) run(ctx context.Context, do func(*doctor, context.Context) erro
 	}
 }
 
-// checkEnvironment gives the configuration as far as it is right.
+// checkEnvironment returns the configuration as far as it is right.
 func (d *doctor) checkEnvironment() config.Config {
 	d.check = "environment"
 	conf, wrong := config.Inspect(d.environ, config.Serve)

@@ -56,7 +56,7 @@ func (d *doctor) behind(p cutover.Process) string {
 	return strings.Join(names, ", ")
 }
 
-// recorded gives what is known of a domain's state: from the control plane, or
+// recorded returns what is known of a domain's state: from the control plane, or
 // without one from MongoDB's copy.
 func (d *doctor) recorded(ctx context.Context, domain string) (cutover.State, error) {
 	if d.plane != nil {
@@ -291,7 +291,7 @@ func (d *doctor) bypassed(domain string, phase cutover.Phase, o mongodb.Others) 
 	d.fail(domain, remedy, "%s", text)
 }
 
-// engineSince gives a time at which a domain was under the engine for sure; not
+// engineSince returns a time at which a domain was under the engine for sure; not
 // known when no process has served it yet.
 func (d *doctor) engineSince(ctx context.Context, domain string) (time.Time, bool, error) {
 	if d.plane == nil {

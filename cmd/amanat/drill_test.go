@@ -26,7 +26,7 @@ func (d deployment) mongoClient(t *testing.T) *driver.Client {
 	return client
 }
 
-// value gives a variable of the environment.
+// value returns a variable of the environment.
 func (d deployment) value(name string) string {
 	for _, kv := range d.environ {
 		if v, found := strings.CutPrefix(kv, name+"="); found {

@@ -12,7 +12,7 @@ INSERT INTO marketplace_events (id, rev, created_at, type, subject, attempts, pa
 	('665f1b2c9a8b7c6d5e4f3a21', 21, now(), 'request.completed', '665f1b2c9a8b7c6d5e4f3a01', 20, true, 'the door is shut'),
 	('665f1b2c9a8b7c6d5e4f3a22', 21, now(), 'request.forgotten', '665f1b2c9a8b7c6d5e4f3a02', 20, true, 'nobody knows it')`
 
-// listedEvents gives what "events list" shows, by type.
+// listedEvents returns what "events list" shows, by type.
 func (d deployment) listedEvents(t *testing.T) map[string]listedEvent {
 	t.Helper()
 	status, out, stderr := d.run(t, "events", "list", "--json")

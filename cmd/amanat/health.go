@@ -129,7 +129,7 @@ func (h *health) report(context.Context) (any, bool) {
 	return r, r.Status == "ok"
 }
 
-// databases gives what the last pings said.
+// databases returns what the last pings said.
 func (h *health) databases() map[string]bool {
 	out := map[string]bool{}
 	for name, answered := range h.answers {

@@ -292,7 +292,7 @@ func (s *stranger) wantUnreadableRefused(t *testing.T, o operation) (calls int) 
 	return calls
 }
 
-// memberTwice gives a body with one of its own members once more.
+// memberTwice returns a body with one of its own members once more.
 func memberTwice(body, path string) (string, bool) {
 	if strings.ContainsAny(path, ".[") {
 		return "", false

@@ -32,7 +32,7 @@ func insert(t *testing.T, db *driver.Database, collection string, docs ...bson.M
 	}
 }
 
-// objectID gives an id as MongoDB keeps it, and as it is shown.
+// objectID returns an id as MongoDB keeps it, and as it is shown.
 func objectID(t *testing.T) (bson.ObjectID, string) {
 	t.Helper()
 	id := cutover.NewID()
@@ -47,7 +47,7 @@ func olderMember(id any, email string, change bson.M) bson.M {
 	return doc
 }
 
-// openGaps gives the reasons of a domain's open gaps by kind and id.
+// openGaps returns the reasons of a domain's open gaps by kind and id.
 func (d deployment) openGaps(t *testing.T, domain string) map[string]string {
 	t.Helper()
 	status, out, stderr := d.run(t, "gaps", "list", domain, "--json")

@@ -1,5 +1,5 @@
 // Command amanat is the one production binary: it serves the marketplace's API
-// and gives operators the commands that move it from one database to another.
+// and returns operators the commands that move it from one database to another.
 package main
 
 import (
@@ -44,7 +44,7 @@ type cli struct {
 	now      func() time.Time // this machine's clock; nil: time.Now
 }
 
-// run runs one command line and gives the exit status.
+// run runs one command line and returns the exit status.
 func (c *cli) run(ctx context.Context, args []string) int {
 	root := c.root()
 	root.SetArgs(args)

@@ -29,7 +29,7 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// amanat runs a command line and gives its exit status and what it printed.
+// amanat runs a command line and returns its exit status and what it printed.
 func amanat(ctx context.Context, environ []string, args ...string) (status int, out, err string) {
 	var o, e output
 	c := &cli{environ: environ, out: &o, err: &e}

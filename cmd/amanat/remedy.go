@@ -19,7 +19,7 @@ var remedyTexts = map[cutover.Remedy]string{
 	cutover.RemedyStrays:    "see: amanat cutover strays {domain}",
 }
 
-// remediesText gives what would help, to stand behind what is wrong.
+// remediesText returns what would help, to stand behind what is wrong.
 func remediesText(remedies []cutover.Remedy, domain string) string {
 	out := ""
 	for _, r := range remedies {

@@ -144,7 +144,7 @@ func (c *cli) checkReport(cmd *cobra.Command, file, owner string) error {
 	return err
 }
 
-// ownKey gives the public half of this machine's key. Without any key to hold a
+// ownKey returns the public half of this machine's key. Without any key to hold a
 // report against, a check would believe whoever signed it.
 func (c *cli) ownKey(cmd *cobra.Command) (string, error) {
 	conf, err := config.Read(c.environ, config.Alone)

@@ -183,7 +183,7 @@ func (a *app) leave(ctx context.Context) {
 	}
 }
 
-// startJobs runs the jobs until the function that it gives is called, which
+// startJobs runs the jobs until the function that it returns is called, which
 // waits for their end.
 func startJobs(ctx context.Context, jobs []func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -36,7 +36,7 @@ newest first. Answers may be personal.`,
 	return cmd
 }
 
-// shadowSamples gives those since the phase began.
+// shadowSamples returns those since the phase began.
 func (a *app) shadowSamples(ctx context.Context, domain string, limit int) ([]cutover.ShadowSample, error) {
 	history, err := a.plane.History(ctx, domain, 0)
 	if err != nil {

@@ -32,7 +32,7 @@ func sign(key ed25519.PrivateKey, v any) (signed, error) {
 		Signature: base64.StdEncoding.EncodeToString(ed25519.Sign(key, body))}, nil
 }
 
-// compactJSON gives v's JSON without white space, and with letters as they are.
+// compactJSON returns v's JSON without white space, and with letters as they are.
 func compactJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -34,7 +34,7 @@ func (c *cli) statusCommand() *cobra.Command {
 	return cmd
 }
 
-// statuses gives those of the named domains, else of all that were served.
+// statuses returns those of the named domains, else of all that were served.
 func statuses(ctx context.Context, a *app, domains []string) ([]cutover.Status, error) {
 	if len(domains) == 0 {
 		domains = a.engine.Domains()

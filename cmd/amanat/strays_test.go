@@ -12,7 +12,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 )
 
-// strays gives what the command lists.
+// strays returns what the command lists.
 func (d deployment) strays(t *testing.T) []cutover.Stray {
 	t.Helper()
 	status, out, stderr := d.run(t, "cutover", "strays", "user", "--json")

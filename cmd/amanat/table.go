@@ -109,7 +109,7 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// moment gives a time in UTC to the second; "-" for none.
+// moment returns a time in UTC to the second; "-" for none.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -117,7 +117,7 @@ func moment(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
-// milliseconds gives a number of them as a duration.
+// milliseconds returns a number of them as a duration.
 func milliseconds(ms float64) string {
 	return time.Duration(ms * float64(time.Millisecond)).Round(100 * time.Microsecond).String()
 }

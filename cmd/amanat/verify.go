@@ -191,7 +191,7 @@ func (c *cli) printDiffs(diffs []cutover.RecordDiff) error {
 	return writeTable(c.out, []string{"KIND", "ID", "WHAT", "MONGODB ≠ POSTGRESQL"}, rows)
 }
 
-// diffText gives both versions of what differs. They may be personal, and
+// diffText returns both versions of what differs. They may be personal, and
 // whoever runs this can read both databases; what is secret is not shown.
 func diffText(d cutover.RecordDiff) string {
 	var parts []string

@@ -11,7 +11,7 @@ import (
 // version is set by the linker: -ldflags "-X main.version=v1.2.3".
 var version string
 
-// buildVersion gives the linked version, else what the go command recorded.
+// buildVersion returns the linked version, else what the go command recorded.
 func buildVersion() string {
 	if version != "" {
 		return version

@@ -190,7 +190,7 @@ func (a *app) knownDomain(name string) error {
 	return fault.New(fault.Invalid, "there is no domain %q; there are %s", name, strings.Join(a.engine.Domains(), ", "))
 }
 
-// domainOrAll gives "" for all domains when args names none.
+// domainOrAll returns "" for all domains when args names none.
 func (a *app) domainOrAll(args []string) (string, error) {
 	if len(args) == 0 {
 		return "", a.needControl()

@@ -125,7 +125,7 @@ func (p *Plane) call(ctx context.Context, do func(context.Context, *pgxpool.Conn
 	return p.with(ctx, func(c *pgxpool.Conn) error { return do(ctx, c) })
 }
 
-// exec runs one statement and gives the number of rows it touched.
+// exec runs one statement and returns the number of rows it touched.
 func (p *Plane) exec(ctx context.Context, sql string, args ...any) (rows int64, err error) {
 	err = p.call(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
 		tag, err := c.Exec(ctx, sql, args...)
@@ -155,7 +155,7 @@ func list[T any](ctx context.Context, p *Plane, scan pgx.RowToFunc[T], sql strin
 	return out, err
 }
 
-// hold gives a connection to hold something with.
+// hold returns a connection to hold something with.
 func (p *Plane) hold(ctx context.Context) (*pgxpool.Conn, error) {
 	held, err := p.holders()
 	if err != nil {

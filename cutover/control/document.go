@@ -8,7 +8,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover"
 )
 
-// SaveDocument: see cutover.DocumentControl. It gives a document without an ID
+// SaveDocument: see cutover.DocumentControl. It returns a document without an ID
 // one, and one without a time the present; saving the same ID again replaces
 // it.
 func (p *Plane) SaveDocument(ctx context.Context, d cutover.Document) error {

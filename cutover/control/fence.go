@@ -11,7 +11,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/fault"
 )
 
-// lockKey gives the advisory lock of a name. Advisory locks are numbers, one
+// lockKey returns the advisory lock of a name. Advisory locks are numbers, one
 // name space per database, so the purpose is part of what is hashed. The text is
 // for ever: processes of two versions must take the same lock.
 func lockKey(purpose, name string) int64 {

@@ -21,7 +21,7 @@ const (
 	VersionTable = "cutover_db_version"
 )
 
-// Hosts gives every host that a connection by this URL may go to, with what
+// Hosts returns every host that a connection by this URL may go to, with what
 // the driver's own defaults and environment add to the URL. A path is a Unix
 // socket's folder.
 func Hosts(url string) ([]string, error) {

@@ -13,7 +13,7 @@ import (
 	"github.com/amanat-dev/amanat/internal/devstack/link"
 )
 
-// distant gives another process's plane on the same database, and the link by
+// distant returns another process's plane on the same database, and the link by
 // which it gets there.
 func (b bundle) distant(t *testing.T) (*control.Plane, *link.Link) {
 	t.Helper()

@@ -100,7 +100,7 @@ func addHistory(ctx context.Context, tx pgx.Tx, from, to cutover.State, why cuto
 	return err
 }
 
-// orNull gives JSON as the text it is; NULL when there is none.
+// orNull returns JSON as the text it is; NULL when there is none.
 func orNull(json []byte) *string {
 	if len(json) == 0 {
 		return nil
@@ -192,7 +192,7 @@ func (p *Plane) SetSettings(ctx context.Context, domain string, s cutover.Settin
 	return err
 }
 
-// ServedSince gives a time since which a domain is known here; false when it is
+// ServedSince returns a time since which a domain is known here; false when it is
 // not. Once its state has changed, the first change counts.
 func (p *Plane) ServedSince(ctx context.Context, domain string) (since time.Time, known bool, err error) {
 	all, err := list(ctx, p, pgx.RowTo[time.Time], `SELECT coalesce((SELECT min(at) FROM cutover_history h WHERE h.domain = d.domain), updated_at)

@@ -24,7 +24,7 @@ func (p *Plane) Touch(ctx context.Context, domain string, keys []cutover.Key) er
 	return err
 }
 
-// columns gives keys as two arrays for unnest.
+// columns returns keys as two arrays for unnest.
 func columns(keys []cutover.Key) (kinds, ids []string) {
 	kinds, ids = make([]string, len(keys)), make([]string, len(keys))
 	for i, k := range keys {

@@ -163,7 +163,7 @@ func (s *suite) walk(t *testing.T, k cutover.Kind) {
 	}
 }
 
-// walked puts some records and gives the ids of all there are in order.
+// walked puts some records and returns the ids of all there are in order.
 func (s *suite) walked(t *testing.T, k cutover.Kind) []cutover.ID {
 	t.Helper()
 	for range 7 {

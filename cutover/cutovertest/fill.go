@@ -85,7 +85,7 @@ func (f filler) hash(path string) [32]byte {
 	return sha256.Sum256([]byte(fmt.Sprint(f.seed, path)))
 }
 
-// digits gives n decimal digits, n at most 38.
+// digits returns n decimal digits, n at most 38.
 func (f filler) digits(path string, n int) string {
 	var b strings.Builder
 	h := f.hash(path)
@@ -96,7 +96,7 @@ func (f filler) digits(path string, n int) string {
 	return b.String()
 }
 
-// time gives some millisecond of 2024 that is not a whole second.
+// time returns some millisecond of 2024 that is not a whole second.
 func (f filler) time(path string) time.Time {
 	h := f.hash(path)
 	start := time.Date(2024, 1, 1, 0, 0, 0, int(1+int(h[0])*3)*int(time.Millisecond), time.UTC)

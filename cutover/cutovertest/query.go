@@ -38,7 +38,7 @@ func Queries(t *testing.T, seed uint64, side cutover.Side, store func(*rand.Rand
 	}
 }
 
-// answer gives the names that a query finds, in order, and how many it counts.
+// answer returns the names that a query finds, in order, and how many it counts.
 func answer(t *testing.T, side cutover.Side, q query.Query) string {
 	t.Helper()
 	var text string

@@ -73,7 +73,7 @@ const (
 // Of names a step of a switch or a rollback.
 func Of(action, step string) Name { return Name(action + "." + step) }
 
-// All gives every step of a move, and of the writes under it.
+// All returns every step of a move, and of the writes under it.
 func All() []Name {
 	all := []Name{
 		BackfillPlanned, BackfillClaimed, BackfillLoaded,

@@ -36,7 +36,7 @@ type Error struct {
 	Cause      error
 }
 
-// Error gives message and cause: for logs.
+// Error returns message and cause: for logs.
 func (e *Error) Error() string {
 	if e.Cause == nil {
 		return e.Message
@@ -44,7 +44,7 @@ func (e *Error) Error() string {
 	return e.Message + ": " + e.Cause.Error()
 }
 
-// Unwrap gives the cause to errors.Is and errors.As.
+// Unwrap returns the cause to errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Cause }
 
 // New makes a fault with a formatted message.
@@ -63,7 +63,7 @@ func Field(field, format string, args ...any) *Error {
 	return &Error{Kind: Invalid, Message: field + ": " + what, Fields: map[string]string{field: what}}
 }
 
-// KindOf gives the kind of err; Internal when err is no fault, "" when nil.
+// KindOf returns the kind of err; Internal when err is no fault, "" when nil.
 func KindOf(err error) Kind {
 	if err == nil {
 		return ""

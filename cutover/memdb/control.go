@@ -110,7 +110,7 @@ func (c *Control) fenceCopy(ctx context.Context, domain string) (release func(),
 	return f.unshare, nil
 }
 
-// only gives the name of the only domain, "" when there are none or several.
+// only returns the name of the only domain, "" when there are none or several.
 func (c *Control) only() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

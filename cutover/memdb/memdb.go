@@ -85,7 +85,7 @@ func (h *hook) before(op string) error {
 	return nil
 }
 
-// sorted gives the keys of a kind's records in id order.
+// sorted returns the keys of a kind's records in id order.
 func (d *DB) sorted(kind string) []cutover.Key {
 	var keys []cutover.Key
 	for k, r := range d.rows {
@@ -140,7 +140,7 @@ func (d *DB) Begin(ctx context.Context, g cutover.Guard) (*Txn, error) {
 	return t, nil
 }
 
-// Guard gives what the Update was begun with.
+// Guard returns what the Update was begun with.
 func (t *Txn) Guard() cutover.Guard { return t.guard }
 
 // Unnoted has the writes leave no notes: a mistake for tests.
@@ -220,7 +220,7 @@ func (d *DB) Name() string { return d.name }
 // Ping answers at once.
 func (d *DB) Ping(context.Context) error { return d.before("ping") }
 
-// Get gives one item per key.
+// Get returns one item per key.
 func (d *DB) Get(_ context.Context, keys []cutover.Key) ([]cutover.Item, error) {
 	if err := d.before("get"); err != nil {
 		return nil, err
@@ -273,7 +273,7 @@ func (d *DB) Count(_ context.Context, kind string) (int64, error) {
 	return int64(len(d.sorted(kind))), nil
 }
 
-// Bounds gives every size-th id, and the last.
+// Bounds returns every size-th id, and the last.
 func (d *DB) Bounds(_ context.Context, kind string, size int) ([]cutover.ID, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -362,7 +362,7 @@ func (d *DB) ForgetTombstones(_ context.Context, olderThan time.Duration) error 
 	return nil
 }
 
-// Notes gives the oldest notes.
+// Notes returns the oldest notes.
 func (d *DB) Notes(_ context.Context, limit int) ([]cutover.Note, error) {
 	if err := d.before("notes"); err != nil {
 		return nil, err
@@ -414,7 +414,7 @@ func (d *DB) Journal(ctx context.Context) (int64, time.Time, error) {
 // Source is a DB that keeps a copy of the domain's state.
 type Source struct{ *DB }
 
-// ReadState gives the kept state.
+// ReadState returns the kept state.
 func (s Source) ReadState(context.Context) (cutover.State, error) {
 	if err := s.before("read-state"); err != nil {
 		return cutover.State{}, err

@@ -132,7 +132,7 @@ func (t tx) plan(ctx context.Context, kind string, q query.Query) (query.Bound, 
 	return k.Plan(q)
 }
 
-// matching gives the records that are asked for, as they are stored.
+// matching returns the records that are asked for, as they are stored.
 func (d *DB) matching(kind string, bound query.Bound) []cutover.Record {
 	var out []cutover.Record
 	for k, r := range d.rows {
@@ -168,7 +168,7 @@ func (d *DB) checkUnique(writes []cutover.Write) error {
 	return nil
 }
 
-// others gives the records of a kind that will be there besides one.
+// others returns the records of a kind that will be there besides one.
 func (d *DB) others(key cutover.Key, written map[cutover.Key]bool, writes []cutover.Write) []cutover.Record {
 	var out []cutover.Record
 	for k, r := range d.rows {

@@ -198,7 +198,7 @@ var errDead = fault.New(fault.Unavailable, "this process is dead")
 func away(why string) error { return fault.New(fault.Unavailable, "%s", why) }
 
 // step is one step on a wire, or within the process: it waits until the
-// scheduler grants it, and gives the error that the caller would see.
+// scheduler grants it, and returns the error that the caller would see.
 func (p *process) step(ctx context.Context, on resource, op string, arg any, effect func() error) error {
 	_, err := p.request(ctx, &request{on: on, op: op, arg: arg, effect: effect})
 	return err
@@ -210,7 +210,7 @@ func (p *process) look(ctx context.Context, on resource, op string, arg any, eff
 	return err
 }
 
-// request gives false when nobody knows yet whether the step will happen.
+// request returns false when nobody knows yet whether the step will happen.
 func (p *process) request(ctx context.Context, r *request) (settled bool, err error) {
 	if ctx.Err() != nil {
 		return true, fault.Wrap(ctx.Err(), fault.Unavailable, "given up")
@@ -323,7 +323,7 @@ func (s *scheduler) carryOut(w *world, r *request, v verdict, orphan bool) {
 	}
 }
 
-// eligible gives what could happen now, in an order that does not depend on
+// eligible returns what could happen now, in an order that does not depend on
 // which goroutine came first.
 func (s *scheduler) eligible() []*request {
 	now := time.Now()
@@ -356,7 +356,7 @@ func (s *scheduler) eligible() []*request {
 	return s.ready
 }
 
-// choose gives nil when time is to pass.
+// choose returns nil when time is to pass.
 func (s *scheduler) choose(ready []*request) *request {
 	if s.quiet {
 		return slices.MinFunc(ready, func(a, b *request) int { return cmp.Compare(a.born, b.born) })

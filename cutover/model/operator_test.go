@@ -16,7 +16,7 @@ var stepOptions = cutover.StepOptions{
 	},
 }
 
-// operate gives the script's commands, each a few times when it fails.
+// operate returns the script's commands, each a few times when it fails.
 func (w *world) operate() {
 	rnd := w.rndOf()
 	for i := 0; i < len(w.sched.plan.script); i++ {

@@ -216,7 +216,7 @@ func (w *world) check() string {
 	return o.problem
 }
 
-// databases gives the primary and the secondary.
+// databases returns the primary and the secondary.
 func (w *world) databases(s cutover.State) (primary, secondary *memdb.DB) {
 	if s.Phase.PrimaryIsSource() {
 		return w.source, w.target

@@ -101,7 +101,7 @@ const (
 	cutOff              // a process is cut off, and its lease runs out
 )
 
-// of gives a seed in this situation.
+// of returns a seed in this situation.
 func (s situation) of(seed uint64) uint64 { return uint64(s)<<32 | seed }
 
 // narrow has a situation come about.

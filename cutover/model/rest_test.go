@@ -38,7 +38,7 @@ const opQuiet = "* quiet: nothing goes wrong from here on"
 
 const restTime = 150 * time.Second
 
-// until goes on until unmet gives "", and gives what it says after restTime.
+// until goes on until unmet gives "", and returns what it says after restTime.
 func (w *world) until(what string, unmet func() string) string {
 	s := w.sched
 	deadline := time.Now().Add(restTime)

@@ -403,7 +403,7 @@ func (w *world) connected(t *memdb.Txn) {
 	w.txns[t] = true
 }
 
-// victim gives the server in a place, or with -1 who gives commands.
+// victim returns the server in a place, or with -1 who gives commands.
 func (w *world) victim(who int) *process {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -419,7 +419,7 @@ func (w *world) victim(who int) *process {
 	return nil
 }
 
-// listen gives the bell that rings when a state has changed, and where words of
+// listen returns the bell that rings when a state has changed, and where words of
 // writes come.
 func (w *world) listen(p *process) (chan struct{}, chan cutover.Written) {
 	w.mu.Lock()

@@ -29,7 +29,7 @@ type adoption struct {
 	Done   bool      `bson:"done"`
 }
 
-// Adopt gives a document whose _id is no ObjectID another one, see
+// Adopt returns a document whose _id is no ObjectID another one, see
 // cutover.Adopter.
 func (s *store) Adopt(ctx context.Context, g cutover.Guard, kind, legacy string, id cutover.ID, resolve cutover.Resolve) error {
 	col, err := s.of(kind)
@@ -84,7 +84,7 @@ func (s *store) resume(ctx context.Context, col *collection, key cutover.Key) er
 	return fault.New(fault.Conflict, "its document is gone")
 }
 
-// foreign gives the document whose _id is legacy as text; nil when there is
+// foreign returns the document whose _id is legacy as text; nil when there is
 // none.
 func (s *store) foreign(ctx context.Context, col *collection, legacy string) (bson.Raw, error) {
 	for _, id := range []any{legacy, extendedValue(legacy)} {
@@ -112,7 +112,7 @@ func extendedValue(text string) any {
 	return doc.V
 }
 
-// adoptedImage gives the document as it shall be.
+// adoptedImage returns the document as it shall be.
 func (s *store) adoptedImage(ctx context.Context, g cutover.Guard, col *collection, old bson.Raw, key cutover.Key, resolve cutover.Resolve) (bson.Raw, error) {
 	bare, err := bson.Marshal(without(old, fieldID))
 	if err != nil {
@@ -188,7 +188,7 @@ func (s *store) dropAdoption(ctx context.Context, a adoption) error {
 	return translate(err, writing)
 }
 
-// setAside gives the domain's adoptions that are not over.
+// setAside returns the domain's adoptions that are not over.
 func (s *store) setAside(ctx context.Context) ([]adoption, error) {
 	cur, err := s.db.adopted.Find(ctx, bson.D{{Key: "domain", Value: s.domain}, {Key: "done", Value: false}})
 	if err != nil {

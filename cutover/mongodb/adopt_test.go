@@ -140,7 +140,7 @@ func TestWhatCannotBeAdoptedStays(t *testing.T) {
 	wantRefused("user-7", cutover.NewID(), "it has changed")
 	bk.db.OnStep(func(string) error { return nil })
 
-	// Somebody takes its unique value in between, and gives it back later.
+	// Somebody takes its unique value in between, and returns it back later.
 	rival := newAccount("x", 1)
 	rival.Email = "a@example.org"
 	bk.db.OnStep(func(name string) error {

@@ -74,7 +74,7 @@ func bankOn(t *testing.T, db *mongodb.DB) *bank {
 	return &bank{side, db, cutover.Guard{Domain: "bank", Epoch: 3, Process: t.Name()}}
 }
 
-// newBank makes a database and gives two handles, as of two processes.
+// newBank makes a database and returns two handles, as of two processes.
 func newBank(t *testing.T) (a, b *bank) {
 	t.Helper()
 	name := devstack.Shared(t).NewMongoDatabase(t)
@@ -140,7 +140,7 @@ func (b *bank) account(t *testing.T, id cutover.ID) (account, error) {
 	return a, err
 }
 
-// owned gives the emails of the accounts that have an owner, by query.
+// owned returns the emails of the accounts that have an owner, by query.
 func (b *bank) owned(t *testing.T, owner string, limit int) []string {
 	t.Helper()
 	var out []string
@@ -164,7 +164,7 @@ func (b *bank) owned(t *testing.T, owner string, limit int) []string {
 	return out
 }
 
-// leftovers gives how many documents are locked, and how many commit records
+// leftovers returns how many documents are locked, and how many commit records
 // are not over.
 func (b *bank) leftovers(t *testing.T) (locked, open int64) {
 	t.Helper()

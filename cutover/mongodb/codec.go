@@ -37,7 +37,7 @@ func firstNumber(f *shape.Field) (path string, found bool) {
 	return "", false
 }
 
-// encode gives a record as a document.
+// encode returns a record as a document.
 func (c *collection) encode(r cutover.Record) (bson.D, error) {
 	v := reflect.ValueOf(r).Elem()
 	doc, err := encodeGroup(v, c.fields)
@@ -185,7 +185,7 @@ type decoder struct {
 	resolve  cutover.Resolve // nil: no identity is known but IDs
 }
 
-// group decodes a document into the struct v and gives its unknown fields.
+// group decodes a document into the struct v and returns its unknown fields.
 func (d decoder) group(doc bson.Raw, v reflect.Value, fields []shape.Field, path string) (map[string]any, error) {
 	elements, err := doc.Elements()
 	if err != nil {
@@ -288,7 +288,7 @@ func fieldNamed(fields []shape.Field, name string) (shape.Field, bool) {
 
 func isNull(v bson.RawValue) bool { return v.Type == bson.TypeNull || v.Type == bson.TypeUndefined }
 
-// value decodes one value that is not null, and gives its unknown fields.
+// value decodes one value that is not null, and returns its unknown fields.
 func (d decoder) value(x bson.RawValue, v reflect.Value, f *shape.Field, path string) (map[string]any, error) {
 	if f.Pointer {
 		v.Set(reflect.New(f.Type))
@@ -505,7 +505,7 @@ func textOf(x bson.RawValue, f *shape.Field) (string, error) {
 	return "", unlike("", x, "text")
 }
 
-// numberText gives a number in plain notation: of a double the shortest text
+// numberText returns a number in plain notation: of a double the shortest text
 // that means it.
 func numberText(x bson.RawValue, n shape.Number) (string, error) {
 	switch x.Type {
@@ -528,7 +528,7 @@ func numberText(x bson.RawValue, n shape.Number) (string, error) {
 	return "", unlike("", x, "a number or its text")
 }
 
-// decimalText gives a decimal in plain notation. The exponent of one that a
+// decimalText returns a decimal in plain notation. The exponent of one that a
 // number of so many digits cannot be is refused before it is written out.
 func decimalText(x bson.RawValue, digits int) (string, error) {
 	d := x.Decimal128()

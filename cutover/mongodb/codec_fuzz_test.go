@@ -18,7 +18,7 @@ import (
 	"github.com/amanat-dev/amanat/domain/payment"
 )
 
-// allCollections gives every kind of every domain with the collection that
+// allCollections returns every kind of every domain with the collection that
 // reads it, in a fixed order and without a database.
 func allCollections() []*collection {
 	var out []*collection
@@ -30,7 +30,7 @@ func allCollections() []*collection {
 	return out
 }
 
-// collectionOf gives the collection of a kind that is named by a number.
+// collectionOf returns the collection of a kind that is named by a number.
 func collectionOf(all []*collection, n uint8) *collection { return all[int(n)%len(all)] }
 
 // legacyValues are values that documents have had for a field of a class: good
@@ -94,7 +94,7 @@ func decimalOf(s string) bson.Decimal128 {
 	return d
 }
 
-// legacyGroup gives a document with the first of its values for every field
+// legacyGroup returns a document with the first of its values for every field
 // that must be there, and with value for one field.
 func legacyGroup(fields []shape.Field, of *shape.Field, value any) bson.D {
 	out := bson.D{}
@@ -232,7 +232,7 @@ func legacyStatus(c *collection, doc bson.D, except string) []byte {
 	return marshalled(doc)
 }
 
-// wantKept gives false for a document that is refused.
+// wantKept returns false for a document that is refused.
 func wantKept(t *testing.T, c *collection, raw []byte) bool {
 	t.Helper()
 	first, err := c.decode(raw)

@@ -52,7 +52,7 @@ func TestCodecOmitsWhatIsAbsent(t *testing.T) {
 	}
 }
 
-// legacyDoc gives a document that a Specimen can be read from, with one field
+// legacyDoc returns a document that a Specimen can be read from, with one field
 // as a legacy application wrote it.
 func legacyDoc(field string, value any) bson.D {
 	doc := bson.D{{Key: "_id", Value: bson.NewObjectID()}, {Key: "price", Value: "1"}, {Key: "units", Value: "2"}}

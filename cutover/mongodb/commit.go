@@ -72,7 +72,7 @@ func (s *store) writeOne(ctx context.Context, g cutover.Guard, c change) error {
 	}
 }
 
-// send tries the change once. It gives false when the document is not as the
+// send tries the change once. It returns false when the document is not as the
 // change expects it, with a conflict when a unique rule may be the reason.
 func (c change) send(ctx context.Context, image bson.D) (bool, error) {
 	switch {
@@ -193,7 +193,7 @@ func (s *store) prepare(ctx context.Context, rec *commit, g cutover.Guard, c cha
 	}
 }
 
-// undoImage gives the document that a change replaces, nil for a new one.
+// undoImage returns the document that a change replaces, nil for a new one.
 // What this Update has read will do if it is of the right revision: only a
 // note may have gone since, and one too many does no harm.
 func (s *store) undoImage(ctx context.Context, c change, deadline time.Time) (any, error) {

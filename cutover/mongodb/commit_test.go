@@ -18,7 +18,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/query"
 )
 
-// scene is an Update of every sort of change: it gives two accounts to
+// scene is an Update of every sort of change: it returns two accounts to
 // another owner, deletes one and adds one.
 type scene struct {
 	a, b, gone, added *account

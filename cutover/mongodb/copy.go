@@ -18,7 +18,7 @@ import (
 // workers is how many documents one call reads or writes at a time.
 const workers = 8
 
-// inParallel calls do for 0 to n-1 and gives the errors, joined.
+// inParallel calls do for 0 to n-1 and returns the errors, joined.
 func inParallel(n int, do func(i int) error) error {
 	var wg sync.WaitGroup
 	next := make(chan int)
@@ -222,10 +222,10 @@ func foreignItem(col *collection, doc bson.Raw) cutover.Item {
 	return item
 }
 
-// rawID gives a stored identity as text.
+// rawID returns a stored identity as text.
 func rawID(doc bson.Raw) string { return identityText(doc.Lookup(fieldID)) }
 
-// identityText gives an identity of any type as text.
+// identityText returns an identity of any type as text.
 func identityText(v bson.RawValue) string {
 	if s, ok := v.StringValueOK(); ok {
 		return s

@@ -153,7 +153,7 @@ func TestForeignIdentitiesAreListedAndKeptOutOfScans(t *testing.T) {
 	}
 }
 
-// streamed gives what a Stream has of the accounts after one: the identities,
+// streamed returns what a Stream has of the accounts after one: the identities,
 // and those that are no IDs.
 func streamed(t *testing.T, bk *bank, after cutover.ID) (ids []cutover.ID, raw []string) {
 	t.Helper()

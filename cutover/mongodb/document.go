@@ -61,13 +61,13 @@ func lockedBy(id cutover.ID, commit bson.ObjectID) bson.D {
 	return append(byID(id), bson.E{Key: fieldLock, Value: commit})
 }
 
-// idOf gives a document's identity, if that is an ID.
+// idOf returns a document's identity, if that is an ID.
 func idOf(doc bson.Raw) (cutover.ID, bool) {
 	id, ok := doc.Lookup(fieldID).ObjectIDOK()
 	return cutover.ID(id), ok
 }
 
-// revOf gives a document's revision; 0 when it has none that is readable.
+// revOf returns a document's revision; 0 when it has none that is readable.
 func revOf(doc bson.Raw) int64 {
 	n, err := integer(doc.Lookup(fieldRev))
 	if err != nil {
@@ -84,10 +84,10 @@ func isTrue(doc bson.Raw, field string) bool {
 	return ok && v
 }
 
-// lockOf gives the commit that holds a document, if one does.
+// lockOf returns the commit that holds a document, if one does.
 func lockOf(doc bson.Raw) (bson.ObjectID, bool) { return doc.Lookup(fieldLock).ObjectIDOK() }
 
-// undoOf gives the document that a locked one was before; nil for none.
+// undoOf returns the document that a locked one was before; nil for none.
 func undoOf(doc bson.Raw) bson.Raw {
 	undo, ok := doc.Lookup(fieldUndo).DocumentOK()
 	if !ok {
@@ -96,7 +96,7 @@ func undoOf(doc bson.Raw) bson.Raw {
 	return undo
 }
 
-// without gives a copy of a document without some fields.
+// without returns a copy of a document without some fields.
 func without(doc bson.Raw, fields ...string) bson.D {
 	elements, _ := doc.Elements() // the driver has checked it
 	out := make(bson.D, 0, len(elements))

@@ -38,7 +38,7 @@ func OpenHeard(uri, name string, ear *driverevent.CommandMonitor) (*DB, error) {
 	return open(uri, name, ear)
 }
 
-// Raw gives a collection past all of this package's care.
+// Raw returns a collection past all of this package's care.
 func (db *DB) Raw(name string) *mongo.Collection { return db.db.Collection(name) }
 
 // Recover is a Side's Recover.
@@ -60,7 +60,7 @@ func EncodeDecode(r cutover.Record) (cutover.Record, error) {
 // Decode reads a document as a record of r's type.
 func Decode(r cutover.Record, doc bson.D) (cutover.Record, error) { return decodeDoc(codecOf(r), doc) }
 
-// Encode gives the document of a record.
+// Encode returns the document of a record.
 func Encode(r cutover.Record) (bson.Raw, error) {
 	doc, err := codecOf(r).encode(r)
 	if err != nil {
@@ -86,7 +86,7 @@ func (db *DB) Names(ctx context.Context) ([]string, error) {
 	return db.client.ListDatabaseNames(ctx, bson.D{})
 }
 
-// ScratchName gives the name of a users' scratch database.
+// ScratchName returns the name of a users' scratch database.
 func ScratchName(s cutover.Store) string { return s.(*store).db.db.Name() }
 
 // StaleScratch is staleScratch.

@@ -22,7 +22,7 @@ import (
 // list has become shorter, or the name is taken) it is kept in the internal
 // field _extra, so that both databases keep the same.
 
-// extendedJSON gives a value in canonical extended JSON, ready to be marshalled
+// extendedJSON returns a value in canonical extended JSON, ready to be marshalled
 // with sorted keys.
 func extendedJSON(x bson.RawValue) (any, error) {
 	text, err := bson.MarshalExtJSON(bson.D{{Key: "v", Value: x}}, true, false)
@@ -144,7 +144,7 @@ func addExtra(doc bson.D, fields []shape.Field, extra cutover.Extra) (bson.D, er
 	return append(doc, bson.E{Key: fieldRest, Value: string(text)}), err
 }
 
-// graft adds the unknown fields in tree to a document, and gives those that
+// graft adds the unknown fields in tree to a document, and returns those that
 // have no place.
 func graft(doc bson.D, fields []shape.Field, tree jsonTree) (bson.D, jsonTree, error) {
 	rest := jsonTree{}

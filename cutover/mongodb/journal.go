@@ -26,7 +26,7 @@ var unmark = bson.D{{Key: "$unset", Value: bson.D{
 	{Key: fieldNote, Value: ""}, {Key: fieldNoteAt, Value: ""}, {Key: fieldNoteEpoch, Value: ""},
 }}}
 
-// Notes gives the oldest notes, see cutover.Store. The note of a commit that
+// Notes returns the oldest notes, see cutover.Store. The note of a commit that
 // is not decided is none yet.
 func (s *store) Notes(ctx context.Context, limit int) ([]cutover.Note, error) {
 	if _, err := s.Recover(ctx); fault.Is(err, fault.Unavailable) || err != nil && ctx.Err() != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/shape"
 )
 
-// FillKeys gives documents the keys that unique rules derive from them, where
+// FillKeys returns documents the keys that unique rules derive from them, where
 // another program or an earlier version has written them without or with others;
 // else an old record would not stand in the way of a new one with the same
 // value. It goes through a collection once for all rules that are new to it, and

@@ -14,7 +14,7 @@ type legacyDoc interface {
 	AdaptLegacy(doc map[string]any)
 }
 
-// adapted gives the document as the record's type wants it.
+// adapted returns the document as the record's type wants it.
 func adapted(record any, doc bson.Raw) (bson.Raw, error) {
 	r, ok := record.(legacyDoc)
 	if !ok {
@@ -61,7 +61,7 @@ func plain(v bson.RawValue) any {
 	return v
 }
 
-// rebuilt gives a document with the fields as they are now: in their old order,
+// rebuilt returns a document with the fields as they are now: in their old order,
 // the new ones last.
 func rebuilt(names []string, fields map[string]any) (bson.Raw, error) {
 	var out bson.D

@@ -46,7 +46,7 @@ func (s *store) currentMany(ctx context.Context, col *collection, ids []cutover.
 	return out, nil
 }
 
-// resolve gives the committed content of a document that was read: itself, or
+// resolve returns the committed content of a document that was read: itself, or
 // while its commit is pending, or was rolled back, what it was before.
 func (s *store) resolve(ctx context.Context, col *collection, doc bson.Raw) (bson.Raw, error) {
 	for {

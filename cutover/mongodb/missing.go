@@ -69,7 +69,7 @@ func (of wanted) missing(ctx context.Context) (out []MissingIndex, err error) {
 	return out, nil
 }
 
-// declared gives the indexes of all collections that are registered, in the
+// declared returns the indexes of all collections that are registered, in the
 // order of their names, and of this package's own.
 func (db *DB) declared() []wanted {
 	db.mu.Lock()
@@ -129,7 +129,7 @@ func whyMissing(ctx context.Context, coll *mongo.Collection, i cutover.Index, th
 
 const notMade = "nobody has made it, or somebody dropped it"
 
-// twins gives the identities of two documents with the same unique value; none
+// twins returns the identities of two documents with the same unique value; none
 // when there are none. It goes through the whole collection.
 func twins(ctx context.Context, coll *mongo.Collection, i cutover.Index) ([]string, error) {
 	present, same := bson.D{}, bson.D{}
@@ -155,7 +155,7 @@ func twins(ctx context.Context, coll *mongo.Collection, i cutover.Index) ([]stri
 	return withValue(ctx, coll, i, groups[0].ID)
 }
 
-// withValue gives the identities of two documents that have these values.
+// withValue returns the identities of two documents that have these values.
 func withValue(ctx context.Context, coll *mongo.Collection, i cutover.Index, values bson.Raw) ([]string, error) {
 	filter := bson.D{}
 	for n, f := range fieldsOf(i) {

@@ -141,7 +141,7 @@ func newDB(client *mongo.Client, name string) *DB {
 // Close ends all connections.
 func (db *DB) Close(ctx context.Context) error { return db.client.Disconnect(ctx) }
 
-// oid gives an ID as filters want it.
+// oid returns an ID as filters want it.
 func oid(id cutover.ID) bson.ObjectID { return bson.ObjectID(id) }
 
 // Ping says whether the primary answers.

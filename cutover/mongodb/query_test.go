@@ -263,7 +263,7 @@ func setBalances(ctx context.Context, bk *bank, accounts []*account, n int64) er
 	}
 }
 
-// hideInVain gives accounts to another owner, the last of them in a revision
+// hideInVain returns accounts to another owner, the last of them in a revision
 // that it has not.
 func hideInVain(ctx context.Context, bk *bank, accounts []*account) error {
 	return bk.update(ctx, func(ctx context.Context, tx cutover.Tx) error {

@@ -18,7 +18,7 @@ type stateDoc struct {
 	Sealed bool   `bson:"sealed"`
 }
 
-// ReadState gives the second copy of the domain's state, see
+// ReadState returns the second copy of the domain's state, see
 // cutover.StateMirror.
 func (s *store) ReadState(ctx context.Context) (cutover.State, error) {
 	var d stateDoc

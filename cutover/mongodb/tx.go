@@ -73,7 +73,7 @@ type change struct {
 	old    bson.Raw // as it was read in this Update, or nil
 }
 
-// changes gives what is to be written: first what replaces and deletes, in key
+// changes returns what is to be written: first what replaces and deletes, in key
 // order, so that two Updates cannot wait for each other; then what is new,
 // after what may have given up a unique value for it.
 func (tx *Tx) changes() ([]change, error) {

@@ -148,7 +148,7 @@ func randomText(t *rapid.T) string {
 	return strings.ReplaceAll(rapid.StringN(0, 6, -1).Draw(t, "text"), "\x00", "")
 }
 
-// randomTime gives a millisecond of the years that JSON can name, or none.
+// randomTime returns a millisecond of the years that JSON can name, or none.
 func randomTime(t *rapid.T) time.Time {
 	ms := rapid.Int64Range(-62135596800000, 253402300799999).Draw(t, "ms")
 	return time.UnixMilli(ms).UTC()

@@ -52,7 +52,7 @@ func newColumn(name string, at place, optional bool) column {
 // isKey says that the field is the record's own identity.
 func isKey(f shape.Field) bool { return f.Name == "_id" }
 
-// encode gives the column's parameter; nil is NULL.
+// encode returns the column's parameter; nil is NULL.
 func (c *column) encode(root reflect.Value) (any, error) {
 	v, ok := c.at.value(root)
 	f := c.at.field
@@ -163,7 +163,7 @@ func unmarshal(text string, v reflect.Value) (err error) {
 	}
 }
 
-// numeric gives a number exactly: digits and exponent, never a float.
+// numeric returns a number exactly: digits and exponent, never a float.
 func numeric(v reflect.Value) (any, error) {
 	text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
 	if err != nil {

@@ -65,7 +65,7 @@ func (u *update) queueDeleteLocks(b *pgx.Batch, writes []cutover.Write) {
 	}
 }
 
-// ordered gives the writes parents first, then the deletes children first,
+// ordered returns the writes parents first, then the deletes children first,
 // each kind in id order.
 func (tx *Tx) ordered() []cutover.Write {
 	writes := tx.Sorted()

@@ -67,7 +67,7 @@ func (c *trips) of(t *testing.T, do func() error) int {
 	return c.n - before
 }
 
-// counted gives the specimens' side over one connection whose round trips are
+// counted returns the specimens' side over one connection whose round trips are
 // counted.
 func counted(t *testing.T) (*postgresql.DB, cutover.Side, *trips) {
 	t.Helper()
@@ -76,7 +76,7 @@ func counted(t *testing.T) (*postgresql.DB, cutover.Side, *trips) {
 	return db, one.Side(cutovertest.Definition), c
 }
 
-// countedOn gives a database over one connection whose round trips are counted.
+// countedOn returns a database over one connection whose round trips are counted.
 func countedOn(t *testing.T, db *postgresql.DB) (*postgresql.DB, *trips) {
 	t.Helper()
 	c := new(trips)

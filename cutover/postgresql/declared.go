@@ -124,7 +124,7 @@ func without(all []Declared, up string) []Declared {
 	return all
 }
 
-// renamed gives what earlier migrations have made the names that this one gives.
+// renamed returns what earlier migrations have made the names that this one gives.
 func renamed(all []Declared, up string) []Declared {
 	for _, m := range renames.FindAllStringSubmatch(up, -1) {
 		for i := range all {

@@ -45,7 +45,7 @@ func Pose(ctx context.Context, tx cutover.Tx, sql string) error {
 	return tx.(*Tx).pose(ctx, question{sql: sql, take: func(pgx.Rows) error { return nil }})
 }
 
-// Reopen gives the same database over a pool of another configuration.
+// Reopen returns the same database over a pool of another configuration.
 func Reopen(t testing.TB, db *DB, change func(*pgxpool.Config)) *DB {
 	config := db.pool.Config()
 	change(config)

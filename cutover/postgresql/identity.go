@@ -18,7 +18,7 @@ func (db *DB) MapIdentity(ctx context.Context, kind, legacy string, id cutover.I
 	return cutover.ParseID(text)
 }
 
-// Identities gives all legacy identities that are on record.
+// Identities returns all legacy identities that are on record.
 func (db *DB) Identities(ctx context.Context) ([]cutover.Identity, error) {
 	type row struct{ kind, legacy, id string }
 	rows, err := rowsOf(ctx, db, func(r *row) []any { return []any{&r.kind, &r.legacy, &r.id} },

@@ -51,7 +51,7 @@ func (c *noteColumns) queueTombstones(b *pgx.Batch, domain string) {
 		domain, c.kinds, c.ids, c.revs)
 }
 
-// Notes gives the oldest notes. A note is in the same transaction as its
+// Notes returns the oldest notes. A note is in the same transaction as its
 // write, so there is nothing to finish or to roll back.
 func (s *store) Notes(ctx context.Context, limit int) ([]cutover.Note, error) {
 	rows, err := s.pool.Query(ctx, `SELECT kind, id, rev, seq, at, epoch FROM cutover_notes
@@ -81,7 +81,7 @@ func (s *store) Forget(ctx context.Context, notes []cutover.Note) error {
 	return translate(err)
 }
 
-// Journal counts the notes, up to journalCount, and gives the time of the
+// Journal counts the notes, up to journalCount, and returns the time of the
 // oldest.
 func (s *store) Journal(ctx context.Context) (int64, time.Time, error) {
 	var count int64

@@ -19,7 +19,7 @@ func lined(id, name string, rev int64) cutover.Item {
 	return itemOf("specimen", s)
 }
 
-// names gives the specimens as name@rev/line, in the order of their ids.
+// names returns the specimens as name@rev/line, in the order of their ids.
 func names(t *testing.T, side cutover.Side) (out []string) {
 	t.Helper()
 	items, err := side.Scan(t.Context(), "specimen", cutover.ID{}, cutover.ID{}, 100)

@@ -18,7 +18,7 @@ type row struct {
 	children [][][]any
 }
 
-// encode gives the record's rows as it is at this moment.
+// encode returns the record's rows as it is at this moment.
 func (t *table) encode(rec cutover.Record) (row, error) {
 	v := reflect.ValueOf(rec).Elem()
 	values, err := encodeColumns(t.columns, v)
@@ -82,7 +82,7 @@ func (f *found) fail(err error) {
 	}
 }
 
-// record gives what was read.
+// record returns what was read.
 func (f *found) record() cutover.Record { return f.value.Interface().(cutover.Record) }
 
 // reader is what rows of a table are scanned into. It is the same for each row,

@@ -24,7 +24,7 @@ type HandWrite struct {
 	Table, Operation, Who, Why string
 }
 
-// HandWrites gives those since a time, the newest first.
+// HandWrites returns those since a time, the newest first.
 func (db *DB) HandWrites(ctx context.Context, since time.Time, limit int) ([]HandWrite, error) {
 	return rowsOf(ctx, db, func(w *HandWrite) []any { return []any{&w.At, &w.Table, &w.Operation, &w.Who, &w.Why} },
 		`SELECT at, relation, operation, who, why FROM cutover_hand_writes WHERE at >= $1 ORDER BY id DESC LIMIT $2`, since, limit)

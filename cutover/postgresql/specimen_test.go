@@ -77,7 +77,7 @@ CALL cutover_guard('shelves', 'specimens', 'specimen_lines', 'specimen_steps', '
 var specimenSource = postgresql.Source{Name: "specimen", Dir: "sql", Table: "cutover_specimen_version",
 	Files: fstest.MapFS{"sql/00001_specimen.sql": &fstest.MapFile{Data: []byte(specimenSQL)}}}
 
-// specimens gives a database with the specimens' tables, and their side.
+// specimens returns a database with the specimens' tables, and their side.
 func specimens(t testing.TB) (*postgresql.DB, cutover.Side) {
 	t.Helper()
 	db := storetest.Postgres(t)

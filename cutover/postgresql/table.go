@@ -99,7 +99,7 @@ func newChild(parent string, at place) child {
 	return c
 }
 
-// value gives the field's value within root; false when a group that leads to
+// value returns the field's value within root; false when a group that leads to
 // it is absent.
 func (p *place) value(root reflect.Value) (reflect.Value, bool) {
 	for i := range p.groups {
@@ -132,7 +132,7 @@ func (p *place) slot(root reflect.Value) reflect.Value {
 	return p.own(root)
 }
 
-// own gives the field within its innermost group. The element of a list of
+// own returns the field within its innermost group. The element of a list of
 // scalars has no index: it is the value itself.
 func (p *place) own(v reflect.Value) reflect.Value {
 	switch index := p.field.Index; len(index) {
@@ -212,7 +212,7 @@ func buried(kind, id, rev string) string {
 		kind, id, rev)
 }
 
-// columnList gives a child table's own columns, quoted.
+// columnList returns a child table's own columns, quoted.
 func (c child) columnList() string {
 	out := make([]string, len(c.columns))
 	for i, col := range c.columns {

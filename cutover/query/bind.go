@@ -42,7 +42,7 @@ func (p Path) Last() shape.Field { return p[len(p)-1] }
 // IsID says that the path leads to the record's identity.
 func (p Path) IsID() bool { return len(p) == 1 && p[0].Name == idName }
 
-// String gives the path as it is written in a query.
+// String returns the path as it is written in a query.
 func (p Path) String() string {
 	if p.IsID() {
 		return ID

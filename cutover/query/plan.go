@@ -10,7 +10,7 @@ import (
 // The index on identities alone is always there.
 type Index []string
 
-// Plan gives the query with each alternative that names several values of an
+// Plan returns the query with each alternative that names several values of an
 // indexed field split into one per value, so that a store can answer every
 // alternative from the index in the order asked for. Its error names the
 // alternative that no index serves: a store would have to search everything.

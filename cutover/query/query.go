@@ -41,7 +41,7 @@ const (
 
 var opNames = [...]string{"=", "in", "absent", "present", "<", "<=", ">", ">=", "among"}
 
-// String gives the operator's sign.
+// String returns the operator's sign.
 func (o Op) String() string { return opNames[o] }
 
 // Condition is about one field.

@@ -100,7 +100,7 @@ var (
 	cache     sync.Map // reflect.Type → []Field
 )
 
-// Of gives the stored fields of a struct type (or of a pointer to one) in the
+// Of returns the stored fields of a struct type (or of a pointer to one) in the
 // order of declaration. It panics on a type that cannot be stored: that is a
 // mistake in the program, found by its first test.
 func Of(t reflect.Type) []Field {

@@ -153,7 +153,7 @@ func (b *bundle) offerBy(t *testing.T, seller web.Principal, request cutover.ID)
 	return must[marketplace.SellerOffer](t)(b.CreateOffer(t.Context(), seller, request, offerDraft()))
 }
 
-// chosen gives a request with the seller's offer selected.
+// chosen returns a request with the seller's offer selected.
 func (b *bundle) chosen(t *testing.T) (marketplace.PurchaseRequest, marketplace.SellerOffer) {
 	t.Helper()
 	r := b.request(t)
@@ -161,7 +161,7 @@ func (b *bundle) chosen(t *testing.T) (marketplace.PurchaseRequest, marketplace.
 	return must[marketplace.PurchaseRequest](t)(b.SelectOffer(t.Context(), b.buyer, r.ID, marketplace.Selection{OfferID: o.ID})), b.offer(t, o.ID)
 }
 
-// paid gives a request whose money is held.
+// paid returns a request whose money is held.
 func (b *bundle) paid(t *testing.T) (marketplace.PurchaseRequest, marketplace.SellerOffer) {
 	t.Helper()
 	r, o := b.chosen(t)
@@ -170,7 +170,7 @@ func (b *bundle) paid(t *testing.T) (marketplace.PurchaseRequest, marketplace.Se
 	return b.stored(t, r.ID), o
 }
 
-// shipped gives a request that is on its way.
+// shipped returns a request that is on its way.
 func (b *bundle) shipped(t *testing.T) marketplace.PurchaseRequest {
 	t.Helper()
 	r, _ := b.paid(t)

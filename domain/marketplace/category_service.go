@@ -31,7 +31,7 @@ type CategoryPatch struct {
 	Order       *int        `json:"order,omitempty" minimum:"-1000000" maximum:"1000000"`
 }
 
-// Categories gives the active categories by order.
+// Categories returns the active categories by order.
 func (s *Service) Categories(ctx context.Context) ([]Category, error) {
 	all, err := s.allCategories(ctx)
 	active := make([]Category, 0, len(all))
@@ -43,7 +43,7 @@ func (s *Service) Categories(ctx context.Context) ([]Category, error) {
 	return active, err
 }
 
-// CategoryTree gives the active categories as a tree.
+// CategoryTree returns the active categories as a tree.
 func (s *Service) CategoryTree(ctx context.Context) ([]CategoryNode, error) {
 	all, err := s.allCategories(ctx)
 	return categoryTree(all), err
@@ -55,7 +55,7 @@ func (s *Service) allCategories(ctx context.Context) ([]Category, error) {
 	})
 }
 
-// Category gives one category, also an inactive one: older requests name it.
+// Category returns one category, also an inactive one: older requests name it.
 // Errors: fault.NotFound.
 func (s *Service) Category(ctx context.Context, id cutover.ID) (Category, error) {
 	return cutover.View(ctx, s.db, QueryCategory, func(ctx context.Context, tx cutover.Tx) (Category, error) {

@@ -58,7 +58,7 @@ func (r *PurchaseRequest) setDelivery(d *DeliveryDetails) {
 	r.DeliveryInfo = &info
 }
 
-// delivery gives a copy of the delivery's information to change, with its type
+// delivery returns a copy of the delivery's information to change, with its type
 // filled in.
 func (r PurchaseRequest) delivery() DeliveryInfo {
 	var info DeliveryInfo

@@ -311,7 +311,7 @@ func TestListingRequests(t *testing.T) {
 	s.refused(t, s.buyer, "GET", "/purchase-requests?categoryId=x", "", 400, "categoryId")
 }
 
-// private gives a request that only the seller and its parties may see.
+// private returns a request that only the seller and its parties may see.
 func (s *site) private(t *testing.T) requestAnswer {
 	t.Helper()
 	d := draft()

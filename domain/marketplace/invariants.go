@@ -35,7 +35,7 @@ func offersByStatus(ctx context.Context, tx cutover.Tx) (string, error) {
 	return countsText(counts), err
 }
 
-// countsText gives "3 active, 1 pending" in the order of the names.
+// countsText returns "3 active, 1 pending" in the order of the names.
 func countsText(counts map[string]int) string {
 	parts := make([]string, 0, len(counts))
 	for name := range counts {

@@ -89,7 +89,7 @@ func freePlace(ctx context.Context, tx cutover.Tx, own []SellerOffer, now time.T
 	return nil
 }
 
-// Offers gives the offers on a request, the newest first: all to its buyer
+// Offers returns the offers on a request, the newest first: all to its buyer
 // and admins, to others who may see it their own.
 func (s *Service) Offers(ctx context.Context, who web.Principal, requestID, after cutover.ID, limit int) ([]SellerOffer, error) {
 	return cutover.View(ctx, s.db, QueryOffers, func(ctx context.Context, tx cutover.Tx) ([]SellerOffer, error) {

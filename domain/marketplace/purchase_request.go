@@ -214,7 +214,7 @@ func (r PurchaseRequest) welcomes(member cutover.ID) bool {
 	return len(r.PreferredSellerIDs) == 0 || slices.Contains(r.PreferredSellerIDs, member)
 }
 
-// shownTo gives the request as a member may see it. Where to deliver is for
+// shownTo returns the request as a member may see it. Where to deliver is for
 // its buyer, its selected seller and admins alone.
 func (r PurchaseRequest) shownTo(who web.Principal, selected bool) PurchaseRequest {
 	if r.DeliveryInfo == nil || selected || who.Role == web.RoleAdmin || who.UserID == r.BuyerID {

@@ -55,7 +55,7 @@ func mustBeActive(ctx context.Context, tx cutover.Tx, category cutover.ID) error
 	return err
 }
 
-// Request gives a request as the member may see it. Errors: fault.NotFound,
+// Request returns a request as the member may see it. Errors: fault.NotFound,
 // also when they may not see it at all.
 func (s *Service) Request(ctx context.Context, who web.Principal, id cutover.ID) (PurchaseRequest, error) {
 	return cutover.View(ctx, s.db, QueryRequest, func(ctx context.Context, tx cutover.Tx) (PurchaseRequest, error) {
@@ -71,7 +71,7 @@ type RequestList struct {
 	CategoryID cutover.ID
 }
 
-// Requests gives what a member may see, the newest first: their own, and open
+// Requests returns what a member may see, the newest first: their own, and open
 // ones that are public or prefer them; to an admin all. Where to deliver is
 // left out of others' requests, whoever is selected: Request has it.
 func (s *Service) Requests(ctx context.Context, who web.Principal, l RequestList, after cutover.ID, limit int) ([]PurchaseRequest, error) {
@@ -174,7 +174,7 @@ type Deal struct {
 	Currency                   string
 }
 
-// Deal gives a request and an offer on it. Errors: fault.NotFound when either
+// Deal returns a request and an offer on it. Errors: fault.NotFound when either
 // is missing, or the offer is another request's.
 func (s *Service) Deal(ctx context.Context, requestID, offerID cutover.ID) (Deal, error) {
 	return cutover.View(ctx, s.db, QueryDeal, func(ctx context.Context, tx cutover.Tx) (Deal, error) {

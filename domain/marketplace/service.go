@@ -21,9 +21,9 @@ var (
 
 // People is what the marketplace asks of the user domain.
 type People interface {
-	// MissingSellers gives those of ids that are no active seller.
+	// MissingSellers returns those of ids that are no active seller.
 	MissingSellers(ctx context.Context, ids []cutover.ID) (missing []cutover.ID, err error)
-	// Sellers gives the active sellers whose id is below after (any when
+	// Sellers returns the active sellers whose id is below after (any when
 	// zero), by id descending: the newest first.
 	Sellers(ctx context.Context, after cutover.ID, limit int) ([]Seller, error)
 }

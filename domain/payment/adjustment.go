@@ -38,7 +38,7 @@ type Adjustment struct {
 	Amount         money.Amount `json:"amount" doc:"Of the payment's token"`
 }
 
-// Adjust books an adjustment, and gives its ledger entry. Only admins may.
+// Adjust books an adjustment, and returns its ledger entry. Only admins may.
 // Errors: fault.Invalid naming the field; fault.Conflict when the source does
 // not hold as much, the escrow cannot take it, or the key is there with other
 // content.
@@ -158,7 +158,7 @@ func (p *Payment) adjustmentEntry(a Adjustment) (Entry, error) {
 	return e, err
 }
 
-// account gives the payment's account at a place. Errors: fault.Invalid naming
+// account returns the payment's account at a place. Errors: fault.Invalid naming
 // the field when the payment has none.
 func (p *Payment) account(field string, at Place) (string, error) {
 	switch {
@@ -179,7 +179,7 @@ func (p *Payment) account(field string, at Place) (string, error) {
 }
 
 // adjusted books an adjustment on the record. held is what the escrow held
-// before. It gives true when the payment is funded by it.
+// before. It returns true when the payment is funded by it.
 func (p *Payment) adjusted(a Adjustment, units, held money.Units) (funded bool, err error) {
 	switch {
 	case a.From == AtEscrow:

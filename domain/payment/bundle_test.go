@@ -243,7 +243,7 @@ func (b *bundle) delivered(t *testing.T, p payment.View, change func(map[string]
 	return b.stored(t, p.ID)
 }
 
-// funded gives a payment whose money is held.
+// funded returns a payment whose money is held.
 func (b *bundle) funded(t *testing.T) payment.View {
 	t.Helper()
 	p := b.open(t)
@@ -251,7 +251,7 @@ func (b *bundle) funded(t *testing.T) payment.View {
 	return p
 }
 
-// releasable gives a payment whose deal is done.
+// releasable returns a payment whose deal is done.
 func (b *bundle) releasable(t *testing.T) payment.View {
 	t.Helper()
 	p := b.funded(t)

@@ -175,7 +175,7 @@ func (v checks) units(field string, s *string) money.Units {
 	return u
 }
 
-// fault gives nil when nothing is wrong.
+// fault returns nil when nothing is wrong.
 func (v checks) fault() error {
 	if len(v) == 0 {
 		return nil
@@ -275,7 +275,7 @@ func peekReference(raw []byte) string {
 	return b.PaymentReference
 }
 
-// Sign gives the signature of a callback's raw body: hex HMAC-SHA256 with the
+// Sign returns the signature of a callback's raw body: hex HMAC-SHA256 with the
 // payment's secret.
 func Sign(secret string, raw []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))

@@ -32,7 +32,7 @@ type Payout struct {
 	RequestedAt time.Time   `json:"requestedAt"`
 }
 
-// reserving gives the state in which a payout of this kind is under way.
+// reserving returns the state in which a payout of this kind is under way.
 func (k PayoutKind) reserving() EscrowState {
 	if k == PayRelease {
 		return Releasing
@@ -77,7 +77,7 @@ func (p *Payment) takesMoney() bool {
 }
 
 // Deposit books a deposit on the payment: the record's side of the entry that
-// DepositEntry makes. escrowBalance is the balance before. It gives true when
+// DepositEntry makes. escrowBalance is the balance before. It returns true when
 // the payment is now funded.
 func (p *Payment) Deposit(s Split, escrowBalance money.Units) bool {
 	total := s.Escrow.Add(s.Buyer).Add(s.Suspense)
@@ -181,7 +181,7 @@ func payoutKey(kind PayoutKind, payment cutover.ID, txHash string) string {
 	return fmt.Sprintf("%s:%s:%s", kind, payment, strings.ToLower(txHash))
 }
 
-// FinishPayout books the payout under way as done. It gives true when nothing
+// FinishPayout books the payout under way as done. It returns true when nothing
 // is left in escrow.
 func (p *Payment) FinishPayout(txHash string) bool {
 	out := p.Payout
@@ -224,7 +224,7 @@ func (p *Payment) CancelPayout(kind PayoutKind) error {
 	return nil
 }
 
-// DealDone makes held money releasable; it gives false when that changes
+// DealDone makes held money releasable; it returns false when that changes
 // nothing.
 func (p *Payment) DealDone() bool {
 	switch {
@@ -238,7 +238,7 @@ func (p *Payment) DealDone() bool {
 	return false
 }
 
-// Asset gives the payment's token and chain.
+// Asset returns the payment's token and chain.
 func (p *Payment) Asset() (Asset, error) {
 	if p.Blockchain != nil {
 		if network, ok := chain.NetworkOf(p.Blockchain.ChainID); ok {

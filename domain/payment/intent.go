@@ -28,7 +28,7 @@ const (
 	offerAccepted    = "accepted"
 )
 
-// CreateIntent gives the pending payment for an accepted offer, and makes it
+// CreateIntent returns the pending payment for an accepted offer, and makes it
 // if there is none. A second attempt gets the first one back, whatever chain
 // and token it asks for. Errors: fault.Invalid for a chain or token that is
 // not payable or an amount that is not the price; fault.Forbidden for anybody
@@ -101,7 +101,7 @@ func (s *Service) payableDeal(ctx context.Context, who web.Principal, in Intent)
 	return deal, nil
 }
 
-// current gives the payment that an intent gets back as it is; nil when
+// current returns the payment that an intent gets back as it is; nil when
 // something has to be written: there is none, or it or its quote is past its
 // end, or it is for another offer.
 func (s *Service) current(ctx context.Context, in Intent, deal Deal) (*View, error) {
@@ -288,7 +288,7 @@ func putQuote(ctx context.Context, tx cutover.Tx, quote *Quote, meta cutover.Met
 	return &q, tx.Put(ctx, &q)
 }
 
-// requote gives a live payment, and replaces its quote when it has expired
+// requote returns a live payment, and replaces its quote when it has expired
 // and no money was seen. The price in the payment's own token is computed
 // anew only for the same token: that is what the draft's quote is for.
 func requote(ctx context.Context, tx cutover.Tx, p Payment, d draft, now time.Time) (View, error) {
@@ -310,7 +310,7 @@ func requote(ctx context.Context, tx cutover.Tx, p Payment, d draft, now time.Ti
 
 func sameToken(a, b *Quote) bool { return a.ChainID == b.ChainID && a.Token == b.Token }
 
-// checkout gives nil for a payment that was not made to be paid by address.
+// checkout returns nil for a payment that was not made to be paid by address.
 func checkout(p *Payment, quote *Quote) *Checkout {
 	b := p.Blockchain
 	if b == nil || b.Destination == "" || p.ExpectedUnits == nil {

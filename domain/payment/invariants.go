@@ -199,7 +199,7 @@ func addTo(sums map[string]*big.Int, key string, n *big.Int) {
 	sums[key].Add(sums[key], n)
 }
 
-// list gives the figures in the order of their names, zeros included.
+// list returns the figures in the order of their names, zeros included.
 func list(totals map[string]*big.Int) string {
 	var out []string
 	for _, key := range slices.Sorted(maps.Keys(totals)) {

@@ -81,7 +81,7 @@ func BuyerAccount(user cutover.ID) string { return "buyer:" + user.String() }
 // InTransitAccount is that of a payment whose money is between two addresses.
 func InTransitAccount(payment cutover.ID) string { return "in-transit:" + payment.String() }
 
-// accountClass gives an account's class: "escrow" of "escrow:…".
+// accountClass returns an account's class: "escrow" of "escrow:…".
 func accountClass(account string) string {
 	class, _, _ := strings.Cut(account, ":")
 	return class
@@ -156,7 +156,7 @@ func (e *Entry) SameContent(o *Entry) bool {
 	return true
 }
 
-// On gives what the entry adds to an account.
+// On returns what the entry adds to an account.
 func (e *Entry) On(account string) money.Units {
 	var sum money.Units
 	for _, p := range e.Postings {
@@ -167,7 +167,7 @@ func (e *Entry) On(account string) money.Units {
 	return sum
 }
 
-// balance gives what entries add to an account together.
+// balance returns what entries add to an account together.
 func balance(entries []Entry, account string) money.Units {
 	var sum money.Units
 	for i := range entries {

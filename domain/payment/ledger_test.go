@@ -87,7 +87,7 @@ func TestSameContentLooksAtEverythingButTheIdentity(t *testing.T) {
 	}
 }
 
-// newPayment gives a pending payment of 100 units.
+// newPayment returns a pending payment of 100 units.
 func newPayment(expected int64) *Payment {
 	return &Payment{
 		Meta:    cutover.Meta{ID: cutover.NewID()},

@@ -87,10 +87,10 @@ func NewHTTPSource(c SourceConfig, client *http.Client) (*HTTPSource, error) {
 	return &HTTPSource{c, client}, nil
 }
 
-// Name gives the configured name.
+// Name returns the configured name.
 func (s *HTTPSource) Name() string { return s.config.Name }
 
-// Stale gives the configured limit.
+// Stale returns the configured limit.
 func (s *HTTPSource) Stale() time.Duration {
 	return time.Duration(s.config.MaxAgeSeconds) * time.Second
 }

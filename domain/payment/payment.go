@@ -168,7 +168,7 @@ func (p *Payment) PendingKey() string {
 	return p.BuyerID.String() + ":" + p.PurchaseRequestID.String() + ":" + p.Provider + ":" + p.Direction
 }
 
-// Reference gives the payment reference, "" without one.
+// Reference returns the payment reference, "" without one.
 func (p *Payment) Reference() string {
 	if p.Blockchain == nil {
 		return ""
@@ -186,7 +186,7 @@ func (p *Payment) Stale(now time.Time) bool {
 	return p.Status == Pending && !p.ExpiresAt.IsZero() && !now.Before(p.ExpiresAt)
 }
 
-// Cancel ends a pending payment; it gives false, and changes nothing, when
+// Cancel ends a pending payment; it returns false, and changes nothing, when
 // the payment is not pending.
 func (p *Payment) Cancel() bool {
 	if p.Status != Pending {

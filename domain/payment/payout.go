@@ -107,7 +107,7 @@ func (p *Payment) exactUnits(amount *money.Amount) (*money.Units, error) {
 	return &units, nil
 }
 
-// recipient gives the verified wallet of whom the payout is for.
+// recipient returns the verified wallet of whom the payout is for.
 func (s *Service) recipient(ctx context.Context, kind PayoutKind, p *Payment) (string, error) {
 	whom, user := "seller", p.SellerID
 	if kind == PayRefund {
@@ -182,7 +182,7 @@ func (p *Payment) hasMoney() bool {
 	return p.EscrowState.Held() || p.paidUnbooked()
 }
 
-// instruction gives the transfer of the payout under way.
+// instruction returns the transfer of the payout under way.
 func (p *Payment) instruction() *Instruction {
 	b, out := p.Blockchain, p.Payout
 	network, _ := chain.NetworkOf(b.ChainID)

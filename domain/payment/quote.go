@@ -63,7 +63,7 @@ type Source interface {
 	Name() string
 	// Stale is the age from which its prices are left out.
 	Stale() time.Duration
-	// Price gives how many of pair's second currency one of the first costs
+	// Price returns how many of pair's second currency one of the first costs
 	// ("USDT/USD"), and when that was so.
 	Price(ctx context.Context, pair string) (money.Amount, time.Time, error)
 }
@@ -127,7 +127,7 @@ func (q *Quoter) rates(ctx context.Context, out *Quote) error {
 	return nil
 }
 
-// observe asks all sources at once and gives those that answered in time with
+// observe asks all sources at once and returns those that answered in time with
 // a fresh price, by name.
 func (q *Quoter) observe(ctx context.Context, pair string) []SourceRate {
 	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
@@ -148,7 +148,7 @@ func (q *Quoter) observe(ctx context.Context, pair string) []SourceRate {
 	return out
 }
 
-// ask gives nil when the source's price cannot be used.
+// ask returns nil when the source's price cannot be used.
 func (q *Quoter) ask(ctx context.Context, source Source, pair string) *SourceRate {
 	price, at, err := source.Price(ctx, pair)
 	if err != nil || price.Sign() <= 0 {
@@ -161,7 +161,7 @@ func (q *Quoter) ask(ctx context.Context, source Source, pair string) *SourceRat
 	return &SourceRate{Name: source.Name() + " " + pair, Price: price, ObservedAt: at.UTC().Truncate(time.Millisecond)}
 }
 
-// Agree gives the median of what sources say, and how far they lie apart in
+// Agree returns the median of what sources say, and how far they lie apart in
 // 1/10000 of it, rounded up. Errors: fault.Unavailable when there are fewer
 // than two or they lie more than 2 % apart.
 func Agree(seen []SourceRate) (money.Amount, int64, error) {

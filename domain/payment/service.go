@@ -32,7 +32,7 @@ type Deal struct {
 
 // Wallets answers where a user takes money.
 type Wallets interface {
-	// VerifiedWallet gives a user's verified wallet. Errors: fault.NotFound when
+	// VerifiedWallet returns a user's verified wallet. Errors: fault.NotFound when
 	// there is none.
 	VerifiedWallet(ctx context.Context, userID cutover.ID) (address, chain string, err error)
 }
@@ -142,7 +142,7 @@ type Checkout struct {
 	Quote        *Quote       `json:"quote,omitempty"`
 }
 
-// Get gives a payment to its buyer, its seller or an admin. It changes
+// Get returns a payment to its buyer, its seller or an admin. It changes
 // nothing. Errors: fault.NotFound also for other people's payments.
 func (s *Service) Get(ctx context.Context, who web.Principal, id cutover.ID) (View, error) {
 	return cutover.View(ctx, s.db, QueryPayment, func(ctx context.Context, tx cutover.Tx) (View, error) {
@@ -172,7 +172,7 @@ func view(ctx context.Context, tx cutover.Tx, p Payment) (View, error) {
 	return View{Payment: p, Checkout: checkout(&p, quote), Holds: holds}, nil
 }
 
-// quoteOf gives nil when the payment has no quote.
+// quoteOf returns nil when the payment has no quote.
 func quoteOf(ctx context.Context, tx cutover.Tx, payment cutover.ID) (*Quote, error) {
 	q, err := QuoteOf(ctx, tx, payment)
 	if fault.Is(err, fault.NotFound) {
@@ -236,7 +236,7 @@ func countHeld(ctx context.Context, tx cutover.Tx, userID cutover.ID) (int64, er
 	}
 }
 
-// randomHex gives n random bytes in hex.
+// randomHex returns n random bytes in hex.
 func randomHex(n int) string {
 	b := make([]byte, n)
 	rand.Read(b) // never fails: crypto/rand ends the process instead

@@ -58,7 +58,7 @@ func NewTrezorAccount(d TrezorDraft) (TrezorAccount, error) {
 	}, nil
 }
 
-// Derive gives the next destination and moves the counter past it.
+// Derive returns the next destination and moves the counter past it.
 func (a *TrezorAccount) Derive(payment cutover.ID, chainID int64) (Destination, error) {
 	account, err := chain.ParseAccount(a.XPub)
 	if err != nil {

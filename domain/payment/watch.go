@@ -33,7 +33,7 @@ func (s *Service) announce(ctx context.Context, id cutover.ID) {
 }
 
 // RegisterPending tells the scanner of the payments that it does not know of,
-// at most limit, and gives how many it was told. Without a scanner it does
+// at most limit, and returns how many it was told. Without a scanner it does
 // nothing. It is for calling every few seconds, in any number of processes.
 func (s *Service) RegisterPending(ctx context.Context, limit int) (int, error) {
 	if s.deps.Scanner == nil {

@@ -36,7 +36,7 @@ func (s *Service) Deliver(ctx context.Context, raw []byte, signature string) (Re
 	})
 }
 
-// authentic gives the payment whose secret signed the body.
+// authentic returns the payment whose secret signed the body.
 func (s *Service) authentic(ctx context.Context, raw []byte, signature string) (cutover.ID, error) {
 	reference := peekReference(raw)
 	p, err := cutover.View(ctx, s.db, QueryByReference, func(ctx context.Context, tx cutover.Tx) (Payment, error) {
@@ -77,7 +77,7 @@ func receive(ctx context.Context, tx cutover.Tx, id cutover.ID, c Callback, now 
 	return Receipt{Received: true}, act(ctx, tx, &p, &c, deposit, now)
 }
 
-// recorded gives the ledger's entry of the callback's transfer, nil when there
+// recorded returns the ledger's entry of the callback's transfer, nil when there
 // is none. Errors: fault.Conflict when it has other content.
 func recorded(ctx context.Context, tx cutover.Tx, p *Payment, c *Callback) (*Entry, error) {
 	e, err := LedgerEntry(ctx, tx, c.depositKey())
@@ -124,7 +124,7 @@ func (p *Payment) floor() int64 {
 }
 
 // see notes the latest transfer. Confirmations of one transfer never go down,
-// and no status goes backwards. It gives false when that changes nothing.
+// and no status goes backwards. It returns false when that changes nothing.
 func (p *Payment) see(c *Callback) bool {
 	b := p.Blockchain
 	before, status := *b, p.Status

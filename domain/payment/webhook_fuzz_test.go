@@ -18,7 +18,7 @@ import (
 // till is a payment domain in memory with one payment.
 type till struct{ db *memdb.DB }
 
-// stored gives the records of a type as they are now.
+// stored returns the records of a type as they are now.
 func stored[T any](t *testing.T, till *till) []T {
 	t.Helper()
 	var found []T

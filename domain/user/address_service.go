@@ -9,14 +9,14 @@ import (
 	"github.com/amanat-dev/amanat/internal/web"
 )
 
-// Addresses gives a user's addresses, oldest first.
+// Addresses returns a user's addresses, oldest first.
 func (s *Service) Addresses(ctx context.Context, who web.Principal) ([]Address, error) {
 	return cutover.View(ctx, s.db, QueryAddresses, func(ctx context.Context, tx cutover.Tx) ([]Address, error) {
 		return Addresses(ctx, tx, who.UserID)
 	})
 }
 
-// Address gives one of the user's addresses. Errors: fault.NotFound, also for
+// Address returns one of the user's addresses. Errors: fault.NotFound, also for
 // somebody else's.
 func (s *Service) Address(ctx context.Context, who web.Principal, id cutover.ID) (Address, error) {
 	return cutover.View(ctx, s.db, QueryAddress, func(ctx context.Context, tx cutover.Tx) (Address, error) {
@@ -106,7 +106,7 @@ func (s *Service) RemoveAddress(ctx context.Context, who web.Principal, id cutov
 	return err
 }
 
-// guardPrimary gives the user's addresses and writes the user's record: the
+// guardPrimary returns the user's addresses and writes the user's record: the
 // number of primary addresses depends on all of them together, so two changes
 // at once must conflict even when they touch different ones.
 func guardPrimary(ctx context.Context, tx cutover.Tx, userID cutover.ID) ([]Address, error) {

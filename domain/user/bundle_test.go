@@ -165,7 +165,7 @@ func (p *postman) to(address string) []mail.Message {
 
 var codeForm = regexp.MustCompile(`\b[0-9]{6}\b`)
 
-// code gives the newest code that was sent to an address.
+// code returns the newest code that was sent to an address.
 func (p *postman) code(t *testing.T, address string) string {
 	t.Helper()
 	letters := p.to(address)
@@ -252,7 +252,7 @@ func (b *bundle) change(t *testing.T, id cutover.ID, how func(*user.User)) {
 	}))
 }
 
-// together runs do n times at once and gives the errors.
+// together runs do n times at once and returns the errors.
 func together(n int, do func(i int) error) []error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup

@@ -27,7 +27,7 @@ func countUsers(ctx context.Context, tx cutover.Tx) (string, error) {
 	return fmt.Sprintf("%d users%s%s", total, countsText(perRole), countsText(perStatus)), err
 }
 
-// countsText gives ", 1 buyer, 2 seller" in the order of the names.
+// countsText returns ", 1 buyer, 2 seller" in the order of the names.
 func countsText[K ~string](counts map[K]int) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(counts)) {

@@ -125,7 +125,7 @@ type PublicProfile struct {
 	MemberSince time.Time  `json:"memberSince,omitzero"`
 }
 
-// PublicProfile gives what others see of a user. Errors: fault.NotFound, also
+// PublicProfile returns what others see of a user. Errors: fault.NotFound, also
 // for an account that is not active.
 func (s *Service) PublicProfile(ctx context.Context, id cutover.ID) (PublicProfile, error) {
 	u, err := s.User(ctx, id)
@@ -147,7 +147,7 @@ func (u *User) public() PublicProfile {
 	return p
 }
 
-// ChallengeWallet gives the text that a wallet must sign to become the user's.
+// ChallengeWallet returns the text that a wallet must sign to become the user's.
 // It replaces the one before. Errors: fault.Invalid.
 func (s *Service) ChallengeWallet(ctx context.Context, who web.Principal, claim WalletClaim) (WalletChallenge, error) {
 	address, err := claim.address()

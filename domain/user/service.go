@@ -62,7 +62,7 @@ func New(deps Deps) (*Service, error) {
 	return &Service{db: deps.DB, deps: deps, log: deps.Log, passwords: p, chainKey: derive(deps.JWTSecret, "refresh token chain")}, nil
 }
 
-// derive gives a key of its own to each use of a secret.
+// derive returns a key of its own to each use of a secret.
 func derive(secret []byte, use string) []byte {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(use))
@@ -98,14 +98,14 @@ func put[R any, P interface {
 	return *r, err
 }
 
-// User gives an account. Errors: fault.NotFound.
+// User returns an account. Errors: fault.NotFound.
 func (s *Service) User(ctx context.Context, id cutover.ID) (User, error) {
 	return cutover.View(ctx, s.db, QueryUser, func(ctx context.Context, tx cutover.Tx) (User, error) {
 		return cutover.Get[User](ctx, tx, id)
 	})
 }
 
-// VerifiedWallet gives the wallet to which a user is paid. Errors:
+// VerifiedWallet returns the wallet to which a user is paid. Errors:
 // fault.NotFound when there is no such user; fault.Conflict when they have no
 // verified wallet.
 func (s *Service) VerifiedWallet(ctx context.Context, userID cutover.ID) (address, chain string, err error) {
@@ -128,7 +128,7 @@ type Person struct {
 	Active bool
 }
 
-// People gives the users of those ids, deleted ones too. An id that nobody has
+// People returns the users of those ids, deleted ones too. An id that nobody has
 // is missing from the result.
 func (s *Service) People(ctx context.Context, ids []cutover.ID) (map[cutover.ID]Person, error) {
 	return cutover.View(ctx, s.db, QueryPeople, func(ctx context.Context, tx cutover.Tx) (map[cutover.ID]Person, error) {
@@ -146,7 +146,7 @@ func (s *Service) People(ctx context.Context, ids []cutover.ID) (map[cutover.ID]
 	})
 }
 
-// Names gives the display names of those users that exist.
+// Names returns the display names of those users that exist.
 func (s *Service) Names(ctx context.Context, ids []cutover.ID) (map[cutover.ID]string, error) {
 	people, err := s.People(ctx, ids)
 	if err != nil {
@@ -159,7 +159,7 @@ func (s *Service) Names(ctx context.Context, ids []cutover.ID) (map[cutover.ID]s
 	return names, nil
 }
 
-// MissingSellers gives those of ids that are no active seller.
+// MissingSellers returns those of ids that are no active seller.
 func (s *Service) MissingSellers(ctx context.Context, ids []cutover.ID) (missing []cutover.ID, err error) {
 	people, err := s.People(ctx, ids)
 	if err != nil {
@@ -173,7 +173,7 @@ func (s *Service) MissingSellers(ctx context.Context, ids []cutover.ID) (missing
 	return missing, nil
 }
 
-// Sellers gives what others see of the active sellers, the newest first.
+// Sellers returns what others see of the active sellers, the newest first.
 func (s *Service) Sellers(ctx context.Context, after cutover.ID, limit int) ([]PublicProfile, error) {
 	f := Filter{Role: Seller, Status: Active}
 	return cutover.View(ctx, s.db, QueryList, func(ctx context.Context, tx cutover.Tx) ([]PublicProfile, error) {

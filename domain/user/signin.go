@@ -111,7 +111,7 @@ func errBadRefresh() error {
 	return fault.New(fault.Unauthenticated, "this refresh token works no more; sign in again")
 }
 
-// Refresh gives the next pair of tokens. Errors: fault.Unauthenticated.
+// Refresh returns the next pair of tokens. Errors: fault.Unauthenticated.
 func (s *Service) Refresh(ctx context.Context, refreshToken, userAgent string) (Tokens, error) {
 	used, ok := parseRefresh(refreshToken)
 	if !ok {

@@ -215,7 +215,7 @@ func (s *Service) createVerified(ctx context.Context, email, codeHash, passwordH
 	return s.session(u, token)
 }
 
-// referrerOf gives zero when the one who referred is gone meanwhile.
+// referrerOf returns zero when the one who referred is gone meanwhile.
 func referrerOf(ctx context.Context, tx cutover.Tx, code string) (cutover.ID, error) {
 	if code == "" {
 		return cutover.ID{}, nil

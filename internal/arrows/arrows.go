@@ -37,7 +37,7 @@ func inside(importPath string) string {
 	return ""
 }
 
-// Check gives every violation of the rules among the packages, sorted.
+// Check returns every violation of the rules among the packages, sorted.
 func Check(packages []Package) []string {
 	var found []string
 	for _, p := range packages {

@@ -10,7 +10,7 @@ import (
 )
 
 // CheckSource reads the sources of a domain package for ways around the
-// engine, and gives what it finds. A service gets a transaction as the
+// engine, and returns what it finds. A service gets a transaction as the
 // parameter of a closure that it hands to View or Update, and in no other way.
 func CheckSource(p Package) ([]string, error) {
 	if !match("domain/*", p.name()) {
@@ -104,7 +104,7 @@ func (s *source) checkCall(n *ast.CallExpr) {
 	}
 }
 
-// engineCall gives "View" or "Update" for a call of the engine, else "".
+// engineCall returns "View" or "Update" for a call of the engine, else "".
 func engineCall(n *ast.CallExpr) string {
 	fun := n.Fun
 	switch generic := fun.(type) { // with type arguments spelled out
@@ -187,7 +187,7 @@ func assignedIn(closure *ast.FuncLit) []*ast.Ident {
 	return written
 }
 
-// root gives the variable at the bottom of an expression such as x.f[i].
+// root returns the variable at the bottom of an expression such as x.f[i].
 func root(e ast.Expr) *ast.Ident {
 	for {
 		switch t := e.(type) {

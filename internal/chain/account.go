@@ -63,10 +63,10 @@ func fingerprint(key *hdkeychain.ExtendedKey) (string, error) {
 	return hex.EncodeToString(btcutil.Hash160(pub.SerializeCompressed())[:4]), nil
 }
 
-// XPub gives the key in its canonical text.
+// XPub returns the key in its canonical text.
 func (a *Account) XPub() string { return a.xpub }
 
-// Fingerprint gives the BIP-32 fingerprint of the key: 8 hex digits.
+// Fingerprint returns the BIP-32 fingerprint of the key: 8 hex digits.
 func (a *Account) Fingerprint() string { return a.print }
 
 // Address derives the address at external chain 0, index, with EIP-55

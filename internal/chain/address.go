@@ -15,7 +15,7 @@ func Keccak256(data []byte) []byte {
 	return h.Sum(nil)
 }
 
-// Checksum gives an Ethereum address (0x and 40 hex digits in any case) in
+// Checksum returns an Ethereum address (0x and 40 hex digits in any case) in
 // the mixed case of EIP-55.
 func Checksum(address string) (string, error) {
 	digits := strings.ToLower(strings.TrimPrefix(address, "0x"))
@@ -46,7 +46,7 @@ func IsTxHash(s string) bool {
 	return err == nil
 }
 
-// Reference gives the reference that ties a transfer to an intent: the last 8
+// Reference returns the reference that ties a transfer to an intent: the last 8
 // bytes, in hex, of keccak256 over the lower-case text of intent id, salt and
 // destination. It is how Request Network's proxy contracts compute theirs.
 func Reference(intentID, salt, destination string) string {

@@ -58,7 +58,7 @@ var networks = []Network{
 	{ID: -239, Name: "ton", Floor: 120},
 }
 
-// Networks gives all networks, payable or not.
+// Networks returns all networks, payable or not.
 func Networks() []Network { return append([]Network(nil), networks...) }
 
 // NetworkOf finds a network by its chain id.

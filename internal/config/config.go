@@ -114,7 +114,7 @@ func present(environ []string) map[string]string {
 	return vars
 }
 
-// parse fills c and gives what could not be read.
+// parse fills c and returns what could not be read.
 func parse(c *Config, vars map[string]string) (mistakes Mistakes) {
 	err := env.ParseWithOptions(c, env.Options{Environment: vars})
 	var all env.AggregateError
@@ -218,7 +218,7 @@ type Setting struct {
 	Value string
 }
 
-// Settings gives what an environment sets, as c has read it.
+// Settings returns what an environment sets, as c has read it.
 func (c Config) Settings(environ []string) (out []Setting) {
 	vars := present(environ)
 	for i, v := range valuesOf(reflect.ValueOf(c)) {
@@ -229,7 +229,7 @@ func (c Config) Settings(environ []string) (out []Setting) {
 	return out
 }
 
-// valuesOf gives the fields of a Config in the order of Variables.
+// valuesOf returns the fields of a Config in the order of Variables.
 func valuesOf(v reflect.Value) (out []reflect.Value) {
 	for f, field := range v.Fields() {
 		if f.Tag.Get("envPrefix") != "" {

@@ -43,7 +43,7 @@ var flagOf = map[cutover.Phase]Flag{
 	cutover.PhaseSource: FlagMongo, cutover.PhaseDual: FlagDual, cutover.PhaseMirror: FlagPG, cutover.PhaseTarget: FlagPG,
 }
 
-// FlagFor gives the flag that expects a phase.
+// FlagFor returns the flag that expects a phase.
 func FlagFor(phase cutover.Phase) Flag { return flagOf[phase] }
 
 // Allows says whether a recorded phase is what the flag expects.
@@ -64,7 +64,7 @@ type Flags struct {
 	Telegram     Flag `env:"TELEGRAM" example:"mongo" about:"where the domain telegram is expected to be: mongo, dual or pg"`
 }
 
-// Of gives the flag that holds for a domain and the variable that says so: the
+// Of returns the flag that holds for a domain and the variable that says so: the
 // domain's own, or the default's.
 func (f Flags) Of(domain string) (flag Flag, variable string) {
 	variable = flagPrefix + strings.ToUpper(domain)
@@ -77,7 +77,7 @@ func (f Flags) Of(domain string) (flag Flag, variable string) {
 	return FlagAny, variable
 }
 
-// all gives each variable's flag.
+// all returns each variable's flag.
 func (f Flags) all() map[string]Flag {
 	out := map[string]Flag{}
 	for field, v := range reflect.ValueOf(f).Fields() {

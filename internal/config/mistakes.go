@@ -17,7 +17,7 @@ type Mistake struct {
 // Mistakes is all that is wrong with the environment.
 type Mistakes []Mistake
 
-// Error gives one line for each mistake.
+// Error returns one line for each mistake.
 func (m Mistakes) Error() string {
 	var b strings.Builder
 	if len(m) == 1 {

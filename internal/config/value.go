@@ -31,7 +31,7 @@ type Secret struct{ value string }
 // NewSecret wraps a value.
 func NewSecret(s string) Secret { return Secret{s} }
 
-// Reveal gives the value to what needs it.
+// Reveal returns the value to what needs it.
 func (s Secret) Reveal() string { return s.value }
 
 // IsSet says that there is a value.
@@ -91,7 +91,7 @@ func cutLast(rest string) (authority, name string, ok bool) {
 	return rest[:at] + authority, name, ok
 }
 
-// cutAt gives the user without password, and the hosts.
+// cutAt returns the user without password, and the hosts.
 func cutAt(authority string) (user, hosts string, ok bool) {
 	at := strings.LastIndex(authority, "@")
 	if at < 0 {
@@ -101,13 +101,13 @@ func cutAt(authority string) (user, hosts string, ok bool) {
 	return user, authority[at+1:], true
 }
 
-// Reveal gives the whole connection string to the driver.
+// Reveal returns the whole connection string to the driver.
 func (u DatabaseURL) Reveal() string { return u.raw.Reveal() }
 
 // IsSet says that there is one.
 func (u DatabaseURL) IsSet() bool { return u.raw.IsSet() }
 
-// Scheme gives what stands before "://".
+// Scheme returns what stands before "://".
 func (u DatabaseURL) Scheme() string { return u.scheme }
 
 func (u DatabaseURL) String() string {
@@ -136,7 +136,7 @@ func (u *WebURL) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Origin gives scheme and host, as a browser names the site of a page.
+// Origin returns scheme and host, as a browser names the site of a page.
 func (u WebURL) Origin() string {
 	parsed, err := url.Parse(string(u))
 	if err != nil || parsed.Host == "" {

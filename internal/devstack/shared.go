@@ -128,7 +128,7 @@ func (p *Postgres) template(ctx context.Context, key string, prepare func(contex
 }
 
 // makeTemplate fills a database under another name, locks it against
-// connections, because one that is connected to cannot be copied, and gives it
+// connections, because one that is connected to cannot be copied, and returns it
 // its name.
 func (p *Postgres) makeTemplate(ctx context.Context, name string, prepare func(context.Context, string) error) error {
 	draft := name + "_draft"
@@ -144,7 +144,7 @@ func (p *Postgres) makeTemplate(ctx context.Context, name string, prepare func(c
 	return p.seal(ctx, draft, name)
 }
 
-// seal gives a template its name once its last connection is gone.
+// seal returns a template its name once its last connection is gone.
 func (p *Postgres) seal(ctx context.Context, draft, name string) error {
 	from, to := pgx.Identifier{draft}.Sanitize(), pgx.Identifier{name}.Sanitize()
 	if err := p.exec(ctx, "ALTER DATABASE "+from+" ALLOW_CONNECTIONS false"); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/amanat-dev/amanat/internal/devstack/chaos"
 )
 
-// mortal gives the binary built with the tag chaos, which dies where it is told
+// mortal returns the binary built with the tag chaos, which dies where it is told
 // to.
 var mortal = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(filepath.Dir(binary), "amanat-chaos")

@@ -166,7 +166,7 @@ func (m *market) selectionWith(t *testing.T, victim int, at failpoint.Name) {
 	}
 }
 
-// chosen gives the offer that a request says is selected.
+// chosen returns the offer that a request says is selected.
 func (m *market) chosen(request string) (string, error) {
 	var r struct{ SelectedOfferID string }
 	_, err := m.ask(living, m.buyer, "GET", "/api/marketplace/purchase-requests/"+request, nil, &r)

@@ -293,7 +293,7 @@ func (s *stage) auditFindsWhatIsPlanted(t *testing.T) {
 	exec(`UPDATE addresses SET street = left(street, -1) WHERE id = $1`, address.ID)
 }
 
-// factOf gives a statement about a record of that kind.
+// factOf returns a statement about a record of that kind.
 func (s *stage) factOf(t *testing.T, kind string) audit.Fact {
 	t.Helper()
 	for _, f := range s.traffic.Account().Facts() {

@@ -75,7 +75,7 @@ func (p sleepers) orders(process int) deployment.Orders {
 	return deployment.Orders(filepath.Join(p.dir, fmt.Sprintf("order%d", process)))
 }
 
-// halts waits until a process has come to its step, and gives its id.
+// halts waits until a process has come to its step, and returns its id.
 func (p sleepers) halts(t *testing.T, process int) (pid int) {
 	t.Helper()
 	err := await.Until(t.Context(), fmt.Sprintf("process %d to come to its step", process), 5*time.Millisecond, func() (_ bool, _ string, err error) {
@@ -103,7 +103,7 @@ func (p sleepers) goOn(t *testing.T, pid int) {
 }
 
 // switchThatHalts begins a switch of the user domain, which stops when its gate
-// is all but passed, and gives what becomes of it and the id of the halted
+// is all but passed, and returns what becomes of it and the id of the halted
 // process.
 func (s *stage) switchThatHalts(t *testing.T, p sleepers) (<-chan error, int) {
 	t.Helper()

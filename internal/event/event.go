@@ -36,7 +36,7 @@ type Handled struct {
 	Type string `json:"type"`
 }
 
-// Kinds gives the two kinds that every domain with events has, named after it
+// Kinds returns the two kinds that every domain with events has, named after it
 // ("payment_event", "payment_handled_event").
 func Kinds(domain string) cutover.Kinds {
 	return cutover.Kinds{

@@ -46,10 +46,10 @@ func MustAmount(s string) Amount {
 // AmountOf wraps a decimal that a computation gave.
 func AmountOf(d decimal.Decimal) Amount { return Amount{d} }
 
-// Decimal gives the value for computing.
+// Decimal returns the value for computing.
 func (a Amount) Decimal() decimal.Decimal { return a.d }
 
-// String gives the shortest plain notation: no exponent, no trailing zeros.
+// String returns the shortest plain notation: no exponent, no trailing zeros.
 func (a Amount) String() string {
 	s := a.d.String()
 	if strings.Contains(s, ".") {
@@ -90,7 +90,7 @@ func (a *Amount) UnmarshalJSON(b []byte) error {
 // Numeric tells stores to keep the decimal as a number.
 func (a Amount) Numeric() shape.Number { return shape.Number{Digits: MaxDigits} }
 
-// Value gives the decimal as text to database/sql.
+// Value returns the decimal as text to database/sql.
 func (a Amount) Value() (driver.Value, error) { return a.String(), nil }
 
 // Units is an integer of a token's smallest unit, of up to 38 digits. The
@@ -118,13 +118,13 @@ func MustUnits(s string) Units {
 	return u
 }
 
-// UnitsOf gives n units.
+// UnitsOf returns n units.
 func UnitsOf(n int64) Units { return Units{big.NewInt(n)} }
 
 // UnitsOfBig copies i.
 func UnitsOfBig(i *big.Int) Units { return Units{new(big.Int).Set(i)} }
 
-// Big gives a copy for computing.
+// Big returns a copy for computing.
 func (u Units) Big() *big.Int { return new(big.Int).Set(u.int()) }
 
 func (u Units) int() *big.Int {
@@ -165,7 +165,7 @@ func (u *Units) UnmarshalJSON(b []byte) error {
 // Numeric tells stores to keep the integer as a number.
 func (u Units) Numeric() shape.Number { return shape.Number{Digits: MaxDigits, Integer: true} }
 
-// Value gives the integer as text to database/sql.
+// Value returns the integer as text to database/sql.
 func (u Units) Value() (driver.Value, error) { return u.String(), nil }
 
 // checkPlain accepts an optional minus, digits, and (for amounts) one point

@@ -120,7 +120,7 @@ func wantThroughJSON[T any](t *testing.T, in T, same func(T) bool) {
 	}
 }
 
-// FuzzMoneyInJSON gives whole JSON values: a number and a text mean the same,
+// FuzzMoneyInJSON returns whole JSON values: a number and a text mean the same,
 // and nothing else is money.
 func FuzzMoneyInJSON(f *testing.F) {
 	for _, s := range numberSeeds {

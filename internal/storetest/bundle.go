@@ -16,20 +16,20 @@ import (
 	"github.com/amanat-dev/amanat/internal/migrations"
 )
 
-// PostgresURL gives the URL of a migrated database that belongs to this test
+// PostgresURL returns the URL of a migrated database that belongs to this test
 // alone.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
 	return devstack.Shared(t).NewDatabase(t, migrationsKey(), migrate)
 }
 
-// Postgres gives a migrated database that belongs to this test alone.
+// Postgres returns a migrated database that belongs to this test alone.
 func Postgres(t testing.TB) *postgresql.DB {
 	t.Helper()
 	return openPostgres(t, PostgresURL(t))
 }
 
-// EmptyPostgres gives a database without any tables that belongs to this test
+// EmptyPostgres returns a database without any tables that belongs to this test
 // alone.
 func EmptyPostgres(t testing.TB) *postgresql.DB {
 	t.Helper()
@@ -46,7 +46,7 @@ func openPostgres(t testing.TB, url string) *postgresql.DB {
 	return db
 }
 
-// Mongo gives an empty database that belongs to this test alone.
+// Mongo returns an empty database that belongs to this test alone.
 func Mongo(t testing.TB) *mongodb.DB {
 	t.Helper()
 	stack := devstack.Shared(t)
@@ -62,19 +62,19 @@ func Mongo(t testing.TB) *mongodb.DB {
 	return db
 }
 
-// PostgresSide gives a domain in a database of its own.
+// PostgresSide returns a domain in a database of its own.
 func PostgresSide(t testing.TB, d cutover.Definition) cutover.Side {
 	t.Helper()
 	return Postgres(t).Side(d)
 }
 
-// MongoSide gives a domain in a database of its own, with its indexes.
+// MongoSide returns a domain in a database of its own, with its indexes.
 func MongoSide(t testing.TB, d cutover.Definition) cutover.Side {
 	t.Helper()
 	return SideOn(t, Mongo(t), d)
 }
 
-// SideOn gives a domain in that database, with its indexes.
+// SideOn returns a domain in that database, with its indexes.
 func SideOn(t testing.TB, db *mongodb.DB, d cutover.Definition) cutover.Side {
 	t.Helper()
 	side := db.Side(d)

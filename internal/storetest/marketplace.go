@@ -112,7 +112,7 @@ func viewOf[R any](t *testing.T, m market, fn func(context.Context, cutover.Tx) 
 	return out
 }
 
-// idsOf gives the records' ids, for comparing.
+// idsOf returns the records' ids, for comparing.
 func idsOf[T any, P interface {
 	*T
 	cutover.Record

@@ -138,7 +138,7 @@ func (l till) wantConflict(t *testing.T, what string, r cutover.Record) {
 	}
 }
 
-// ask runs a query that gives records and gives their ids.
+// ask runs a query that gives records and returns their ids.
 func ask[T any, P interface {
 	*T
 	cutover.Record
@@ -332,7 +332,7 @@ func uniqueReference(t *testing.T, l till) {
 	}
 }
 
-// parents puts a payment and a trezor account and gives their ids.
+// parents puts a payment and a trezor account and returns their ids.
 func (l till) parents(t *testing.T) (paymentID, accountID cutover.ID) {
 	t.Helper()
 	p := newPayment()

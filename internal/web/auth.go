@@ -34,12 +34,12 @@ type Authenticator interface {
 
 type principalKey struct{}
 
-// WithPrincipal gives a context in which p calls: for tests of services.
+// WithPrincipal returns a context in which p calls: for tests of services.
 func WithPrincipal(ctx context.Context, p Principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, p)
 }
 
-// PrincipalFrom gives who calls; the zero Principal on public routes.
+// PrincipalFrom returns who calls; the zero Principal on public routes.
 func PrincipalFrom(ctx context.Context) Principal {
 	p, _ := ctx.Value(principalKey{}).(Principal)
 	return p
@@ -61,7 +61,7 @@ func (a *API) guard(r Route) func(huma.Context, func(huma.Context)) {
 	}
 }
 
-// admit gives who calls; nobody on a public route.
+// admit returns who calls; nobody on a public route.
 func (a *API) admit(ctx huma.Context, r Route) (Principal, error) {
 	if r.Who.IsPublic() {
 		return Principal{}, nil

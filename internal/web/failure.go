@@ -64,10 +64,10 @@ var codeOf = map[int]string{
 // as it is.
 func (f *Failure) Error() string { return f.Detail.Message }
 
-// GetStatus gives the HTTP status.
+// GetStatus returns the HTTP status.
 func (f *Failure) GetStatus() int { return f.status }
 
-// GetHeaders gives Retry-After and WWW-Authenticate where they belong.
+// GetHeaders returns Retry-After and WWW-Authenticate where they belong.
 func (f *Failure) GetHeaders() http.Header {
 	h := http.Header{}
 	if s := f.retrySeconds(); s > 0 {
@@ -214,7 +214,7 @@ func (f *Failure) addField(err error) {
 	}
 }
 
-// fieldError gives the path of the field, without where it travels (body,
+// fieldError returns the path of the field, without where it travels (body,
 // query …), and what is wrong.
 func fieldError(err error) (field, what string) {
 	var d *huma.ErrorDetail

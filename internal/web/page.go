@@ -19,7 +19,7 @@ type Paging struct {
 	Cursor string `query:"cursor" maxLength:"64" doc:"nextCursor of the page before"`
 }
 
-// After gives the id that the page comes after; zero for the first page.
+// After returns the id that the page comes after; zero for the first page.
 // Errors: fault.Invalid naming "cursor".
 func (p Paging) After() (cutover.ID, error) { return ParseCursor(p.Cursor) }
 

@@ -29,7 +29,7 @@ func infoFrom(ctx context.Context) *info {
 	return i
 }
 
-// RequestID gives the id of the request that is served with ctx; "" outside
+// RequestID returns the id of the request that is served with ctx; "" outside
 // of one.
 func RequestID(ctx context.Context) string {
 	if i := infoFrom(ctx); i != nil {
@@ -38,7 +38,7 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
-// identify gives each request an id: the one it brings when it is sane, so
+// identify returns each request an id: the one it brings when it is sane, so
 // that a proxy's log and ours can be read together.
 func (a *API) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -47,7 +47,7 @@ func (a Access) Allows(role string) bool {
 	return a.public || len(a.roles) == 0 || slices.Contains(a.roles, role)
 }
 
-// String gives "public", "signed in" or the roles, such as "admin, resolver".
+// String returns "public", "signed in" or the roles, such as "admin, resolver".
 func (a Access) String() string {
 	switch {
 	case a.public:

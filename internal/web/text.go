@@ -56,7 +56,7 @@ func syntaxFault(err error) error {
 	return fault.Field(fieldPath(e.JSONPointer), "not readable as JSON")
 }
 
-// fieldPath gives "tags[1].min" of "/tags/1/min", and "body" of the whole.
+// fieldPath returns "tags[1].min" of "/tags/1/min", and "body" of the whole.
 func fieldPath(p jsontext.Pointer) string {
 	var b strings.Builder
 	for token := range p.Tokens() {

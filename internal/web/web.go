@@ -31,7 +31,7 @@ type Options struct {
 	// Origins are the sites whose pages may call the API from a browser, such
 	// as "https://amanat.example.org"; none when empty.
 	Origins []string
-	// Health gives what GET /api/health shows and whether all is well: 200,
+	// Health returns what GET /api/health shows and whether all is well: 200,
 	// else 503.
 	Health func(ctx context.Context) (data any, ok bool)
 }
@@ -82,7 +82,7 @@ func humaConfig(opts Options) huma.Config {
 	}
 }
 
-// Handler gives the whole API: routes, and what surrounds them.
+// Handler returns the whole API: routes, and what surrounds them.
 func (a *API) Handler() http.Handler {
 	return a.identify(a.logged(a.recovered(a.crossOrigin(http.HandlerFunc(a.dispatch)))))
 }
@@ -112,7 +112,7 @@ func (a *API) Routes() []Route { return append([]Route(nil), a.routes...) }
 // console, with a pattern of http.ServeMux. It decides itself who may call it.
 func (a *API) Mount(pattern string, h http.Handler) { a.mux.Handle(pattern, h) }
 
-// OpenAPI gives the OpenAPI 3.1 document of the routes registered so far.
+// OpenAPI returns the OpenAPI 3.1 document of the routes registered so far.
 func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 
 // serveDocument renders the OpenAPI document once, when it is first asked for.

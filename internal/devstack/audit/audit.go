@@ -21,7 +21,7 @@ type Options struct {
 	PostgresOnly, MongoOnly bool
 }
 
-// Run reads both databases and gives what it found. Nothing may write
+// Run reads both databases and returns what it found. Nothing may write
 // meanwhile, and the copies must have arrived. An error means that the check
 // could not be made.
 func Run(ctx context.Context, o Options) (*Report, error) {

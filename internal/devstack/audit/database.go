@@ -54,7 +54,7 @@ func (d *databases) close() {
 	}
 }
 
-// read gives all records of a kind on both sides by id.
+// read returns all records of a kind on both sides by id.
 func (d *databases) read(ctx context.Context, k kind) (m, p map[string]record, err error) {
 	if d.pg != nil {
 		if p, err = d.rows(ctx, k); err != nil {
@@ -158,7 +158,7 @@ func (d *databases) query(ctx context.Context, k kind) (string, error) {
 	return fmt.Sprintf("SELECT %s FROM %s t", list, k.table), nil
 }
 
-// listName gives the field whose elements a child table holds: most tables are
+// listName returns the field whose elements a child table holds: most tables are
 // named after the record and the field.
 func listName(k kind, child string) string {
 	if name, ok := lists[child]; ok {

@@ -47,7 +47,7 @@ func (s Sole) twiceIn(all records) []string {
 	return []string{fmt.Sprintf("%d records %s have %s %q, of which one was asked for", n, s.Kind, s.Field, s.Value)}
 }
 
-// pathOf gives a field's path in a record.
+// pathOf returns a field's path in a record.
 func pathOf(field string) string { return snake(strings.ReplaceAll(field, ".", "_")) }
 
 // missingIn says what of the fact does not hold on a side.
@@ -108,7 +108,7 @@ func (f Fact) missingEntries(all records) []string {
 	return []string{fmt.Sprintf("payment %s: the ledger has %q, acknowledged was %q", f.ID, there, want)}
 }
 
-// escrowUnits gives by how much an entry changes a payment's escrow, without
+// escrowUnits returns by how much an entry changes a payment's escrow, without
 // sign.
 func escrowUnits(r record, payment string) string {
 	for _, p := range postings(r) {

@@ -86,7 +86,7 @@ func userDefaults(r record) {
 	}
 }
 
-// Collections gives the names of a domain's collections in MongoDB.
+// Collections returns the names of a domain's collections in MongoDB.
 func Collections(domain string) []string {
 	var out []string
 	for _, k := range kindsOf([]string{domain}) {

@@ -23,7 +23,7 @@ type posting struct {
 	units   *big.Int
 }
 
-// postings gives the lines of an entry.
+// postings returns the lines of an entry.
 func postings(r record) []posting {
 	var out []posting
 	for i := 0; ; i++ {

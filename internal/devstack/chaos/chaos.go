@@ -56,7 +56,7 @@ func (r *Result) take(a *audit.Report) {
 	r.Ledger += a.Unbalanced()
 }
 
-// NeverHit gives the steps at which nothing has died or stopped.
+// NeverHit returns the steps at which nothing has died or stopped.
 func (r *Result) NeverHit() []failpoint.Name {
 	return slices.DeleteFunc(failpoint.All(), func(s failpoint.Name) bool { return r.Hits[s] > 0 })
 }

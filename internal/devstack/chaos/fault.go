@@ -126,9 +126,9 @@ func (w *world) atStep(ctx context.Context, f Fault, moved <-chan struct{}) erro
 	return w.revive(ctx, 0)
 }
 
-// awaitHit gives the id of the process that has carried the order out. When
+// awaitHit returns the id of the process that has carried the order out. When
 // the move is over and nobody has for a while, the order is taken back, and
-// it gives 0.
+// it returns 0.
 func (w *world) awaitHit(ctx context.Context, moved <-chan struct{}) (pid int, err error) {
 	var patience <-chan time.Time
 	for {

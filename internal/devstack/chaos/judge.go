@@ -17,7 +17,7 @@ import (
 	"github.com/amanat-dev/amanat/internal/devstack/deployment"
 )
 
-// judge waits for rest, and gives what is wrong. Nothing may write meanwhile.
+// judge waits for rest, and returns what is wrong. Nothing may write meanwhile.
 func (w *world) judge(ctx context.Context) (wrong []string, err error) {
 	all, restless, err := w.rest(ctx)
 	if err != nil || restless != "" {
@@ -129,7 +129,7 @@ func (w *world) leftovers(ctx context.Context, all []status) (string, error) {
 	return "", nil
 }
 
-// doctor gives the faults that amanat doctor finds: among others a state kept
+// doctor returns the faults that amanat doctor finds: among others a state kept
 // in MongoDB that is not the recorded one, a seal without a coordinator, a move
 // without a copier.
 func (w *world) doctor(ctx context.Context) (wrong []string, err error) {

@@ -51,21 +51,21 @@ func (n *network) connect() (l lines, err error) {
 	return l, err
 }
 
-// of gives the lines of a process.
+// of returns the lines of a process.
 func (n *network) of(process int) lines {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.lines[process]
 }
 
-// all gives those of every process.
+// all returns those of every process.
 func (n *network) all() map[int]lines {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return maps.Clone(n.lines)
 }
 
-// through gives the address of a database as a process has it.
+// through returns the address of a database as a process has it.
 func through(address string, l *link.Link) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -75,7 +75,7 @@ func through(address string, l *link.Link) string {
 	return u.String()
 }
 
-// lose makes a process vanish as far as the databases can tell, and gives its
+// lose makes a process vanish as far as the databases can tell, and returns its
 // successor lines of its own. The process itself is the caller's to end.
 func (n *network) lose(process int) error {
 	gone := n.of(process)

@@ -173,7 +173,7 @@ func (w *world) inPostgres(ctx context.Context, do func(*pgx.Conn) error) error 
 	return do(c)
 }
 
-// command gives one command; its error has what it said.
+// command returns one command; its error has what it said.
 func (w *world) command(ctx context.Context, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()

@@ -144,7 +144,7 @@ func drawStep(random *rand.Rand, action string, hits map[failpoint.Name]int) fai
 	return seldom(random, stepsOf(action), hits)
 }
 
-// groupOf gives what a step is of: a move, backfill, copy, commit …
+// groupOf returns what a step is of: a move, backfill, copy, commit …
 func groupOf(s failpoint.Name) string {
 	group, _, _ := strings.Cut(string(s), ".")
 	return group
@@ -165,7 +165,7 @@ func collect[T, U any](in []T, f func(T) U) []U {
 	return out
 }
 
-// stepsOf gives the steps that may be passed during a move: its own, and those
+// stepsOf returns the steps that may be passed during a move: its own, and those
 // of the copying and writing that goes on beside it as far as it is sure to. A
 // backfill is part of a start.
 func stepsOf(action string) []failpoint.Name {

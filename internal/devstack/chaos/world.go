@@ -49,7 +49,7 @@ func (r *run) open(ctx context.Context, n int) (*world, error) {
 
 func (w *world) pgURL() string { return w.stack.Postgres.URL(w.database) }
 
-// own gives a process its own way to the databases, and the orders that all
+// own returns a process its own way to the databases, and the orders that all
 // share.
 func (w *world) own(process int) []string {
 	l := w.network.of(process)
@@ -80,7 +80,7 @@ func (w *world) populate(ctx context.Context) error {
 	return err
 }
 
-// act lets members act until the function that it gives is called, which waits
+// act lets members act until the function that it returns is called, which waits
 // for the answers to their last requests.
 func (w *world) act(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)

@@ -142,7 +142,7 @@ func (d *Deployment) Stop() error {
 	return errors.Join(append(errs, d.scanner.Stop())...)
 }
 
-// Logs gives the end of each server's log.
+// Logs returns the end of each server's log.
 func (d *Deployment) Logs(lines int) string {
 	var b strings.Builder
 	files, _ := filepath.Glob(filepath.Join(d.o.Dir, "server*.log")) // fails only on a malformed pattern

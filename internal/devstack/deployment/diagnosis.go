@@ -20,7 +20,7 @@ func (d *Deployment) Diagnosis(logLines int) string {
 		d.Logs(logLines)
 }
 
-// ask gives the rows of a query as text; or why there are none.
+// ask returns the rows of a query as text; or why there are none.
 func (d *Deployment) ask(ctx context.Context, query string) string {
 	conn, err := pgx.Connect(ctx, d.o.PGURL)
 	if err != nil {

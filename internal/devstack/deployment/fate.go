@@ -7,10 +7,10 @@ import (
 
 // What befalls processes: kill -9, SIGSTOP, SIGCONT.
 
-// PID gives a server's process id.
+// PID returns a server's process id.
 func (d *Deployment) PID(server int) int { return d.servers[server].cmd.Process.Pid }
 
-// CommandPID gives the process id of a command that runs.
+// CommandPID returns the process id of a command that runs.
 func (d *Deployment) CommandPID() (pid int, runs bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -26,7 +26,7 @@ func (o Orders) Give(s failpoint.Name, signal string) error {
 	return os.Rename(draft, string(o))
 }
 
-// Done gives the id of the process that has carried the order out, once; 0 while
+// Done returns the id of the process that has carried the order out, once; 0 while
 // none has.
 func (o Orders) Done() (pid int, err error) {
 	found, err := filepath.Glob(string(o) + failpoint.Hit + "*")

@@ -170,7 +170,7 @@ func (w *client) run(ctx context.Context) {
 	}
 }
 
-// value gives a text that nobody else writes.
+// value returns a text that nobody else writes.
 func (w *client) value() string {
 	w.serial++
 	return fmt.Sprintf("client %d, write %d", w.id, w.serial)

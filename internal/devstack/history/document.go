@@ -20,7 +20,7 @@ func (o object) get(path string) any {
 	return v
 }
 
-// text gives the text at a path, "" when there is none.
+// text returns the text at a path, "" when there is none.
 func (o object) text(path string) string {
 	s, _ := o.get(path).(string)
 	return s
@@ -32,7 +32,7 @@ func (o object) version(fields [2]string) Version {
 	return Version{int64(rev), [2]string{o.text(fields[0]), o.text(fields[1])}}
 }
 
-// nest gives an object that holds a value at a path.
+// nest returns an object that holds a value at a path.
 func nest(path string, value any) map[string]any {
 	first, rest, deeper := strings.Cut(path, ".")
 	if deeper {

@@ -47,7 +47,7 @@ func (e *escrow) forget(reason string) {
 	delete(e.holds, reason)
 }
 
-// live gives the holds that may be open.
+// live returns the holds that may be open.
 func (e *escrow) live() map[string]string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

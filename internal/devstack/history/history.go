@@ -35,7 +35,7 @@ type History struct {
 // moment. A client that waits for one asks nothing else.
 const open = -1
 
-// client gives the number of one more client.
+// client returns the number of one more client.
 func (h *History) client() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -88,7 +88,7 @@ func (h *History) Count(kind string) map[string]int {
 // for which it takes longer than anybody lives.
 const checkTime = await.Hang
 
-// Check gives an error that names each record whose operations no order
+// Check returns an error that names each record whose operations no order
 // explains, with a page in dir that shows them. A record that takes too long to
 // judge is an error too.
 func (h *History) Check(dir string) error {
@@ -119,7 +119,7 @@ func check(name string, ops []porcupine.Operation, dir string) error {
 	return fmt.Errorf("%s is not linearizable: no order explains its %d operations, see %s", name, len(ops), page)
 }
 
-// closed gives the operations with those that are open ending after all others.
+// closed returns the operations with those that are open ending after all others.
 func closed(ops []porcupine.Operation) []porcupine.Operation {
 	var last int64
 	for _, o := range ops {

@@ -23,7 +23,7 @@ type stage struct {
 // each is how many records there are of each kind.
 const each = 2
 
-// build gives the records by kind.
+// build returns the records by kind.
 func (s *stage) build(admin traffic.Credentials) map[string][]subject {
 	judge := s.signIn(admin)
 	buyer, seller := s.member(judge, "buyer"), s.member(judge, "seller")
@@ -79,19 +79,19 @@ func (s *stage) member(admin session, role string) session {
 	return s.signIn(c)
 }
 
-// request posts a purchase request, and gives its ID.
+// request posts a purchase request, and returns its ID.
 func (s *stage) request(buyer session, i int) string {
 	return s.do(request{http.MethodPost, "/api/marketplace/purchase-requests", buyer.token, map[string]any{
 		"title": fmt.Sprintf("Contended %d", i), "description": "Everybody writes this.", "productType": "service"}}).text("id")
 }
 
-// offer makes an offer on a purchase request, and gives its ID.
+// offer makes an offer on a purchase request, and returns its ID.
 func (s *stage) offer(seller session, on string) string {
 	return s.do(request{http.MethodPost, "/api/marketplace/purchase-requests/" + on + "/offers", seller.token, map[string]any{
 		"title": "Contended", "description": "In stock.", "price": map[string]any{"amount": "12.50", "currency": "USDT"}}}).text("id")
 }
 
-// funded gives the IDs of payments whose money is held, and which nobody else
+// funded returns the IDs of payments whose money is held, and which nobody else
 // moves.
 func (s *stage) funded(admin session) (ids []string) {
 	page := s.do(request{method: http.MethodGet, path: "/api/payment?limit=100", token: admin.token})

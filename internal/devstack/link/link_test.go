@@ -10,7 +10,7 @@ import (
 // soon is when something that does happen has happened.
 const soon = 10 * time.Second
 
-// echo starts a server that sends everything back, and gives its address and
+// echo starts a server that sends everything back, and returns its address and
 // its connections.
 func echo(t *testing.T) (address string, accepted <-chan net.Conn) {
 	t.Helper()

@@ -153,7 +153,7 @@ func (o *operation) take(id int64, ns string) (*cursor, error) {
 	return c, nil
 }
 
-// put gives a cursor back, or ends it, and returns its id.
+// put returns a cursor back, or ends it, and returns its id.
 func (o *operation) put(c *cursor, done bool) int64 {
 	s := o.node.server
 	s.mu.Lock()

@@ -79,7 +79,7 @@ type candidate struct {
 }
 
 // What speaks for an index: fields that are told exactly, then a range, then
-// that it gives the order.
+// that it returns the order.
 const (
 	worthExact = 10
 	worthRange = 5

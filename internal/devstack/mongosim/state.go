@@ -111,7 +111,7 @@ type change struct {
 // logKept is how many changes the log keeps.
 const logKept = 20_000
 
-// finish gives the draft its number and time, and writes the log.
+// finish returns the draft its number and time, and writes the log.
 func (d *draft) finish(now time.Time) *state {
 	d.seq++
 	if t := uint32(now.Unix()); t > d.ts.T {

@@ -87,7 +87,7 @@ func (a *Account) once(kind, field, value string) {
 	a.sole = append(a.sole, audit.Sole{Kind: kind, Field: field, Value: value})
 }
 
-// Sole gives what must not be there twice.
+// Sole returns what must not be there twice.
 func (a *Account) Sole() []audit.Sole {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -102,7 +102,7 @@ func (a *Account) fact(kind, id string) *audit.Fact {
 	return a.facts[key]
 }
 
-// Facts gives copies of all statements, by kind and id.
+// Facts returns copies of all statements, by kind and id.
 func (a *Account) Facts() []audit.Fact {
 	a.mu.Lock()
 	defer a.mu.Unlock()

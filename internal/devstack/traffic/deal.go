@@ -35,7 +35,7 @@ type deal struct {
 var requestStates = []string{"pending_payment", "pending", "active", "received_offers", "payment",
 	"processing", "delivery", "delivered", "completed", "seller_paid"}
 
-// from gives a state and those that may follow it by other people's doing.
+// from returns a state and those that may follow it by other people's doing.
 func from(states []string, state string, also ...string) []string {
 	return append(slices.Clone(states[slices.Index(states, state):]), also...)
 }
@@ -128,7 +128,7 @@ func (d *deal) post(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// prefer has only so many sellers see the request, and gives their ids.
+// prefer has only so many sellers see the request, and returns their ids.
 func (d *deal) prefer(n int) (ids []string) {
 	d.sellers = d.sellers[:min(n, len(d.sellers))]
 	for _, m := range d.sellers {
@@ -269,7 +269,7 @@ func (d *deal) pay(ctx context.Context) (bool, error) {
 	return false, d.awaitRequest(ctx, "processing")
 }
 
-// maybeRefund gives some buyers their money back, of those who have a wallet.
+// maybeRefund returns some buyers their money back, of those who have a wallet.
 func (d *deal) maybeRefund(ctx context.Context) (bool, error) {
 	if d.newcomer || !d.chance(15) {
 		return false, nil

@@ -63,7 +63,7 @@ func (m *mailbox) collect() {
 	}
 }
 
-// readCode gives the recipient of a mail and the code in its text.
+// readCode returns the recipient of a mail and the code in its text.
 func readCode(file string) (to, code string, ok bool) {
 	f, err := os.Open(file)
 	if err != nil {

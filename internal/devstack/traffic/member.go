@@ -148,5 +148,5 @@ func (t *Traffic) register(ctx context.Context, first, last, email, role string)
 	return m, m.adopt(a)
 }
 
-// passwordOf gives a new member's password.
+// passwordOf returns a new member's password.
 func passwordOf(email string) string { return "Demo-1-" + email }

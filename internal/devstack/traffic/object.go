@@ -36,10 +36,10 @@ func (o object) get(path ...string) string {
 	return fmt.Sprint(v)
 }
 
-// id gives the record's own identity.
+// id returns the record's own identity.
 func (o object) id() string { return o.get("id") }
 
-// items gives the objects of a list answer.
+// items returns the objects of a list answer.
 func (o object) items() []object {
 	list, _ := o["items"].([]any)
 	var out []object

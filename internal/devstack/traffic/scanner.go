@@ -104,7 +104,7 @@ func (s *Scanner) keep(o object) {
 	}
 }
 
-// await gives the watch of a payment once a server has registered it.
+// await returns the watch of a payment once a server has registered it.
 func (s *Scanner) await(ctx context.Context, reference string) (w watch, err error) {
 	err = until(ctx, "a server to register payment reference "+reference, func() (known bool, _ error) {
 		s.mu.Lock()

@@ -108,7 +108,7 @@ func (t *Traffic) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// begin gives the number of a run, from 0.
+// begin returns the number of a run, from 0.
 func (t *Traffic) begin() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -153,7 +153,7 @@ func (t *Traffic) Stages() map[string]int {
 // Counts says what was sent and how it went.
 func (t *Traffic) Counts() Counts { return t.client.counts.snapshot() }
 
-// Account gives what must be in the databases.
+// Account returns what must be in the databases.
 func (t *Traffic) Account() *Account { return t.account }
 
 // Rate says how many requests per second members may send at present.

@@ -17,7 +17,7 @@ const Password = "Demo-Password-1"
 
 const castSize = 8 // sellers, and as many buyers, with a known password
 
-// hash gives the password's argon2id hash in its usual notation. It is weaker
+// hash returns the password's argon2id hash in its usual notation. It is weaker
 // than what the product makes, so that many sign-ins cost little.
 func hash() string {
 	const memory, passes, lanes = 8 * 1024, 1, 1
@@ -92,7 +92,7 @@ func (w *world) addUser(email, role, secret string, old bool) bson.ObjectID {
 	return id
 }
 
-// addAddresses gives some members one or two addresses, the first a primary.
+// addAddresses returns some members one or two addresses, the first a primary.
 func (w *world) addAddresses(user bson.ObjectID, at time.Time, old bool) {
 	for i := range w.random.IntN(3) {
 		d := bson.D{

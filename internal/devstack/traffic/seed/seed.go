@@ -115,7 +115,7 @@ func (w *world) add(collection string, d bson.D) {
 	w.documents[collection] = append(w.documents[collection], d)
 }
 
-// moment gives a time in the year before now, in whole milliseconds.
+// moment returns a time in the year before now, in whole milliseconds.
 func (w *world) moment() time.Time {
 	return w.now.Add(-time.Duration(w.random.Int64N(365*24*3600*1000)) * time.Millisecond)
 }

@@ -92,7 +92,7 @@ func world1(t *testing.T, seed uint64) *world {
 	return w
 }
 
-// all gives a collection's documents as bytes.
+// all returns a collection's documents as bytes.
 func all(t *testing.T, w *world, collection string) []byte {
 	t.Helper()
 	raw, err := bson.Marshal(bson.D{{Key: "all", Value: w.documents[collection]}})
