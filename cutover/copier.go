@@ -181,18 +181,10 @@ func (r *copyRun) round(ctx context.Context, s State) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, roundTime)
 	defer cancel()
 	primary, secondary := r.copies.stores(s)
-	begin, limit := time.Now(), r.batch+len(r.waiting)
-	notes, err := primary.Notes(ctx, limit)
-	if err != nil {
+	begin := time.Now()
+	notes, full, err := r.read(ctx, primary)
+	if err != nil || len(notes) == 0 {
 		return 0, err
-	}
-	full := len(notes) == limit
-	if !full {
-		r.dropWaiting(notes)
-	}
-	notes = r.due(notes)
-	if len(notes) == 0 {
-		return 0, nil
 	}
 	r.behind = full || begin.Sub(notes[0].At) > freshFor
 	keys := keysOf(notes)
@@ -214,16 +206,58 @@ func (r *copyRun) round(ctx context.Context, s State) (int, error) {
 	return len(keys) - len(failed), nil
 }
 
-// due leaves out the notes of keys whose retry is not due.
-func (r *copyRun) due(notes []Note) []Note {
-	out := notes[:0:0]
-	now := time.Now()
+// read returns the notes to copy in this round, and whether there may be more.
+func (r *copyRun) read(ctx context.Context, primary Store) (notes []Note, full bool, err error) {
+	for {
+		limit := r.batch + len(r.waiting)
+		if notes, err = primary.Notes(ctx, limit); err != nil {
+			return nil, false, err
+		}
+		if full = len(notes) == limit; !full {
+			r.dropWaiting(notes)
+		}
+		due := r.due(notes)
+		if len(due) > 0 || !full {
+			return due[:min(r.batch, len(due))], full || len(due) > r.batch, nil
+		}
+		// All of these are of keys that wait, so that some are of one key. Whose
+		// newest is copied needs no older one: they would hide what comes after.
+		if err := primary.Forget(ctx, superseded(notes)); err != nil {
+			return nil, false, err
+		}
+	}
+}
+
+// superseded returns those of the notes that a later one of the same key follows.
+func superseded(notes []Note) (out []Note) {
+	newest := map[Key]int64{}
 	for _, n := range notes {
-		if w, waits := r.waiting[n.Key]; !waits || !now.Before(w.at) {
+		if seq, seen := newest[n.Key]; !seen || n.Seq > seq {
+			newest[n.Key] = n.Seq
+		}
+	}
+	for _, n := range notes {
+		if n.Seq < newest[n.Key] {
 			out = append(out, n)
 		}
 	}
 	return out
+}
+
+// due leaves out the notes of keys whose retry is not due. Those that were never
+// tried come first, so that many gaps keep nothing from being copied.
+func (r *copyRun) due(notes []Note) []Note {
+	var fresh, again []Note
+	now := time.Now()
+	for _, n := range notes {
+		switch w, waits := r.waiting[n.Key]; {
+		case !waits:
+			fresh = append(fresh, n)
+		case !now.Before(w.at):
+			again = append(again, n)
+		}
+	}
+	return append(fresh, again...)
 }
 
 // dropWaiting forgets the retries of keys that have no note any more: all notes

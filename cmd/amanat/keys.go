@@ -70,7 +70,7 @@ It is where a migration begins: what the types do not tell, such as a rule betwe
 two columns, is added by hand. With --against print only what the database of PG_URL
 lacks; that is nothing, with exit status 0, when it lacks nothing, and the exit
 status is 3 otherwise. It changes nothing.`,
-		Example: "  amanat migrate draft payment\n  amanat migrate draft payment --against > cutover/postgresql/migrations/00100_payment.sql",
+		Example: "  amanat migrate draft payment\n  amanat migrate draft payment --against > internal/migrations/00100_payment.sql",
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := domainNamed(args[0])

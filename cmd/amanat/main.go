@@ -1,5 +1,5 @@
 // Command amanat is the one production binary: it serves the marketplace's API
-// and returns operators the commands that move it from one database to another.
+// and gives operators the commands that move it from one database to another.
 package main
 
 import (

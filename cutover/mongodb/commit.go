@@ -53,6 +53,13 @@ func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 }
 
+// closeCursor ends a cursor on a server that may have fallen silent.
+func closeCursor(ctx context.Context, cur *mongo.Cursor) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	_ = cur.Close(ctx) // the server forgets it by itself after a while
+}
+
 // writeOne does an Update of one document: a single compare-and-set, note
 // included.
 func (s *store) writeOne(ctx context.Context, g cutover.Guard, c change) error {

@@ -256,7 +256,7 @@ func (s *store) Bounds(ctx context.Context, kind string, size int) ([]cutover.ID
 	if err != nil {
 		return nil, translate(err, reading)
 	}
-	defer cur.Close(context.WithoutCancel(ctx))
+	defer closeCursor(ctx, cur)
 	var bounds []cutover.ID
 	var last cutover.ID
 	n := 0

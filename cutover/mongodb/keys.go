@@ -15,7 +15,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/shape"
 )
 
-// FillKeys returns documents the keys that unique rules derive from them, where
+// FillKeys gives documents the keys that unique rules derive from them, where
 // another program or an earlier version has written them without or with others;
 // else an old record would not stand in the way of a new one with the same
 // value. It goes through a collection once for all rules that are new to it, and
@@ -98,7 +98,7 @@ func (f *filling) run(ctx context.Context) error {
 	if err != nil {
 		return translate(err, reading)
 	}
-	defer cur.Close(context.WithoutCancel(ctx))
+	defer closeCursor(ctx, cur)
 	for cur.Next(ctx) {
 		if err := f.document(ctx, cur.Current); err != nil {
 			return err

@@ -293,7 +293,7 @@ func (s *store) walk(ctx context.Context, col *collection, after, until cutover.
 	if err != nil {
 		return translate(err, reading)
 	}
-	defer cur.Close(context.WithoutCancel(ctx))
+	defer closeCursor(ctx, cur)
 	for cur.Next(ctx) {
 		if _, ok := idOf(cur.Current); !ok {
 			continue

@@ -48,7 +48,7 @@ func (st *streaming) run(ctx context.Context, filter bson.D) error {
 	if err != nil {
 		return translate(err, reading)
 	}
-	defer cur.Close(context.WithoutCancel(ctx))
+	defer closeCursor(ctx, cur)
 	for cur.Next(ctx) {
 		if err := st.take(ctx, cur); err != nil {
 			return err

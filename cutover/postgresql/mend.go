@@ -14,7 +14,7 @@ import (
 	"github.com/amanat-dev/amanat/cutover/shape"
 )
 
-// MendKeys returns rows the keys that unique rules derive from their records, where
+// MendKeys gives rows the keys that unique rules derive from their records, where
 // a migration or an earlier version has written others or none. It goes through a
 // table once for all rules that are new to it, and puts that on record; with
 // again it goes through all. Records that break a rule are an error each, and

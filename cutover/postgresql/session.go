@@ -127,7 +127,7 @@ func readAll(results pgx.BatchResults, n int) (answered int, err error) {
 	return answered, nil
 }
 
-// end returns the connection back, after telling the server that the transaction
+// end gives the connection back, after telling the server that the transaction
 // is over unless it is. Nobody waits for that.
 func (s *session) end() {
 	if s.conn != nil {

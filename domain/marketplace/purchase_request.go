@@ -54,7 +54,7 @@ func (r *PurchaseRequest) Normalize() error { return r.Status.check() }
 // RequestDraft is what a buyer says of a new request.
 type RequestDraft struct {
 	Title              string           `json:"title" minLength:"1" maxLength:"200"`
-	Description        string           `json:"description" minLength:"1" maxLength:"2000"`
+	Description        string           `json:"description" minLength:"1" maxLength:"2000" format:"lines"`
 	CategoryID         cutover.ID       `json:"categoryId,omitzero" required:"false"`
 	ProductType        string           `json:"productType" enum:"physical_product,digital_product,service,consultation"`
 	ProductLink        string           `json:"productLink,omitempty" format:"link" maxLength:"2000"`
@@ -72,7 +72,7 @@ type RequestDraft struct {
 // RequestPatch is a change to a request; nil leaves a field as it is.
 type RequestPatch struct {
 	Title              *string          `json:"title,omitempty" minLength:"1" maxLength:"200"`
-	Description        *string          `json:"description,omitempty" minLength:"1" maxLength:"2000"`
+	Description        *string          `json:"description,omitempty" minLength:"1" maxLength:"2000" format:"lines"`
 	CategoryID         *cutover.ID      `json:"categoryId,omitempty"`
 	ProductType        *string          `json:"productType,omitempty" enum:"physical_product,digital_product,service,consultation"`
 	ProductLink        *string          `json:"productLink,omitempty" format:"link" maxLength:"2000"`

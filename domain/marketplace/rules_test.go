@@ -9,6 +9,7 @@ import (
 
 	"github.com/amanat-dev/amanat/cutover"
 	"github.com/amanat-dev/amanat/cutover/fault"
+	"github.com/amanat-dev/amanat/internal/limit"
 	"github.com/amanat-dev/amanat/internal/money"
 	"github.com/amanat-dev/amanat/internal/web"
 )
@@ -81,6 +82,18 @@ func TestARequestsFieldsAreChecked(t *testing.T) {
 		d := goodRequest()
 		c.spoil(&d)
 		wantField(t, d.check(buyerID), c.field)
+	}
+}
+
+func TestADescriptionMayHaveParagraphs(t *testing.T) {
+	t.Parallel()
+	d := goodRequest()
+	d.Description = "a\r\n\r\nb"
+	if err := limit.Check(d); err != nil {
+		t.Error(err)
+	}
+	if err := limit.Check(RequestPatch{Description: &d.Description}); err != nil {
+		t.Error(err)
 	}
 }
 

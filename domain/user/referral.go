@@ -6,7 +6,7 @@ import "crypto/rand"
 // letters divide a byte evenly, so none comes up more often.
 const referralAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
-// referralLength returns 40 bits; that they are unique, the databases see to.
+// referralLength gives 40 bits; that they are unique, the databases see to.
 const referralLength = 8
 
 func newReferralCode() string {

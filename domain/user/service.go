@@ -62,7 +62,7 @@ func New(deps Deps) (*Service, error) {
 	return &Service{db: deps.DB, deps: deps, log: deps.Log, passwords: p, chainKey: derive(deps.JWTSecret, "refresh token chain")}, nil
 }
 
-// derive returns a key of its own to each use of a secret.
+// derive gives a key of its own to each use of a secret.
 func derive(secret []byte, use string) []byte {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(use))

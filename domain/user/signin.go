@@ -30,7 +30,7 @@ func (s *Service) session(u User, token refresh) (Session, error) {
 // Credentials are what somebody signs in with.
 type Credentials struct {
 	Email    string `json:"email" maxLength:"254"`
-	Password string `json:"password" maxLength:"128"`
+	Password string `json:"password" maxLength:"128" format:"lines"` // as it was chosen, when rules were others
 }
 
 // errBadLogin is the same for an unknown address and a wrong password.

@@ -120,7 +120,7 @@ func (p *Postgres) initialise(ctx context.Context) error {
 	return nil
 }
 
-// dress returns a command the account, directory and environment of the server.
+// dress gives a command the account, directory and environment of the server.
 func (p *Postgres) dress(cmd *exec.Cmd) {
 	cmd.SysProcAttr = p.user.attr()
 	cmd.Env = p.bin.env()

@@ -144,7 +144,7 @@ func (p *Postgres) makeTemplate(ctx context.Context, name string, prepare func(c
 	return p.seal(ctx, draft, name)
 }
 
-// seal returns a template its name once its last connection is gone.
+// seal gives a template its name once its last connection is gone.
 func (p *Postgres) seal(ctx context.Context, draft, name string) error {
 	from, to := pgx.Identifier{draft}.Sanitize(), pgx.Identifier{name}.Sanitize()
 	if err := p.exec(ctx, "ALTER DATABASE "+from+" ALLOW_CONNECTIONS false"); err != nil {

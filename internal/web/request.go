@@ -38,7 +38,7 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
-// identify returns each request an id: the one it brings when it is sane, so
+// identify gives each request an id: the one it brings when it is sane, so
 // that a proxy's log and ours can be read together.
 func (a *API) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

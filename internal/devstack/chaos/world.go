@@ -49,7 +49,7 @@ func (r *run) open(ctx context.Context, n int) (*world, error) {
 
 func (w *world) pgURL() string { return w.stack.Postgres.URL(w.database) }
 
-// own returns a process its own way to the databases, and the orders that all
+// own gives a process its own way to the databases, and the orders that all
 // share.
 func (w *world) own(process int) []string {
 	l := w.network.of(process)

@@ -9,7 +9,7 @@ func (d *deal) readCheckout(o object) {
 	d.reference = o.get("checkout", "reference")
 }
 
-// trim returns a decimal its shortest form: no trailing zeros.
+// trim gives a decimal its shortest form: no trailing zeros.
 func trim(amount string) string {
 	if strings.Contains(amount, ".") {
 		amount = strings.TrimRight(strings.TrimRight(amount, "0"), ".")
