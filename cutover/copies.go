@@ -191,7 +191,6 @@ const (
 	lookFirst = 10 * time.Millisecond
 	lookMost  = 100 * time.Millisecond
 	helpAfter = 5
-	helpTime  = 2 * time.Second // at a time, since who leads has other duties
 )
 
 // awaitCopied waits until every note that s's primary has now is worked off or
@@ -242,7 +241,7 @@ func (c *copies) expectCopies(ctx context.Context, s State) error {
 func (c *copies) helpCopy(ctx context.Context, s State) error {
 	_, err := c.engine.opts.Control.Lead(ctx, leaderRole, func(ctx context.Context) error {
 		run := newCopyRun(c)
-		for began := time.Now(); time.Since(began) < helpTime; {
+		for range awaitBatch / copyBatch {
 			if n, err := run.round(ctx, s); err != nil || n == 0 {
 				return err
 			}
